@@ -1,0 +1,46 @@
+//! The port through which measurements arrive. Adapters outside implement it; the judge never calls it itself.
+
+use std::future::Future;
+use std::ops::RangeInclusive;
+
+use crate::{Evidence, MetricConfig, Timestamp};
+
+/// Where evidence comes from: one source per metric, never mixed.
+pub trait MetricSource: Send + Sync + 'static {
+    /// Reads what both arms of a deployment reported in a span of time.
+    ///
+    /// `deployment` is an identifier that only the source understands.
+    ///
+    /// # Errors
+    /// When the source cannot be asked or understood. No failing requests is not an error but zero events; no
+    /// requests at all is [`SourceError::NoData`] or an evidence without blocks.
+    fn evidence(
+        &self,
+        deployment: &str,
+        metric: &MetricConfig,
+        window: RangeInclusive<Timestamp>,
+    ) -> impl Future<Output = Result<Evidence, SourceError>> + Send;
+}
+
+/// Why a source gave no evidence. Never a pass and never a fail: [`Evidence::failed`] turns it into a reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// Nobody answered, or not in time, or with a refusal.
+    #[error("the source of measurements cannot be reached: {what}")]
+    Unreachable {
+        /// What was tried and what came back.
+        what: String,
+    },
+    /// An answer came and cannot be read.
+    #[error("the source of measurements answered something that cannot be read: {what}")]
+    Malformed {
+        /// What was expected and what was found.
+        what: String,
+    },
+    /// An answer came and there is nothing in it for these arms and this span.
+    #[error("the source has no data: {what}")]
+    NoData {
+        /// Which series or lines are missing.
+        what: String,
+    },
+}
