@@ -1,5 +1,13 @@
-//! Tests that may be looked at at any time: their error rates hold for every look together.
+//! Tests that may be looked at at any time: their error rates hold for all looks together.
 //!
-//! Formulas are those of the always-valid judge's specification; the section numbers (S1.3 …) in comments are its.
+//! The section numbers (S1.3 …) in comments are those of the always-valid judge's specification. It works on blocks
+//! and must not know metrics, sources, sentences or the time of day.
 
+pub mod counts;
+pub mod document;
+pub mod forecast;
+pub mod grid;
 pub mod guard;
+pub mod pooled;
+pub mod restart;
+pub mod share;

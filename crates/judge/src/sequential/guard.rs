@@ -1,4 +1,205 @@
 //! The dispersion guard (S1.6): real failures come in bursts, and a burst must not count as many independent ones.
+//!
+//! The log-likelihood ratio is divided by a dispersion of at least one. Any such number, even one computed from the
+//! same data, keeps the test valid under its model, by the power-mean inequality.
+//!
+//! The constants are stated in blocks of 15 s. Shorter blocks are scored together until they span 15 s, and the
+//! assumed memory is scaled by time, so 5 s blocks lead to the same dispersion as the 15 s blocks they make up; the
+//! likelihood itself is summed over the short blocks, which is why a regression can still be seen after 5 s.
+
+use super::counts::Block;
 
 /// The length of block in which the guard's constants are stated, in seconds.
 pub const REFERENCE_BLOCK_S: f64 = 15.0;
+/// How far an instance's rate is assumed to wander when nothing is known: coefficient of variation.
+pub const ASSUMED_WANDER: f64 = 0.25;
+/// How long it is assumed to stay there, as `(1+a)/(1-a)` in reference blocks: about two minutes.
+const ASSUMED_MEMORY: f64 = 16.0;
+/// How many scores the assumption is worth against measured ones.
+const ASSUMPTION_WEIGHT: f64 = 20.0;
+/// How many scores a measured history is worth.
+const HISTORY_WEIGHT: f64 = 60.0;
+/// Blocks are scored together until they hold this many events: a score of fewer is far from normal.
+const EVENTS_PER_SCORE: f64 = 5.0;
+/// Below this many scores nothing is estimated from them.
+const FEWEST_SCORES: usize = 4;
+/// A batch length is used while it leaves at least this many batches.
+const FEWEST_BATCHES: usize = 6;
+/// The most memory that is read from a series, as an AR(1) coefficient.
+const LARGEST_MEMORY: f64 = 0.95;
+
+/// What is known about how counts scatter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Known {
+    /// Counts are taken to be Poisson: no guard.
+    Poisson,
+    /// Nothing: an instance's rate is assumed to wander by [`ASSUMED_WANDER`].
+    Nothing,
+    /// Dispersion measured on two old instances against each other, at reference blocks.
+    Dispersion(f64),
+}
+
+/// Estimates the dispersion of a series of blocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Guard {
+    known: Known,
+    blocks_per_score: usize,
+    memory_in_blocks: f64,
+}
+
+impl Guard {
+    /// A guard for blocks of the given length in seconds.
+    pub fn new(known: Known, block_s: f64) -> Self {
+        let in_reference = REFERENCE_BLOCK_S / block_s;
+        // A conversion from a float saturates, so the shortest thinkable block cannot wrap round.
+        Self {
+            known,
+            blocks_per_score: (in_reference.round() as usize).max(1),
+            memory_in_blocks: (ASSUMED_MEMORY * in_reference).max(1.0),
+        }
+    }
+
+    /// The dispersion, at least 1, of blocks whose fitted log ratio is given.
+    pub fn dispersion(&self, blocks: &[Block], log_ratio: f64) -> f64 {
+        match self.known {
+            Known::Poisson => 1.0,
+            Known::Dispersion(known) => {
+                let (scores, _) = self.scores(blocks, log_ratio);
+                shrunk(scores, known, HISTORY_WEIGHT)
+            }
+            Known::Nothing => {
+                let (scores, information) = self.scores(blocks, log_ratio);
+                let per_block = information / blocks.len().max(1) as f64;
+                let assumed = 1.0 + 2.0 * ASSUMED_WANDER.powi(2) * self.memory_in_blocks * per_block;
+                shrunk(scores, assumed, ASSUMPTION_WEIGHT)
+            }
+        }
+    }
+
+    /// Standardised differences from the fitted ratio, and the Fisher information of all blocks.
+    fn scores(&self, blocks: &[Block], log_ratio: f64) -> (Vec<f64>, f64) {
+        let against = (-log_ratio).exp();
+        let mut scores = Vec::with_capacity(blocks.len() / self.blocks_per_score + 1);
+        let (mut excess, mut events, mut variance, mut information) = (0.0, 0.0, 0.0, 0.0);
+        for (index, block) in blocks.iter().enumerate() {
+            let total = block.total();
+            let q = against / block.odds;
+            let block_variance = total * q / ((1.0 + q) * (1.0 + q));
+            excess += block.canary - total / (1.0 + q);
+            events += total;
+            variance += block_variance;
+            information += block_variance;
+            let reference_ends = (index + 1).is_multiple_of(self.blocks_per_score);
+            if reference_ends && events >= EVENTS_PER_SCORE && variance > 0.0 {
+                scores.push(excess / variance.sqrt());
+                (excess, events, variance) = (0.0, 0.0, 0.0);
+            }
+        }
+        (scores, information)
+    }
+}
+
+/// The largest of the long-run variance and the batch variances, each drawn towards what was known before.
+fn shrunk(mut scores: Vec<f64>, known: f64, weight: f64) -> f64 {
+    let count = scores.len();
+    if count < FEWEST_SCORES {
+        return known.max(1.0);
+    }
+    let towards = |n: f64, variance: f64| (weight * known + n * variance) / (weight + n);
+    let mut largest = 1.0f64;
+    let mut length = 1;
+    while count / length >= FEWEST_BATCHES {
+        let batches = count / length;
+        largest = largest.max(towards(batches as f64, batch_variance(&scores, length, batches)));
+        length *= 2;
+    }
+    let mean = scores.iter().sum::<f64>() / count as f64;
+    scores.iter_mut().for_each(|score| *score -= mean);
+    largest.max(towards(count as f64, long_run_variance(&scores)))
+}
+
+/// Variance of sums of `length` neighbours, each divided by the root of their number.
+fn batch_variance(scores: &[f64], length: usize, batches: usize) -> f64 {
+    let scale = (length as f64).sqrt();
+    let sums = || {
+        scores
+            .chunks_exact(length)
+            .map(|batch| batch.iter().sum::<f64>() / scale)
+    };
+    let mean = sums().sum::<f64>() / batches as f64;
+    sums().map(|sum| (sum - mean).powi(2)).sum::<f64>() / (batches - 1) as f64
+}
+
+/// Long-run variance of residuals under AR(1) memory, which is used only where it is visibly positive.
+fn long_run_variance(residuals: &[f64]) -> f64 {
+    let count = residuals.len() as f64;
+    let squares: f64 = residuals.iter().map(|u| u * u).sum();
+    if squares <= 0.0 {
+        return 0.0;
+    }
+    let neighbours: f64 = residuals.windows(2).map(|pair| pair[0] * pair[1]).sum();
+    let lag_one = neighbours / squares;
+    let memory = if lag_one > 1.0 / count.sqrt() {
+        lag_one + (1.0 + 3.0 * lag_one) / count
+    } else {
+        0.0
+    };
+    let memory = memory.clamp(0.0, LARGEST_MEMORY);
+    squares / (count - 1.0) * (1.0 + memory) / (1.0 - memory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocks(counts: &[(f64, f64)]) -> Vec<Block> {
+        counts
+            .iter()
+            .map(|&(baseline, canary)| Block {
+                baseline,
+                canary,
+                odds: 1.0,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn poisson_needs_no_guard() {
+        assert_eq!(
+            Guard::new(Known::Poisson, 15.0).dispersion(&blocks(&[(50.0, 1.0)]), 0.0),
+            1.0
+        );
+    }
+
+    #[test]
+    fn few_scores_leave_what_is_known() {
+        assert_eq!(
+            Guard::new(Known::Dispersion(3.2), 15.0).dispersion(&blocks(&[(9.0, 9.0)]), 0.0),
+            3.2
+        );
+    }
+
+    #[test]
+    fn a_known_dispersion_below_one_is_one() {
+        assert_eq!(Guard::new(Known::Dispersion(0.2), 15.0).dispersion(&[], 0.0), 1.0);
+    }
+
+    #[test]
+    fn short_blocks_score_like_the_reference_blocks_they_make_up() {
+        let long: Vec<(f64, f64)> = (0..40)
+            .map(|i| (9.0 + f64::from(i % 7) * 3.0, 12.0 + f64::from(i % 5) * 6.0))
+            .collect();
+        let short: Vec<(f64, f64)> = long.iter().flat_map(|&(b, c)| [(b / 3.0, c / 3.0); 3]).collect();
+        let at_15 = Guard::new(Known::Nothing, 15.0).dispersion(&blocks(&long), 0.3);
+        let at_5 = Guard::new(Known::Nothing, 5.0).dispersion(&blocks(&short), 0.3);
+        assert!((at_15 - at_5).abs() < 1e-9, "{at_15} at 15 s, {at_5} at 5 s");
+    }
+
+    #[test]
+    fn bursts_are_seen() {
+        let bursty: Vec<(f64, f64)> = (0..40)
+            .map(|i| if i % 4 < 2 { (40.0, 4.0) } else { (4.0, 40.0) })
+            .collect();
+        assert!(Guard::new(Known::Dispersion(1.0), 15.0).dispersion(&blocks(&bursty), 0.0) > 10.0);
+    }
+}
