@@ -1,0 +1,40 @@
+//! What can be wrong with a compose file, in sentences. Must never know archives.
+
+/// Why a compose file was not understood, or a question about it has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ComposeError {
+    #[error(
+        "The compose file has more than {allowed} bytes (limit `compose_bytes`). It was not read. Upload the compose file alone."
+    )]
+    TooLarge { allowed: u64 },
+    #[error("The compose file is not UTF-8 text (byte {at}). It was not used. Save it as UTF-8.")]
+    NotText { at: usize },
+    #[error(
+        "The compose file is not valid YAML: {reason} (line {line}, column {column}). It was not used. Correct that line."
+    )]
+    NotYaml { reason: String, line: u64, column: u64 },
+    #[error(
+        "The file is YAML or text, but no compose file: it has no `services`. It was not used. Upload a compose file, or \
+         an image archive made by `docker save`."
+    )]
+    NoServices,
+    #[error("In the compose file `{at}` {problem}. The file was not used. Correct that entry.")]
+    Invalid { at: String, problem: String },
+    #[error(
+        "No service of the compose file publishes port {port}; {published}. Give the app's service `ports: [\"{port}:…\"]`, or choose another `app.port`."
+    )]
+    NoAppService { port: u16, published: String },
+    #[error("Several services of the compose file publish port {port}: {}. Only one can be the app. Remove the port from the others.", services.join(", "))]
+    SeveralAppServices { port: u16, services: Vec<String> },
+    #[error("The compose file has no service named `{name}`. It has: {present}. Choose one of these.")]
+    NoSuchService { name: String, present: String },
+}
+
+impl ComposeError {
+    pub(super) fn invalid(at: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Invalid {
+            at: at.into(),
+            problem: problem.into(),
+        }
+    }
+}
