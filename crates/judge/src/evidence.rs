@@ -2,10 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sequential::guard::REFERENCE_BLOCK_S;
 use crate::{SourceError, Timestamp};
 
 /// Above this a count is no longer exact in a double, so something is wrong with the source.
 const LARGEST_COUNT: f64 = 9e15;
+
+/// No source scrapes more often than this, in seconds.
+const SHORTEST_BLOCK_S: f64 = 0.1;
+/// A block of a day has no time course left to judge.
+const LONGEST_BLOCK_S: f64 = 86_400.0;
 
 /// The most blocks that are judged one by one: a day of 5 s blocks. Longer evidence is merged in pairs, which keeps
 /// every event and costs only the time resolution of the late-onset search.
@@ -21,6 +27,7 @@ pub struct Evidence {
     /// The exact question that was asked, for display.
     pub query: String,
     /// Length of a block in seconds. Three of 5 s serve as well as one of 15 s: see [`crate::sequential::guard`].
+    /// From 0.1 to 86,400; other values are taken as the nearest of these.
     pub block_s: f64,
     /// Aligned spans in which both arms were asked.
     pub blocks: Vec<CountBlock>,
@@ -35,7 +42,7 @@ impl Evidence {
             metric: metric.name.clone(),
             source: source.into(),
             query: metric.query.clone(),
-            block_s: crate::sequential::guard::REFERENCE_BLOCK_S,
+            block_s: REFERENCE_BLOCK_S,
             blocks: Vec::new(),
             problem: Some(error.to_string()),
         }
@@ -59,10 +66,9 @@ impl Evidence {
             }
             same
         });
-        let mut block_s = if self.block_s.is_finite() && self.block_s > 0.0 {
-            self.block_s
-        } else {
-            crate::sequential::guard::REFERENCE_BLOCK_S
+        let mut block_s = match self.block_s {
+            length if length.is_nan() => REFERENCE_BLOCK_S,
+            length => length.clamp(SHORTEST_BLOCK_S, LONGEST_BLOCK_S),
         };
         while blocks.len() > MAX_BLOCKS {
             blocks = blocks.chunks(2).map(merged).collect();

@@ -6,9 +6,13 @@
 
 mod config;
 mod evidence;
+mod judging;
+mod ruling;
 pub mod sequential;
 mod source;
 mod verdict;
+mod walk;
+mod words;
 
 pub use config::{
     DEFAULT_ABSOLUTE_FLOOR, DEFAULT_ALPHA_FAIL, DEFAULT_ALPHA_PASS, DEFAULT_CANARY_SHARE, DEFAULT_EFFECT_GATE_RATIO,
@@ -16,5 +20,6 @@ pub use config::{
 };
 pub use evidence::{CountBlock, Evidence, MAX_BLOCKS};
 pub use jiff::Timestamp;
+pub use judging::{MAX_TRACK_POINTS, TrackPoint, history, judge};
 pub use source::{MetricSource, SourceError};
 pub use verdict::{ArmCount, DispersionFrom, MetricVerdict, Outcome, Reason, Silent, Verdict};

@@ -3,6 +3,7 @@
 //! The section numbers (S1.3 …) in comments are those of the always-valid judge's specification. It works on blocks
 //! and must not know metrics, sources, sentences or the time of day.
 
+pub mod combine;
 pub mod counts;
 pub mod document;
 pub mod forecast;

@@ -105,6 +105,8 @@ pub enum Reason {
         events: f64,
         /// How many are needed at least.
         needed: f64,
+        /// Minutes until *harmful* if the canary fails twice as often; `None` when that cannot be foreseen.
+        minutes_to_fail_if_double: Option<f64>,
     },
     /// A regression is certain and too small to matter.
     EffectTooSmall {

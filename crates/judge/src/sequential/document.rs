@@ -196,88 +196,74 @@ fn accept(document: &CountsDocument) -> Result<(), DocumentError> {
             kind: document.kind.clone(),
         });
     }
-    let within = |holds: bool, field: &str, found: String, allowed: &str| {
-        let wrong = || DocumentError::OutOfRange {
-            field: field.to_owned(),
-            found,
-            allowed: allowed.to_owned(),
-        };
-        if holds { Ok(()) } else { Err(wrong()) }
-    };
-    let settings = &document.settings;
-    let positive = |number: f64| number.is_finite() && (1e-6..=1e6).contains(&number);
-    let alpha_holds = settings.alpha > 0.0 && settings.alpha < 1.0;
-    within(
-        alpha_holds,
-        "settings.alpha",
-        settings.alpha.to_string(),
-        "above 0 and below 1",
-    )?;
-    let (margin, minutes) = (settings.pass_margin, settings.minutes_per_block);
-    within(
-        positive(margin),
-        "settings.pass_margin",
-        margin.to_string(),
-        "from 0.000001 to 1000000",
-    )?;
-    within(
-        positive(minutes),
-        "settings.minutes_per_block",
-        minutes.to_string(),
-        "from 0.000001 to 1000000",
-    )?;
-    if let Some(phi) = settings.phi_hist {
-        within(
-            (1.0..=1e12).contains(&phi),
-            "settings.phi_hist",
-            phi.to_string(),
-            "at least 1",
-        )?;
-    }
-    for edge in &document.edges {
-        within(positive(*edge), "edges", edge.to_string(), "from 0.000001 to 1000000")?;
-    }
+    accept_settings(&document.settings)?;
     let (blocks, looks, edges) = (
         document.blocks_xb_xc_eb_ec.len(),
         document.looks.len(),
         document.edges.len(),
     );
+    at_most(MOST_BLOCKS, blocks, "the number of rows in blocks_xb_xc_eb_ec")?;
+    at_most(MOST_LOOKS, looks, "the number of looks")?;
+    at_most(MOST_EDGES, edges, "the number of edges")?;
+    document.edges.iter().try_for_each(|edge| moderate(*edge, "edges"))?;
+    document
+        .looks
+        .iter()
+        .try_for_each(|look| at_most(blocks, *look, "looks"))?;
+    document
+        .blocks_xb_xc_eb_ec
+        .iter()
+        .enumerate()
+        .try_for_each(|(row, counts)| {
+            let counted = counts.iter().all(|count| (0.0..=LARGEST_COUNT).contains(count));
+            within(
+                counted,
+                &format!("blocks_xb_xc_eb_ec[{row}]"),
+                format!("{counts:?}"),
+                "counts from 0 to 9e15",
+            )
+        })
+}
+
+fn accept_settings(settings: &CountsSettings) -> Result<(), DocumentError> {
+    let alpha = settings.alpha;
     within(
-        blocks <= MOST_BLOCKS,
-        "blocks_xb_xc_eb_ec",
-        format!("{blocks} rows"),
-        &format!("at most {MOST_BLOCKS}"),
+        alpha > 0.0 && alpha < 1.0,
+        "settings.alpha",
+        alpha.to_string(),
+        "above 0 and below 1",
     )?;
+    moderate(settings.pass_margin, "settings.pass_margin")?;
+    moderate(settings.minutes_per_block, "settings.minutes_per_block")?;
+    let phi = settings.phi_hist.unwrap_or(1.0);
     within(
-        looks <= MOST_LOOKS,
-        "looks",
-        format!("{looks} entries"),
-        &format!("at most {MOST_LOOKS}"),
-    )?;
+        (1.0..=1e12).contains(&phi),
+        "settings.phi_hist",
+        phi.to_string(),
+        "from 1 to 1e12",
+    )
+}
+
+fn moderate(number: f64, field: &str) -> Result<(), DocumentError> {
     within(
-        edges <= MOST_EDGES,
-        "edges",
-        format!("{edges} entries"),
-        &format!("at most {MOST_EDGES}"),
-    )?;
-    for look in &document.looks {
-        within(
-            *look <= blocks,
-            "looks",
-            look.to_string(),
-            &format!("at most the number of blocks, {blocks}"),
-        )?;
-    }
-    for (row, counts) in document.blocks_xb_xc_eb_ec.iter().enumerate() {
-        let holds = counts.iter().all(|count| (0.0..=LARGEST_COUNT).contains(count));
-        within(
-            holds,
-            &format!("blocks_xb_xc_eb_ec[{row}]"),
-            format!("{counts:?}"),
-            "counts that are not negative",
-        )?;
-    }
-    Ok(())
+        (1e-6..=1e6).contains(&number),
+        field,
+        number.to_string(),
+        "from 0.000001 to 1000000",
+    )
+}
+
+fn at_most(limit: usize, found: usize, field: &str) -> Result<(), DocumentError> {
+    within(found <= limit, field, found.to_string(), &format!("at most {limit}"))
+}
+
+fn within(holds: bool, field: &str, found: String, allowed: &str) -> Result<(), DocumentError> {
+    let wrong = || DocumentError::OutOfRange {
+        field: field.to_owned(),
+        found,
+        allowed: allowed.to_owned(),
+    };
+    if holds { Ok(()) } else { Err(wrong()) }
 }
 
 /// The test under way.

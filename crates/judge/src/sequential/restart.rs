@@ -117,6 +117,16 @@ impl Onset {
         }
     }
 
+    /// The e-process that starts at the beginning, against an edge of 1.
+    pub fn from_the_beginning(&self) -> &EdgeTrack {
+        &self.track
+    }
+
+    /// What the mixture's evidence is less than that of the beginning, at most.
+    pub fn log_cost(&self) -> f64 {
+        -self.starts.log_weight(0)
+    }
+
     /// Blocks before a starting point.
     pub fn blocks_before(&self, start: usize) -> usize {
         self.reached.get(start).map_or(0, |reached| reached.totals.blocks)
