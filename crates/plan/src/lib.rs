@@ -2,5 +2,19 @@
 //!
 //! Knows no clock, no I/O, no runtime and no format of an AWS id. Time arrives as a value. Owns the [`cloud::Cloud`] port.
 
+pub mod cloud;
+pub mod decide;
+pub mod desired;
 pub mod identity;
 pub mod listener;
+pub mod observed;
+pub mod phase;
+pub mod plan;
+pub mod problem;
+pub mod proof;
+mod provision;
+mod remove;
+mod route;
+pub mod seen;
+pub mod spec;
+pub mod timing;

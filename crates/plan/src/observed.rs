@@ -1,0 +1,237 @@
+//! What the cloud looks like right now: one snapshot of our resources by tag and of the user's listener.
+//!
+//! Late and incomplete by nature. Nothing in it is stored; the next look makes it anew.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use arya_judge::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{Arm, Place, RuleKind, SecurityGroupKind};
+use crate::listener::{GroupId, Rule, Site};
+use crate::spec::Digest;
+
+/// One look at one deployment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    pub at: Timestamp,
+    /// The listener the deployment stands on; `None` = it is gone.
+    pub site: Option<Site>,
+    pub bucket: bool,
+    /// Progress per digest, for those that were started.
+    pub uploads: BTreeMap<Digest, Upload>,
+    pub security_groups: Vec<SecurityGroupKind>,
+    pub groups: BTreeMap<Arm, OurGroup>,
+    /// Every instance with our tags that the cloud still lists, dead ones included.
+    pub instances: Vec<Instance>,
+    /// What users sent lately, as the load balancer counted it; `None` = not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
+}
+
+/// The matching traffic of the last seconds, side by side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Length of the window.
+    pub window_s: f64,
+    pub production: SideTraffic,
+    pub baseline: SideTraffic,
+    pub canary: SideTraffic,
+}
+
+/// One side's requests in the window, as clients saw them answered.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct SideTraffic {
+    pub requests: u64,
+    /// Answers with status 500 to 599, whoever gave them.
+    pub errors: u64,
+    /// 95th percentile of the time to answer; `None` without requests.
+    pub p95_ms: Option<f64>,
+}
+
+impl Observed {
+    /// An empty world: nothing of ours, no listener.
+    pub const fn nothing(at: Timestamp) -> Self {
+        Self {
+            at,
+            site: None,
+            bucket: false,
+            uploads: BTreeMap::new(),
+            security_groups: Vec::new(),
+            groups: BTreeMap::new(),
+            instances: Vec::new(),
+            traffic: None,
+        }
+    }
+
+    /// The filling of a place with the given incarnation.
+    pub fn instance(&self, place: Place, incarnation: u32) -> Option<&Instance> {
+        self.instances.iter().find(|i| i.place == place && i.incarnation == incarnation)
+    }
+}
+
+/// The bytes of a file on their way into the bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    pub sent: u64,
+    pub size: u64,
+    pub state: UploadState,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UploadState {
+    Running,
+    Done,
+    /// Starting it again may help; the sentence says what happened.
+    Failed(String),
+}
+
+/// A target group that we made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OurGroup {
+    pub id: GroupId,
+    pub targets: Vec<Target>,
+}
+
+impl OurGroup {
+    pub fn target(&self, place: Place) -> Option<&Target> {
+        self.targets.iter().find(|t| t.place == place)
+    }
+}
+
+/// An instance of ours in a group of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    pub place: Place,
+    pub incarnation: u32,
+    pub health: TargetHealth,
+}
+
+/// A target's state as the load balancer gives it, with AWS's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetHealth {
+    pub state: TargetState,
+    /// AWS's reason code, e.g. `Target.ResponseCodeMismatch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetState {
+    Initial,
+    Healthy,
+    Unhealthy,
+    /// No rule names the group, or the target is not registered.
+    Unused,
+    Draining,
+    Unavailable,
+}
+
+impl TargetState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initial => "initial",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Unused => "unused",
+            Self::Draining => "draining",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// An instance with our tags.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    pub place: Place,
+    pub incarnation: u32,
+    pub id: String,
+    pub state: InstanceState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<SocketAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Status>,
+}
+
+impl Instance {
+    /// Its last word, if it is still there to say one.
+    pub fn phase(&self) -> Option<BootPhase> {
+        self.report.as_ref().map(|report| report.phase)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstanceState {
+    Pending,
+    Running,
+    ShuttingDown,
+    Terminated,
+}
+
+impl InstanceState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::ShuttingDown => "shutting down",
+            Self::Terminated => "terminated",
+        }
+    }
+
+    pub const fn is_ending(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
+}
+
+/// The status document that an instance writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    pub phase: BootPhase,
+    pub at: Timestamp,
+    /// The last lines of its log, on failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<String>,
+}
+
+/// How far an instance has come by its own report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BootPhase {
+    Booting,
+    DockerReady,
+    Fetched,
+    Loaded,
+    Up,
+    Ready,
+    Failed,
+}
+
+impl BootPhase {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Booting => "booting",
+            Self::DockerReady => "docker_ready",
+            Self::Fetched => "fetched",
+            Self::Loaded => "loaded",
+            Self::Up => "up",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Observed {
+    /// Our rule of that kind on the listener, found by its tags.
+    pub fn our_rule(&self, deployment: &crate::identity::DeploymentId, kind: RuleKind) -> Option<&Rule> {
+        let ours = crate::identity::LogicalId::Rule(kind);
+        self.site.as_ref()?.rules.iter().find(|rule| {
+            rule.owner.as_ref().is_some_and(|o| o.deployment == *deployment && o.logical_id == ours)
+        })
+    }
+}

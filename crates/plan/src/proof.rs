@@ -1,0 +1,101 @@
+//! The restore proof: the listener, its rules and their groups now, against the snapshot taken when the plan was made.
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::DeploymentId;
+use crate::listener::{Rule, Site};
+
+/// What differs. Empty = production is exactly as before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreProof {
+    pub differences: Vec<Difference>,
+}
+
+/// One thing that is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// What it is about, e.g. `rule arn:…`.
+    pub what: String,
+    pub whose: Whose,
+    pub sentence: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// Left behind by this deployment: the proof failed.
+    Ours,
+    /// Made by others meanwhile; listed, not undone.
+    Others,
+}
+
+impl RestoreProof {
+    /// Whether nothing of ours is left.
+    pub fn holds(&self) -> bool {
+        self.differences.iter().all(|d| d.whose == Whose::Others)
+    }
+}
+
+/// Compares. `after` is `None` when the listener is gone.
+pub fn restore_proof(deployment: &DeploymentId, before: &Site, after: Option<&Site>) -> RestoreProof {
+    let Some(after) = after else {
+        let sentence = format!("The listener {} is gone.", before.listener);
+        return RestoreProof { differences: vec![others(format!("listener {}", before.listener), sentence)] };
+    };
+    let mut differences = Vec::new();
+    let is_ours = |rule: &Rule| rule.owner.as_ref().is_some_and(|o| o.deployment == *deployment);
+    for rule in after.rules.iter().filter(|rule| is_ours(rule)) {
+        let sentence = format!("Our rule at priority {} still stands.", rule.priority);
+        differences.push(Difference { what: format!("rule {}", rule.id), whose: Whose::Ours, sentence });
+    }
+    // Rules of other deployments of Arya come and go by their own proof.
+    let strangers = |site: &'_ Site| -> Vec<Rule> { site.rules.iter().filter(|r| r.owner.is_none()).cloned().collect() };
+    let (rules_before, rules_after) = (strangers(before), strangers(after));
+    for old in &rules_before {
+        match rules_after.iter().find(|new| new.id == old.id) {
+            None => differences.push(others(
+                format!("rule {}", old.id),
+                format!("The rule at priority {} was deleted by others.", old.priority),
+            )),
+            Some(new) if new != old => differences.push(others(
+                format!("rule {}", old.id),
+                format!("The rule at priority {} was changed by others{}.", old.priority, changed_parts(old, new)),
+            )),
+            Some(_) => {}
+        }
+    }
+    for new in rules_after.iter().filter(|new| !rules_before.iter().any(|old| old.id == new.id)) {
+        let sentence = format!("A rule at priority {} was added by others.", new.priority);
+        differences.push(others(format!("rule {}", new.id), sentence));
+    }
+    for (id, old) in &before.groups {
+        match after.groups.get(id) {
+            None => differences.push(others(format!("group {id}"), "No rule names the group any more.".into())),
+            Some(new) if new.settings != old.settings => {
+                differences.push(others(format!("group {id}"), "Its settings were changed by others.".into()));
+            }
+            Some(_) => {}
+        }
+    }
+    if (before.port, &before.address) != (after.port, &after.address) {
+        differences.push(others(format!("listener {}", before.listener), "The listener was changed by others.".into()));
+    }
+    RestoreProof { differences }
+}
+
+fn others(what: String, sentence: String) -> Difference {
+    Difference { what, whose: Whose::Others, sentence }
+}
+
+fn changed_parts(old: &Rule, new: &Rule) -> String {
+    let parts: Vec<&str> = [
+        (old.priority != new.priority, "priority"),
+        (old.conditions != new.conditions, "conditions"),
+        (old.actions != new.actions, "actions"),
+        (old.transforms != new.transforms, "transforms"),
+    ]
+    .into_iter()
+    .filter_map(|(differs, name)| differs.then_some(name))
+    .collect();
+    format!(" ({})", parts.join(", "))
+}

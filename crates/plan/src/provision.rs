@@ -1,0 +1,107 @@
+//! Question: what of ours is missing, and has all that it needs? Never touches a listener.
+
+use crate::desired::Desired;
+use crate::identity::{Arm, Place, SecurityGroupKind};
+use crate::observed::{BootPhase, Instance, InstanceState, Observed, UploadState};
+use crate::plan::{Draft, Step, WaitReason};
+use crate::spec::Digest;
+
+pub(crate) fn provision(desired: &Desired, observed: &Observed, draft: &mut Draft) {
+    if desired.failed.is_some() {
+        return;
+    }
+    if !observed.bucket {
+        draft.steps.push(Step::CreateBucket);
+    }
+    uploads(desired, observed, draft);
+    for kind in [SecurityGroupKind::App, SecurityGroupKind::Monitor] {
+        if !observed.security_groups.contains(&kind) {
+            draft.steps.push(Step::CreateSecurityGroup { kind });
+        }
+    }
+    for arm in Arm::BOTH {
+        if !observed.groups.contains_key(&arm) {
+            draft.steps.push(Step::CreateTargetGroup { arm });
+        }
+    }
+    for place in desired.places() {
+        instance(desired, observed, place, draft);
+    }
+}
+
+/// The files that must reach the bucket, each once even when both versions use it.
+pub(crate) fn files(desired: &Desired) -> std::collections::BTreeSet<&Digest> {
+    desired.spec.baseline.digests().chain(desired.spec.canary.digests()).collect()
+}
+
+fn uploads(desired: &Desired, observed: &Observed, draft: &mut Draft) {
+    let files = files(desired);
+    let mut done = 0;
+    for digest in &files {
+        match observed.uploads.get(*digest).map(|upload| &upload.state) {
+            Some(UploadState::Done) => done += 1,
+            Some(UploadState::Running) => {}
+            Some(UploadState::Failed(_)) | None if observed.bucket => {
+                draft.steps.push(Step::StartUpload { digest: (*digest).clone() });
+            }
+            Some(UploadState::Failed(_)) | None => {}
+        }
+    }
+    if done < files.len() {
+        draft.waiting.push(WaitReason::Uploads { done, of: files.len() });
+    }
+}
+
+fn instance(desired: &Desired, observed: &Observed, place: Place, draft: &mut Draft) {
+    let incarnation = desired.incarnation(place);
+    match observed.instance(place, incarnation) {
+        Some(found) => attach(desired, observed, found, draft),
+        None => {
+            let needed = match place.role.arm() {
+                Some(_) => SecurityGroupKind::App,
+                None => SecurityGroupKind::Monitor,
+            };
+            // Instances boot while the files still upload, but the bucket must stand for the URLs they are given.
+            if observed.bucket && observed.security_groups.contains(&needed) && may_launch(desired) {
+                draft.steps.push(Step::LaunchInstance { place, incarnation });
+            }
+            draft.waiting.push(WaitReason::Instance { place, doing: "it is being launched".into() });
+        }
+    }
+}
+
+/// After the first main rule nothing is launched by itself: a new instance would not be the one that was judged.
+fn may_launch(desired: &Desired) -> bool {
+    desired.main_rule == crate::desired::MainRule::NotYet && desired.hold.is_none()
+}
+
+fn attach(desired: &Desired, observed: &Observed, found: &Instance, draft: &mut Draft) {
+    let Some(arm) = found.place.role.arm() else { return };
+    let ready = found.state == InstanceState::Running && found.phase() == Some(BootPhase::Ready);
+    if !ready {
+        if !found.state.is_ending() {
+            draft.waiting.push(WaitReason::Instance { place: found.place, doing: doing(found).into() });
+        }
+        return;
+    }
+    if let Some(group) = observed.groups.get(&arm)
+        && group.target(found.place).is_none_or(|t| t.incarnation != desired.incarnation(found.place))
+    {
+        draft.steps.push(Step::RegisterTarget { arm, place: found.place, incarnation: found.incarnation });
+    }
+}
+
+const fn doing(found: &Instance) -> &'static str {
+    match (found.state, &found.report) {
+        (InstanceState::Pending, _) | (_, None) => "it is starting",
+        (_, Some(report)) => match report.phase {
+            BootPhase::Booting => "it is booting",
+            BootPhase::DockerReady => "it is fetching its files",
+            BootPhase::Fetched => "it is loading the images",
+            BootPhase::Loaded => "it is starting the app",
+            BootPhase::Up => "it is warming up",
+            BootPhase::Ready => "it is ready",
+            BootPhase::Failed => "its boot failed",
+        },
+    }
+}

@@ -1,0 +1,295 @@
+//! What the user asks for. The form, a YAML file and the API all write the same document; it is parsed once, here.
+
+mod document;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::listener::shares::CanaryPercent;
+use crate::listener::{Condition, ListenerId, Protocol, RuleId};
+
+pub use arya_bundle::Digest;
+pub use document::SpecError;
+
+/// Limits of a spec that are not AWS's rule limits (those stand in [`crate::listener::limits`]).
+pub mod limits {
+    pub const NAME_LENGTH: usize = 64;
+    /// Health check paths may have up to 1,024 characters (`CreateTargetGroup`).
+    pub const HEALTH_PATH_LENGTH: usize = 1024;
+    /// Instances per arm. Two over two zones is the usual most; more only costs more.
+    pub const PER_ARM: u8 = 8;
+    /// Presigned URLs live at most seven days, and instances report through them until the end.
+    pub const LIFETIME_H: u32 = 7 * 24;
+    pub const WARM_UP_PATHS: usize = 16;
+    pub const WARM_UP_IN_A_ROW: u32 = 100;
+    pub const EXPORTERS: usize = 16;
+    pub const ACKNOWLEDGED: usize = 64;
+}
+
+/// What was asked. Digests are of the uploaded files' bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    pub name: String,
+    #[serde(default = "default_word")]
+    pub connection: String,
+    pub listener: ListenerId,
+    #[serde(default)]
+    pub in_front_of: InFrontOf,
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+    #[serde(default = "default_percent")]
+    pub canary_percent: CanaryPercent,
+    /// Seconds; 0 = off.
+    #[serde(default)]
+    pub stickiness_s: u32,
+    pub app: App,
+    pub baseline: Version,
+    pub canary: Version,
+    #[serde(default)]
+    pub instances: Instances,
+    #[serde(default)]
+    pub monitor: Monitor,
+    #[serde(default)]
+    pub exporters: Vec<Exporter>,
+    #[serde(default)]
+    pub analysis: Analysis,
+    /// Hours until the deployment removes itself.
+    #[serde(default = "default_lifetime")]
+    pub lifetime_h: f64,
+    /// Problems accepted by name.
+    #[serde(default)]
+    pub acknowledged: Vec<String>,
+}
+
+fn default_word() -> String {
+    "default".into()
+}
+
+fn default_percent() -> CanaryPercent {
+    CanaryPercent::new(5.0).expect("5 lies between 0 and 50")
+}
+
+const fn default_lifetime() -> f64 {
+    4.0
+}
+
+/// The rule that ours is placed before.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum InFrontOf {
+    #[default]
+    Default,
+    Rule(RuleId),
+}
+
+impl From<String> for InFrontOf {
+    fn from(text: String) -> Self {
+        if text == "default" { Self::Default } else { Self::Rule(RuleId::new(text)) }
+    }
+}
+
+impl From<InFrontOf> for String {
+    fn from(chosen: InFrontOf) -> Self {
+        match chosen {
+            InFrontOf::Default => "default".into(),
+            InFrontOf::Rule(id) => id.as_str().to_owned(),
+        }
+    }
+}
+
+/// How the service is reached on its instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    pub port: u16,
+    #[serde(default = "default_protocol")]
+    pub protocol: Protocol,
+    pub health_check_path: String,
+    #[serde(default)]
+    pub warm_up: WarmUp,
+    /// Where both versions say which they are; the baseline must answer like production.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_path: Option<String>,
+}
+
+const fn default_protocol() -> Protocol {
+    Protocol::Http
+}
+
+/// Requests that an instance sends to itself before it counts as ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WarmUp {
+    pub paths: Vec<String>,
+    /// The site's Host header; without it the instance's own address is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// So many answers in a row
+    pub in_a_row: u32,
+    /// must each come within so many milliseconds.
+    pub under_ms: u32,
+}
+
+impl Default for WarmUp {
+    fn default() -> Self {
+        Self { paths: vec!["/".into()], host: None, in_a_row: 5, under_ms: 1000 }
+    }
+}
+
+/// The first twelve digits of a digest, for people.
+pub fn short(digest: &Digest) -> &str {
+    &digest.hex()[..12]
+}
+
+/// One side: an image archive and its compose file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Version {
+    pub image: Digest,
+    pub compose: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env_file: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env_from: Vec<String>,
+    /// Target path in the instance to the digest of an uploaded file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, Digest>,
+    #[serde(default)]
+    pub services: Services,
+}
+
+impl Version {
+    /// Everything that must reach the instance.
+    pub fn digests(&self) -> impl Iterator<Item = &Digest> {
+        [&self.image, &self.compose].into_iter().chain(&self.env_file).chain(self.files.values())
+    }
+}
+
+/// Which services of the compose file to start; empty `run` = only the service that publishes `app.port` and what it
+/// depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Services {
+    pub run: Vec<String>,
+    pub skip: Vec<String>,
+}
+
+/// AWS's side of baseline and canary. In `arya try` everything but `per_arm` has no effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Instances {
+    #[serde(rename = "type")]
+    pub instance_type: String,
+    pub per_arm: u8,
+    pub profile: String,
+    pub security_groups: OneOrMany,
+    pub subnets: OneOrMany,
+    pub ami: String,
+    pub tags: BTreeMap<String, String>,
+    pub key_pair: String,
+    pub http_proxy: String,
+}
+
+/// The word for "as production's targets have it".
+pub const SAME_AS_PRODUCTION: &str = "same_as_production";
+
+impl Default for Instances {
+    fn default() -> Self {
+        let same = || OneOrMany::One(SAME_AS_PRODUCTION.into());
+        Self {
+            instance_type: SAME_AS_PRODUCTION.into(),
+            per_arm: 1,
+            profile: "none".into(),
+            security_groups: same(),
+            subnets: same(),
+            ami: "default".into(),
+            tags: BTreeMap::new(),
+            key_pair: "none".into(),
+            http_proxy: "none".into(),
+        }
+    }
+}
+
+/// A word such as `same_as_production`, or a list of ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// The instance that watches both arms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Monitor {
+    #[serde(rename = "type")]
+    pub instance_type: String,
+    pub reach: Reach,
+    pub allow_cidrs: Vec<ipnet::IpNet>,
+    pub image_prefix: String,
+}
+
+impl Default for Monitor {
+    fn default() -> Self {
+        Self {
+            instance_type: "t3.medium".into(),
+            reach: Reach::Vpc,
+            allow_cidrs: Vec::new(),
+            image_prefix: "none".into(),
+        }
+    }
+}
+
+/// How the server reaches the monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    Vpc,
+    Public,
+    /// The monitor writes evidence objects; no inbound port.
+    Bucket,
+}
+
+/// A metrics endpoint on each app instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exporter {
+    pub job: String,
+    pub port: u16,
+    #[serde(default = "default_metrics_path")]
+    pub path: String,
+}
+
+fn default_metrics_path() -> String {
+    "/metrics".into()
+}
+
+/// How to judge, and what to do on *harmful*.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Analysis {
+    pub margin: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kayenta_config: Option<serde_json::Value>,
+    pub on_harmful: OnHarmful,
+}
+
+impl Default for Analysis {
+    fn default() -> Self {
+        Self { margin: default_word(), kayenta_config: None, on_harmful: OnHarmful::default() }
+    }
+}
+
+/// What happens by itself when the verdict is *harmful*.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnHarmful {
+    /// Say so; traffic stays.
+    Alert,
+    /// The main rule goes, the instances stay for forensics.
+    #[default]
+    RemoveTraffic,
+    Destroy,
+}
