@@ -6,11 +6,15 @@
 use crate::ruling::Ruling;
 use crate::sequential::combine;
 use crate::sequential::share::uneven_split;
-use crate::walk::Walk;
+use crate::walk::{Walk, kept};
 use crate::{CountBlock, Evidence, JudgeConfig, MetricConfig, MetricVerdict, Outcome, Timestamp, Verdict, words};
 
+/// A planned share outside of these cannot be told from none or all.
+const SHARES: (f64, f64) = (0.001, 0.999);
 /// What is said of a metric for which there is no evidence at all.
 const NOTHING_ARRIVED: &str = "no evidence has arrived for this metric";
+/// What is said of evidence in which every block is refused.
+const NOTHING_READABLE: &str = "no block holds counts that can be read (finite, not negative, below 9e15)";
 /// The most points of a chart: one every minute of two hours; more cannot be told apart on a screen.
 pub const MAX_TRACK_POINTS: usize = 120;
 
@@ -37,7 +41,7 @@ pub fn judge(config: &JudgeConfig, evidence: &[Evidence]) -> Verdict {
         .zip(&walks)
         .zip(adjusted)
         .map(|((metric, walk), adjusted)| {
-            let problem = find(metric).map_or(Some(NOTHING_ARRIVED), |evidence| evidence.problem.as_deref());
+            let problem = problem(find(metric), walk);
             let unsound = comparison_unsound.is_some();
             Ruling {
                 config,
@@ -97,6 +101,18 @@ pub fn history(config: &JudgeConfig, evidence: &Evidence, every_n_blocks: usize)
         }
     }
     points
+}
+
+/// Why a metric's evidence says nothing, if it does not.
+fn problem<'a>(evidence: Option<&'a Evidence>, walk: &Walk) -> Option<&'a str> {
+    let Some(evidence) = evidence else {
+        return Some(NOTHING_ARRIVED);
+    };
+    let unreadable = walk.blocks.is_empty() && !evidence.blocks.is_empty();
+    evidence
+        .problem
+        .as_deref()
+        .or_else(|| unreadable.then_some(NOTHING_READABLE))
 }
 
 fn outcome_of(metrics: &[MetricVerdict]) -> Outcome {

@@ -1,11 +1,15 @@
 //! What follows from one metric's walk: its outcome and the reason. Fail wins over everything, doubt over a pass.
 
 use crate::sequential::counts::upper_bound;
-use crate::walk::{Walk, level, margin};
+use crate::walk::{Walk, floor_points, gate_ratio, kept, level, margin};
 use crate::{CountBlock, DispersionFrom, JudgeConfig, MetricConfig, MetricVerdict, Outcome, Reason, Silent, Timestamp};
 
 /// Fewer events than this in both arms together allow no statement (S5).
 const FEWEST_EVENTS: f64 = 5.0;
+/// A pass from a single reading of the counters would rest on one accident of timing.
+const FEWEST_BLOCKS: f64 = 2.0;
+/// A month. Nothing else ends a bake that was configured to be endless.
+const LONGEST_BAKE_S: f64 = 30.0 * 86_400.0;
 /// Without a comparison for this long, what was known no longer describes the present (S7.2).
 const LONGEST_SILENCE_S: f64 = 300.0;
 /// The regression whose time to an alarm is forecast: twice as many failures.
@@ -114,7 +118,11 @@ impl Ruling<'_> {
     /// What still stands between the data and *no worse*.
     fn missing_for_a_pass(&self) -> Option<Reason> {
         let walk = self.walk;
-        let remaining_s = self.config.minimum_bake_s - walk.compared_s();
+        let bake_s = kept(
+            self.config.minimum_bake_s,
+            (FEWEST_BLOCKS * walk.block_s, LONGEST_BAKE_S),
+        );
+        let remaining_s = bake_s - walk.compared_s();
         if walk.pass.log_e(walk.phi) < self.pass_threshold() {
             return Some(self.not_enough(remaining_s));
         }
@@ -138,9 +146,9 @@ impl Ruling<'_> {
             };
         }
         if walk.now.log_e >= walk.alarm && !walk.gate_open {
-            let floor_points = 100.0 * self.metric.absolute_floor;
+            let (gate_ratio, floor_points) = (gate_ratio(self.metric), floor_points(self.metric));
             return Reason::EffectTooSmall {
-                gate_ratio: self.metric.effect_gate_ratio,
+                gate_ratio,
                 floor_points,
             };
         }

@@ -11,6 +11,8 @@ use crate::{ArmCount, CountBlock, Evidence, JudgeConfig, MetricConfig, Timestamp
 
 /// Levels are kept within these, so that a configuration cannot make the arithmetic infinite.
 const LEVELS: (f64, f64) = (1e-9, 0.5);
+/// Margins and gates below one would ask whether the canary is better; above a thousand they ask nothing.
+const RATIOS: (f64, f64) = (1.0, 1e3);
 
 /// A level as the tests use it.
 pub(crate) fn level(alpha: f64) -> f64 {
@@ -111,8 +113,8 @@ impl Walk {
             gate_open: false,
             shown: None,
             compared: Vec::new(),
-            gate_ratio: metric.effect_gate_ratio,
-            floor_points: 100.0 * metric.absolute_floor,
+            gate_ratio: gate_ratio(metric),
+            floor_points: floor_points(metric),
         }
     }
 
@@ -209,14 +211,5 @@ impl Walk {
             upper: upper.is_finite().then_some(upper),
             log_e: self.now.log_e,
         }
-    }
-}
-
-/// The pass margin as the test uses it.
-pub(crate) fn margin(metric: &MetricConfig) -> f64 {
-    if metric.pass_margin.is_nan() {
-        1.0
-    } else {
-        metric.pass_margin.clamp(1.0, 1e3)
     }
 }

@@ -71,8 +71,9 @@ impl MetricVerdict {
             text.push_str(&format!(
                 " (evidence {evidence}, valid at any time{since}; alarm level {alarm})"
             ));
-        } else if matches!(self.reason, Reason::NotEnoughEvidence { .. }) {
-            text.push_str(&format!("; the canary's rate is {} the baseline's", self.range()));
+        }
+        if let (Reason::NotEnoughEvidence { .. }, Some(range)) = (&self.reason, self.range()) {
+            text.push_str(&format!("; {range}"));
         }
         match self.assumption() {
             Some(assumption) => format!("{text}. {assumption}"),
@@ -101,12 +102,15 @@ impl MetricVerdict {
         )
     }
 
-    fn range(&self) -> String {
-        match self.interval {
-            (lower, Some(upper)) => format!("between {} and {}", factor_down(lower), factor_up(upper)),
+    /// What is known of the ratio, as a clause; nothing while it has no bound.
+    fn range(&self) -> Option<String> {
+        let bounds = match self.interval {
+            (lower, Some(upper)) if lower > 0.0 => format!("between {} and {}", factor_down(lower), factor_up(upper)),
+            (_, Some(upper)) => format!("at most {}", factor_up(upper)),
             (lower, None) if lower > 0.0 => format!("at least {}", factor_down(lower)),
-            (_, None) => "not bounded yet against".to_owned(),
-        }
+            (_, None) => return None,
+        };
+        Some(format!("the canary's rate is {bounds} the baseline's"))
     }
 }
 
@@ -178,7 +182,8 @@ fn who_is_silent(silent: Silent) -> &'static str {
 }
 
 fn too_few(events: f64, needed: f64, minutes_to_fail_if_double: Option<f64>) -> String {
-    let seen = match whole(events).as_str() {
+    // Never rounded up: "5 failures, at least 5 are needed" would puzzle anyone.
+    let seen = match whole(events.floor()).as_str() {
         "0" => "no failures".to_owned(),
         "1" => "1 failure".to_owned(),
         count => format!("{count} failures"),

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 
+use arya_judge::sequential::combine;
 use arya_judge::sequential::document::{CountsDocument, DocumentError, judge_counts};
 use serde_json::Value;
 
@@ -100,6 +101,32 @@ fn counts_agree_with_every_open_vector() {
     }
     assert!(lines.is_empty(), "{} values differ:\n{}", lines.len(), lines.join("\n"));
     assert!(cases >= 12, "only {cases} cases in {}", folder.display());
+}
+
+#[test]
+fn combined_metrics_agree_with_every_open_vector() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/sequential");
+    let numbers = |list: &Value| -> Vec<f64> { list.as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect() };
+    for file in ["combine.json", "combine_strong.json"] {
+        let case: Value = serde_json::from_str(&fs::read_to_string(folder.join(file)).unwrap()).unwrap();
+        let (log_es, weights) = (numbers(&case["log_e"]), numbers(&case["weights"]));
+        let global = combine::global(&log_es, &weights);
+        let expected = case["expected"]["global_log_e"].as_f64().unwrap();
+        assert!(
+            (global - expected).abs() <= 1e-9,
+            "{file} global_log_e: expected {expected}, got {global}"
+        );
+        let adjusted = combine::adjusted(&log_es, &weights);
+        let expected = numbers(&case["expected"]["closed_adjusted_log_e"]);
+        let equal = adjusted
+            .iter()
+            .zip(&expected)
+            .all(|(got, want)| (got - want).abs() <= 1e-9);
+        assert!(
+            equal,
+            "{file} closed_adjusted_log_e: expected {expected:?}, got {adjusted:?}"
+        );
+    }
 }
 
 fn refused(text: &str) -> String {

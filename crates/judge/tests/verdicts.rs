@@ -202,6 +202,15 @@ fn a_failed_source_is_neither_pass_nor_fail() {
 }
 
 #[test]
+fn blocks_that_are_no_counts_are_a_failed_source() {
+    check(
+        [(f64::NAN, 300.0, -1.0, 300.0)],
+        Outcome::Inconclusive,
+        &["no block holds counts that can be read"],
+    );
+}
+
+#[test]
 fn a_metric_without_evidence_is_inconclusive() {
     assert!(judge(&config(), &[]).sentence().contains("no evidence has arrived"));
 }

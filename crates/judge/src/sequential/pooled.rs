@@ -16,8 +16,15 @@ const STEP: f64 = 0.01;
 /// Events by lattice point.
 #[derive(Debug, Clone, Default)]
 pub struct Pooled {
-    nodes: BTreeMap<i32, f64>,
+    nodes: BTreeMap<i32, Node>,
     canary: f64,
+}
+
+/// One lattice point: the odds it stands for and the events it was given.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    odds: f64,
+    events: f64,
 }
 
 impl Pooled {
@@ -40,7 +47,7 @@ impl Pooled {
         ];
         for (offset, weight) in (-1..).zip(weights) {
             if weight != 0.0 {
-                *self.nodes.entry(node + offset).or_default() += weight * total;
+                self.put(node + offset, weight * total);
             }
         }
     }
@@ -49,10 +56,18 @@ impl Pooled {
     pub fn since(&self, earlier: &Self) -> Self {
         let mut rest = self.clone();
         rest.canary -= earlier.canary;
-        for (node, events) in &earlier.nodes {
-            *rest.nodes.entry(*node).or_default() -= events;
+        for (place, node) in &earlier.nodes {
+            rest.put(*place, -node.events);
         }
         rest
+    }
+
+    fn put(&mut self, place: i32, events: f64) {
+        let empty = || Node {
+            odds: (f64::from(place) * STEP).exp(),
+            events: 0.0,
+        };
+        self.nodes.entry(place).or_insert_with(empty).events += events;
     }
 
     /// Logarithm of the evidence that the ratio is past an edge, for a given dispersion.
@@ -65,10 +80,11 @@ impl Pooled {
 
     /// Log-likelihood of a ratio, without the terms that do not depend on it (S1.2).
     fn log_likelihood(&self, log_ratio: f64) -> f64 {
+        let ratio = log_ratio.exp();
         let spread: f64 = self
             .nodes
-            .iter()
-            .map(|(node, events)| events * (f64::from(*node) * STEP + log_ratio).exp().ln_1p())
+            .values()
+            .map(|node| node.events * (node.odds * ratio).ln_1p())
             .sum();
         self.canary * log_ratio - spread
     }
