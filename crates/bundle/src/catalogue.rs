@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::digest::{Digest, HashingReader};
 use crate::error::BundleError;
 use crate::limits::Limits;
+use crate::stream;
 use crate::tarball::{EntryKind, TarStream};
 
 /// Links followed from one name. Docker writes one.
@@ -30,6 +31,8 @@ pub(crate) struct Catalogue {
 pub(crate) struct File {
     pub(crate) digest: Digest,
     pub(crate) size: u64,
+    /// Whether it starts like gzip or zstd, so that its digest is not the one of its content.
+    pub(crate) compressed: bool,
     /// The content, if it looks like JSON and is small enough.
     json: Option<Vec<u8>>,
 }
@@ -137,7 +140,7 @@ impl Catalogue {
     ) -> Result<(), BundleError> {
         let place = format!("`{path}`");
         let mut reader = HashingReader::new(tar);
-        let json = self
+        let (compressed, json) = self
             .content(&mut reader, size, limits)
             .map_err(|e| BundleError::reading(&place, e))?;
         let (digest, _) = reader.finish();
@@ -157,26 +160,36 @@ impl Catalogue {
             return Err(BundleError::DuplicateEntry { entry: path });
         }
         self.kept_bytes += json.as_ref().map_or(0, |bytes| bytes.len() as u64);
-        self.files.insert(path, File { digest, size, json });
+        self.files.insert(
+            path,
+            File {
+                digest,
+                size,
+                compressed,
+                json,
+            },
+        );
         Ok(())
     }
 
-    /// Reads a file to its end and keeps it if it may be one of the documents.
-    fn content(&self, mut reader: impl Read, size: u64, limits: &Limits) -> io::Result<Option<Vec<u8>>> {
-        let mut kept = None;
-        if size <= limits.json_bytes && self.kept_bytes + size <= limits.json_total_bytes {
-            let mut first = Vec::new();
-            reader.by_ref().take(1).read_to_end(&mut first)?;
-            if first
-                .first()
-                .is_some_and(|b| matches!(b, b'{' | b'[' | b' ' | b'\n' | b'\t' | b'\r'))
-            {
-                reader.read_to_end(&mut first)?;
-                kept = Some(first);
-            }
-        }
+    /// Reads a file to its end: whether it is compressed, and its content if it may be one of the documents.
+    fn content(&self, mut reader: impl Read, size: u64, limits: &Limits) -> io::Result<(bool, Option<Vec<u8>>)> {
+        const MAGIC_BYTES: u64 = 4;
+        let mut content = Vec::new();
+        reader.by_ref().take(MAGIC_BYTES).read_to_end(&mut content)?;
+        let compressed = content.starts_with(stream::GZIP) || content.starts_with(stream::ZSTD);
+        let fits = size <= limits.json_bytes && self.kept_bytes + size <= limits.json_total_bytes;
+        let like_json = content
+            .first()
+            .is_some_and(|b| matches!(b, b'{' | b'[' | b' ' | b'\n' | b'\t' | b'\r'));
+        let kept = if fits && like_json {
+            reader.read_to_end(&mut content)?;
+            Some(content)
+        } else {
+            None
+        };
         io::copy(&mut reader, &mut io::sink())?;
-        Ok(kept)
+        Ok((compressed, kept))
     }
 
     fn add_link(&mut self, path: String, target: &[u8], base: LinkBase) -> Result<(), BundleError> {
@@ -221,7 +234,7 @@ enum LinkBase {
 }
 
 /// An entry's path without `.` and doubled slashes; the reason if it leaves the archive.
-fn normalise(path: &str) -> Result<String, &'static str> {
+pub(crate) fn normalise(path: &str) -> Result<String, &'static str> {
     if path.starts_with('/') {
         return Err("the path is absolute");
     }

@@ -1,5 +1,6 @@
 //! Says what a stream is and what is in it. Must never know where the stream comes from.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::Read;
 
@@ -17,6 +18,9 @@ const COMPOSE: &str = "the compose file";
 
 /// Indexes within indexes. Docker writes two levels: `index.json`, then one index for each name.
 const INDEX_DEPTH: usize = 4;
+
+/// Entries of indexes looked at in all: indexes that name each other many times must not multiply the work.
+const DESCRIPTORS_FOLLOWED: u64 = 1024;
 
 /// Recognises an image archive (classic or OCI layout; plain, gzip or zstd) or a compose file, and describes it.
 ///
@@ -104,6 +108,7 @@ pub(crate) fn survey<R: Read>(
     let resolver = Resolver {
         catalogue: &catalogue,
         limits,
+        followed: Cell::new(0),
     };
     let images = match (catalogue.has("manifest.json"), catalogue.has("index.json")) {
         (true, false) => resolver.saved_images()?,
@@ -120,6 +125,8 @@ pub(crate) fn survey<R: Read>(
 struct Resolver<'a> {
     catalogue: &'a Catalogue,
     limits: &'a Limits,
+    /// Entries of indexes looked at so far.
+    followed: Cell<u64>,
 }
 
 impl Resolver<'_> {
@@ -175,8 +182,16 @@ impl Resolver<'_> {
         depth: usize,
         images: &mut Vec<FoundImage>,
     ) -> Result<(), BundleError> {
-        self.check_images(index.manifests.len().saturating_sub(1), name)?;
         for descriptor in &index.manifests {
+            self.followed.set(self.followed.get() + 1);
+            if self.followed.get() > DESCRIPTORS_FOLLOWED {
+                return Err(self.limit(
+                    "index descriptors",
+                    DESCRIPTORS_FOLLOWED,
+                    "entries in its indexes",
+                    name,
+                ));
+            }
             // An index names every platform; an archive holds only those that were present where it was saved.
             if descriptor.is_attestation() || !self.catalogue.has_blob(&descriptor.digest) {
                 continue;
@@ -257,6 +272,15 @@ impl Resolver<'_> {
         let mut described = Vec::with_capacity(layers.len());
         for (layer, diff_id) in layers.iter().zip(&config.rootfs.diff_ids) {
             let (path, file) = self.catalogue.file(layer, named_by)?;
+            // Docker refuses a layer with another content than the config says; a compressed one is seen when unpacking.
+            if !file.compressed && file.digest != *diff_id {
+                let (entry, expected, actual) = (path.to_owned(), diff_id.clone(), file.digest.clone());
+                return Err(BundleError::WrongDigest {
+                    entry,
+                    expected,
+                    actual,
+                });
+            }
             layer_paths.push(path.to_owned());
             described.push(LayerDescription {
                 digest: file.digest.clone(),

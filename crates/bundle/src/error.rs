@@ -62,8 +62,8 @@ pub enum BundleError {
         actual: Digest,
     },
     #[error(
-        "`{entry}` reaches outside the archive: {reason}. Nothing was written there. An image built by Docker has no \
-         such entry; find out where this file comes from before you use it."
+        "`{entry}` cannot be used safely: {reason}. Nothing was written there, and nothing of the archive is in use. \
+         Images that Docker builds do without such entries; find out where this file comes from before you use it."
     )]
     PathEscape { entry: String, reason: String },
     #[error(

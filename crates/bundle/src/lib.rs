@@ -12,13 +12,13 @@ mod digest;
 mod error;
 mod limits;
 mod manifest;
-//pub mod pack;
+pub mod pack;
 mod reference;
 mod stream;
 mod tarball;
 #[cfg(test)]
 mod testing;
-//mod unpack;
+mod unpack;
 
 pub use compose::{
     Build, ComposeError, ComposeFile, DependsOn, EnvFile, Environment, EnvironmentValue, Finding, Healthcheck, Mount,
@@ -30,4 +30,4 @@ pub use digest::{Digest, ParseDigestError};
 pub use error::BundleError;
 pub use limits::Limits;
 pub use reference::{names_same_image, normalise_reference};
-//pub use unpack::{Skipped, Unpacked, Wanted, unpack_layers};
+pub use unpack::{Skipped, Unpacked, Wanted, unpack_layers};

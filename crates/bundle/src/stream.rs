@@ -15,6 +15,9 @@ const PEEK_BYTES: u64 = 512;
 /// Frames that need a larger window are refused. It is the largest that the zstd tool reads without being asked to.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
+pub(crate) const GZIP: &[u8] = b"\x1f\x8b";
+pub(crate) const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+
 /// What the first bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Magic {
@@ -52,9 +55,9 @@ fn magic(start: &[u8]) -> Magic {
     // A short file may be a cut archive, but it may also be a short compose file: text decides below.
     if start.is_empty() {
         Magic::Nothing
-    } else if start.starts_with(b"\x1f\x8b") {
+    } else if start.starts_with(GZIP) {
         Magic::Gzip
-    } else if start.starts_with(b"\x28\xb5\x2f\xfd") {
+    } else if start.starts_with(ZSTD) {
         Magic::Zstd
     } else if start.get(257..262) == Some(b"ustar") || is_old_tar(start) {
         Magic::Tar
