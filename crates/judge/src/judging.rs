@@ -147,10 +147,6 @@ fn unsound(config: &JudgeConfig, walks: &[Walk]) -> Option<String> {
         .iter()
         .map(|block| (block.baseline_exposure, block.canary_exposure))
         .collect();
-    let expected = if config.canary_share.is_nan() {
-        0.5
-    } else {
-        config.canary_share.clamp(0.001, 0.999)
-    };
+    let expected = kept(config.canary_share, SHARES);
     uneven_split(&split, expected, walk.block_s).map(|split| words::uneven(&split))
 }

@@ -1,7 +1,7 @@
 //! What follows from one metric's walk: its outcome and the reason. Fail wins over everything, doubt over a pass.
 
 use crate::sequential::counts::upper_bound;
-use crate::walk::{Walk, floor_points, gate_ratio, kept, level, margin};
+use crate::walk::{Walk, floor_points, gate_ratio, level, margin};
 use crate::{CountBlock, DispersionFrom, JudgeConfig, MetricConfig, MetricVerdict, Outcome, Reason, Silent, Timestamp};
 
 /// Fewer events than this in both arms together allow no statement (S5).
@@ -118,10 +118,8 @@ impl Ruling<'_> {
     /// What still stands between the data and *no worse*.
     fn missing_for_a_pass(&self) -> Option<Reason> {
         let walk = self.walk;
-        let bake_s = kept(
-            self.config.minimum_bake_s,
-            (FEWEST_BLOCKS * walk.block_s, LONGEST_BAKE_S),
-        );
+        let shortest_s = FEWEST_BLOCKS * walk.block_s;
+        let bake_s = self.config.minimum_bake_s.min(LONGEST_BAKE_S).max(shortest_s);
         let remaining_s = bake_s - walk.compared_s();
         if walk.pass.log_e(walk.phi) < self.pass_threshold() {
             return Some(self.not_enough(remaining_s));

@@ -16,11 +16,27 @@ const RATIOS: (f64, f64) = (1.0, 1e3);
 
 /// A level as the tests use it.
 pub(crate) fn level(alpha: f64) -> f64 {
-    if alpha.is_nan() {
-        LEVELS.0
-    } else {
-        alpha.clamp(LEVELS.0, LEVELS.1)
-    }
+    kept(alpha, LEVELS)
+}
+
+/// The pass margin as the test uses it.
+pub(crate) fn margin(metric: &MetricConfig) -> f64 {
+    kept(metric.pass_margin, RATIOS)
+}
+
+/// The ratio of the effect gate as it is used.
+pub(crate) fn gate_ratio(metric: &MetricConfig) -> f64 {
+    kept(metric.effect_gate_ratio, RATIOS)
+}
+
+/// The floor of the effect gate in percentage points.
+pub(crate) fn floor_points(metric: &MetricConfig) -> f64 {
+    kept(100.0 * metric.absolute_floor, (0.0, 100.0))
+}
+
+/// A configured number within its range; the lower end for one that is none.
+pub(crate) fn kept(number: f64, (low, high): (f64, f64)) -> f64 {
+    if number.is_nan() { low } else { number.clamp(low, high) }
 }
 
 /// Counts of both arms.

@@ -69,7 +69,6 @@ fn config() -> impl Strategy<Value = JudgeConfig> {
                     known_dispersion,
                     ..MetricConfig::error_share("errors", "")
                 }],
-                ..JudgeConfig::default()
             },
         )
 }
