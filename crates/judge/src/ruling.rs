@@ -49,8 +49,8 @@ impl Ruling<'_> {
             log_e_alarm: walk.alarm,
             dispersion: walk.phi,
             dispersion_from: match self.metric.known_dispersion {
-                Some(_) => DispersionFrom::History,
-                None => DispersionFrom::Assumption,
+                Some(phi) if phi.is_finite() => DispersionFrom::History,
+                Some(_) | None => DispersionFrom::Assumption,
             },
             reason,
             since,

@@ -298,3 +298,58 @@ fn capitalised(word: &str) -> String {
         .map(|first| first.to_uppercase().chain(letters).collect())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(said: String, expected: &str) {
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn shares_have_two_digits_below_one() {
+        check(digits(10.2007), "10.2");
+        check(digits(0.1658), "0.17");
+        check(digits(0.05), "0.05");
+        check(digits(0.00312), "0.0031");
+        check(digits(0.0), "0");
+        check(digits(-1.25), "-1.2");
+    }
+
+    #[test]
+    fn a_lower_bound_is_never_rounded_up() {
+        check(factor_down(8.99), "8x");
+        check(factor_down(1.999), "1.99x");
+        check(factor_down(1.5), "1.5x");
+        check(factor_down(0.0), "0x");
+    }
+
+    #[test]
+    fn an_upper_bound_is_never_rounded_down() {
+        check(factor_up(8.01), "9x");
+        check(factor_up(1.411), "1.42x");
+        check(factor_up(1.5), "1.5x");
+    }
+
+    #[test]
+    fn counts_come_in_groups_of_three() {
+        check(whole(999.0), "999");
+        check(whole(1_234_567.4), "1,234,567");
+    }
+
+    #[test]
+    fn evidence_beyond_a_billion_is_not_told_apart() {
+        check(odds(3.0), "20:1");
+        check(odds(-1.0), "0.4:1");
+        check(odds(800.0), "over 1,000,000,000:1");
+    }
+
+    #[test]
+    fn waiting_times_are_rounded_up() {
+        check(duration(Some(0.2)), "about 1 min");
+        check(duration(Some(8.2)), "about 9 min");
+        check(duration(Some(121.0)), "about 3 h");
+        check(duration(None), "more than a day");
+    }
+}

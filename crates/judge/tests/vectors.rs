@@ -104,6 +104,20 @@ fn counts_agree_with_every_open_vector() {
 }
 
 #[test]
+fn a_value_outside_its_tolerance_is_one_line_with_place_and_both_values() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/sequential/counts_history.json");
+    let mut case: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    case["expected"][1]["up"]["1.25"]["p"] = Value::from(0.125);
+    let lines = differences("counts_history.json", &case);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(
+        lines[0].starts_with("counts_history.json look 20 .up.1.25.p: expected 0.125, got "),
+        "{}",
+        lines[0]
+    );
+}
+
+#[test]
 fn combined_metrics_agree_with_every_open_vector() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/sequential");
     let numbers = |list: &Value| -> Vec<f64> { list.as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect() };

@@ -133,6 +133,30 @@ fn a_certain_but_tiny_effect_is_not_harm() {
 }
 
 #[test]
+fn with_a_history_nothing_is_assumed() {
+    let mut config = config();
+    config.metrics[0].known_dispersion = Some(2.0);
+    let rows = (0..12).map(|i| (around(2.0, i), 300.0, around(2.0, i + 3), 300.0));
+    let verdict = judge(&config, &[evidence("errors", 15.0, rows)]);
+    assert_eq!(verdict.assumption(), None);
+    assert!(verdict.metrics[0].dispersion >= 1.0);
+}
+
+#[test]
+fn a_growing_share_of_traffic_costs_nothing() {
+    let rows = (0..120).map(|i| {
+        let requests = 500.0 + 50.0 * i as f64;
+        (
+            around(requests / 100.0, i),
+            requests,
+            around(requests / 100.0, i + 3),
+            requests,
+        )
+    });
+    check(rows, Outcome::NoWorse, &["No worse"]);
+}
+
+#[test]
 fn an_alarm_stays_shown_when_the_failures_stop() {
     let bad = (0..8).map(|_| (1.0, 300.0, 12.0, 300.0));
     let good = (0..600).map(|i| (around(4.0, i), 300.0, 0.0, 300.0));
