@@ -53,13 +53,21 @@ pub struct CloudError {
 impl fmt::Display for CloudError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
-        if self.next.is_empty() { Ok(()) } else { write!(f, " {}", self.next) }
+        if self.next.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " {}", self.next)
+        }
     }
 }
 
 impl CloudError {
     pub fn new(kind: ErrorKind, what: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), next: next.into() }
+        Self {
+            kind,
+            what: what.into(),
+            next: next.into(),
+        }
     }
 
     pub fn not_yet(what: impl Into<String>) -> Self {

@@ -32,7 +32,12 @@ pub fn decide(
     if desired.harmful.is_none()
         && let Some(verdict) = verdict.filter(|v| v.outcome == Outcome::Harmful)
     {
-        return Some((Change::LatchHarmful { sentence: verdict.sentence() }, Actor::Judge));
+        return Some((
+            Change::LatchHarmful {
+                sentence: verdict.sentence(),
+            },
+            Actor::Judge,
+        ));
     }
     if let Some(change) = lost_or_failed(desired, observed, seen, timing) {
         return Some((change, Actor::Arya));
@@ -45,7 +50,9 @@ fn watchdog(desired: &Desired, observed: &Observed) -> Option<HoldReason> {
     if !desired.wants_traffic() {
         return None;
     }
-    let Some(site) = &observed.site else { return Some(HoldReason::ListenerGone) };
+    let Some(site) = &observed.site else {
+        return Some(HoldReason::ListenerGone);
+    };
     if site_changed(desired, site) {
         return Some(HoldReason::RuleBelowChanged);
     }
@@ -75,7 +82,12 @@ fn edited(desired: &Desired, rule: &Rule) -> bool {
 /// A group of production's with weight in our rule that nobody can answer for.
 fn unhealthy_production(desired: &Desired, site: &Site) -> Option<HoldReason> {
     let weights = desired.weights_for(desired.share()).ok()?;
-    let weighted = desired.placement.production.iter().zip(&weights.production).filter(|(_, weight)| **weight > 0);
+    let weighted = desired
+        .placement
+        .production
+        .iter()
+        .zip(&weights.production)
+        .filter(|(_, weight)| **weight > 0);
     weighted
         .map(|(production, _)| &production.group)
         .find(|group| site.groups.get(group).is_none_or(|g| g.health.healthy == 0))
@@ -83,14 +95,23 @@ fn unhealthy_production(desired: &Desired, site: &Site) -> Option<HoldReason> {
 }
 
 fn unhealthy_arm(desired: &Desired, observed: &Observed) -> Option<HoldReason> {
-    let lost = Arm::BOTH.into_iter().flat_map(|arm| desired.places_of(arm)).find(|place| lost(desired, observed, *place));
+    let lost = Arm::BOTH
+        .into_iter()
+        .flat_map(|arm| desired.places_of(arm))
+        .find(|place| lost(desired, observed, *place));
     if let Some(place) = lost {
         return Some(HoldReason::InstanceLost { place });
     }
     let healthy = |arm: &Arm| {
-        observed.groups.get(arm).is_some_and(|g| g.targets.iter().any(|t| t.health.state == TargetState::Healthy))
+        observed
+            .groups
+            .get(arm)
+            .is_some_and(|g| g.targets.iter().any(|t| t.health.state == TargetState::Healthy))
     };
-    Arm::BOTH.into_iter().find(|arm| !healthy(arm)).map(|arm| HoldReason::ArmUnhealthy { arm })
+    Arm::BOTH
+        .into_iter()
+        .find(|arm| !healthy(arm))
+        .map(|arm| HoldReason::ArmUnhealthy { arm })
 }
 
 fn wanted(desired: &Desired, observed: &Observed, place: Place) -> Option<Instance> {
@@ -111,17 +132,26 @@ fn lost_or_failed(desired: &Desired, observed: &Observed, seen: &Seen, timing: &
         return None;
     }
     for place in desired.places() {
-        let Some(instance) = wanted(desired, observed, place) else { continue };
+        let Some(instance) = wanted(desired, observed, place) else {
+            continue;
+        };
         if instance.state.is_ending() {
             return Some(if desired.incarnation(place) <= REPLACEMENTS_MAX {
                 Change::Replace { place }
             } else {
-                Change::GiveUp { why: format!("The {place} ended {} times before it was healthy.", REPLACEMENTS_MAX + 1) }
+                Change::GiveUp {
+                    why: format!(
+                        "The {place} ended {} times before it was healthy.",
+                        REPLACEMENTS_MAX + 1
+                    ),
+                }
             });
         }
         if let Some(report) = instance.report.as_ref().filter(|r| r.phase == BootPhase::Failed) {
             let tail = report.tail.as_deref().unwrap_or("It left no log.");
-            return Some(Change::GiveUp { why: format!("The {place} failed to start. {tail}") });
+            return Some(Change::GiveUp {
+                why: format!("The {place} failed to start. {tail}"),
+            });
         }
     }
     too_slow(desired, observed, seen, timing)
@@ -130,22 +160,33 @@ fn lost_or_failed(desired: &Desired, observed: &Observed, seen: &Seen, timing: &
 fn too_slow(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timing) -> Option<Change> {
     let age = observed.at.duration_since(desired.created_at);
     let arms = || Arm::BOTH.into_iter().flat_map(|arm| desired.places_of(arm));
-    let uploading = observed.uploads.values().any(|u| u.state == crate::observed::UploadState::Running);
+    let uploading = observed
+        .uploads
+        .values()
+        .any(|u| u.state == crate::observed::UploadState::Running);
     let ready = |place: Place| wanted(desired, observed, place).is_some_and(|i| i.phase() == Some(BootPhase::Ready));
     if !uploading
         && std::time::Duration::try_from(age).is_ok_and(|age| age >= timing.boot_at_most)
         && let Some(place) = arms().find(|place| !ready(*place))
     {
         let limit = timing.boot_at_most.as_secs();
-        return Some(Change::GiveUp { why: format!("The {place} did not report ready within {limit} s.") });
+        return Some(Change::GiveUp {
+            why: format!("The {place} did not report ready within {limit} s."),
+        });
     }
     let limit = timing.healthy_at_most;
     let registered_long = |arm: &Arm| seen.held_for(Fact::Registered(*arm)).is_some_and(|held| held >= limit);
     let slow = Arm::BOTH.into_iter().filter(registered_long).find(|arm| {
-        observed.groups.get(arm).is_some_and(|g| g.targets.iter().any(|t| t.health.state != TargetState::Healthy))
+        observed
+            .groups
+            .get(arm)
+            .is_some_and(|g| g.targets.iter().any(|t| t.health.state != TargetState::Healthy))
     })?;
     Some(Change::GiveUp {
-        why: format!("The {slow} was not healthy within {} s of its registration.", limit.as_secs()),
+        why: format!(
+            "The {slow} was not healthy within {} s of its registration.",
+            limit.as_secs()
+        ),
     })
 }
 
@@ -156,7 +197,10 @@ fn begin(desired: &Desired, observed: &Observed, seen: &Seen) -> Option<Change> 
             if desired.wants_traffic()
                 && arms_healthy(desired, observed)
                 && seen.looks(Fact::ArmsHealthy) >= HEALTHY_LOOKS
-                && observed.site.as_ref().is_some_and(|site| unhealthy_production(desired, site).is_none()) =>
+                && observed
+                    .site
+                    .as_ref()
+                    .is_some_and(|site| unhealthy_production(desired, site).is_none()) =>
         {
             Some(Change::BeginServing)
         }

@@ -206,19 +206,31 @@ impl fmt::Display for Actor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {
-    SetShare { canary_percent: CanaryPercent },
+    SetShare {
+        canary_percent: CanaryPercent,
+    },
     /// Our main rule goes; instances stay.
-    RemoveTraffic { reason: HoldReason },
+    RemoveTraffic {
+        reason: HoldReason,
+    },
     /// The verdict is *harmful*: latch it, and do what the spec says.
-    LatchHarmful { sentence: String },
-    Overrule { reason: String },
+    LatchHarmful {
+        sentence: String,
+    },
+    Overrule {
+        reason: String,
+    },
     /// Both arms are healthy: the share that a person asked for begins.
     BeginServing,
     MainRuleSeen,
     /// A lost instance is launched anew.
-    Replace { place: Place },
+    Replace {
+        place: Place,
+    },
     /// It cannot go on.
-    GiveUp { why: String },
+    GiveUp {
+        why: String,
+    },
     Destroy,
 }
 
@@ -254,7 +266,11 @@ impl Desired {
     /// Applies an edit. Returns whether anything changed; the caller stores it with its event before any effect.
     pub fn apply(&mut self, change: &Change, by: &Actor, at: Timestamp) -> Result<bool, Refusal> {
         if self.goal == Goal::Absent {
-            return if *change == Change::Destroy { Ok(false) } else { Err(Refusal::Destroying) };
+            return if *change == Change::Destroy {
+                Ok(false)
+            } else {
+                Err(Refusal::Destroying)
+            };
         }
         let before = self.clone();
         match change {
@@ -267,7 +283,9 @@ impl Desired {
             Change::Replace { place } => self.replace(*place),
             Change::GiveUp { why } => {
                 self.failed.get_or_insert_with(|| why.clone());
-                self.goal = Goal::Serve { canary: CanaryPercent::ZERO };
+                self.goal = Goal::Serve {
+                    canary: CanaryPercent::ZERO,
+                };
                 self.main_rule = MainRule::Away;
             }
             Change::Destroy => self.goal = Goal::Absent,
@@ -287,10 +305,16 @@ impl Desired {
             if let Some(harmful) = self.harmful.as_ref().filter(|h| h.overruled.is_none())
                 && canary > self.share()
             {
-                return Err(Refusal::Harmful { sentence: harmful.sentence.clone() });
+                return Err(Refusal::Harmful {
+                    sentence: harmful.sentence.clone(),
+                });
             }
             if canary == CanaryPercent::MAX
-                && !self.spec.acknowledged.iter().any(|name| name == ACKNOWLEDGE_PRODUCTION_ZERO)
+                && !self
+                    .spec
+                    .acknowledged
+                    .iter()
+                    .any(|name| name == ACKNOWLEDGE_PRODUCTION_ZERO)
             {
                 return Err(Refusal::ProductionZero);
             }
@@ -307,7 +331,9 @@ impl Desired {
     }
 
     fn remove_traffic(&mut self, reason: HoldReason, at: Timestamp) {
-        self.goal = Goal::Serve { canary: CanaryPercent::ZERO };
+        self.goal = Goal::Serve {
+            canary: CanaryPercent::ZERO,
+        };
         self.main_rule = MainRule::Away;
         self.hold = Some(Hold { reason, since: at });
     }
@@ -316,7 +342,11 @@ impl Desired {
         if self.harmful.is_some() {
             return;
         }
-        self.harmful = Some(Harmful { at, sentence: sentence.to_owned(), overruled: None });
+        self.harmful = Some(Harmful {
+            at,
+            sentence: sentence.to_owned(),
+            overruled: None,
+        });
         match self.spec.analysis.on_harmful {
             OnHarmful::Alert => {}
             OnHarmful::RemoveTraffic => self.remove_traffic(HoldReason::Harmful, at),
@@ -331,7 +361,11 @@ impl Desired {
         }
         match &mut self.harmful {
             Some(harmful) if harmful.overruled.is_none() => {
-                harmful.overruled = Some(Overruled { by: by.to_string(), reason: reason.to_owned(), at });
+                harmful.overruled = Some(Overruled {
+                    by: by.to_string(),
+                    reason: reason.to_owned(),
+                    at,
+                });
                 Ok(())
             }
             Some(_) | None => Err(Refusal::NothingToOverrule),
@@ -358,14 +392,20 @@ impl Desired {
     }
 
     pub fn incarnation(&self, place: Place) -> u32 {
-        self.incarnations.iter().find(|(p, _)| *p == place).map_or(1, |(_, n)| *n)
+        self.incarnations
+            .iter()
+            .find(|(p, _)| *p == place)
+            .map_or(1, |(_, n)| *n)
     }
 
     /// Every instance that should stand, the monitor last.
     pub fn places(&self) -> impl Iterator<Item = Place> {
         let per_arm = self.spec.instances.per_arm;
         let arms = Arm::BOTH.into_iter().flat_map(move |arm| arm_places(arm, per_arm));
-        arms.chain([Place { role: Role::Monitor, index: 0 }])
+        arms.chain([Place {
+            role: Role::Monitor,
+            index: 0,
+        }])
     }
 
     pub fn places_of(&self, arm: Arm) -> impl Iterator<Item = Place> + use<> {
@@ -382,5 +422,8 @@ impl Desired {
 }
 
 fn arm_places(arm: Arm, per_arm: u8) -> impl Iterator<Item = Place> {
-    (0..per_arm).map(move |index| Place { role: arm.into(), index })
+    (0..per_arm).map(move |index| Place {
+        role: arm.into(),
+        index,
+    })
 }

@@ -65,7 +65,10 @@ impl DeploymentId {
     pub fn short(&self) -> String {
         const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
         let bits = self.0.as_u128() >> 78;
-        (0..10).rev().map(|i| ALPHABET[(bits >> (5 * i)) as usize & 31] as char).collect()
+        (0..10)
+            .rev()
+            .map(|i| ALPHABET[(bits >> (5 * i)) as usize & 31] as char)
+            .collect()
     }
 }
 
@@ -226,7 +229,9 @@ impl FromStr for LogicalId {
             return Ok(id);
         }
         for role in [Role::Baseline, Role::Canary, Role::Monitor] {
-            let index = text.strip_prefix(&format!("instance-{role}-")).and_then(|rest| rest.parse().ok());
+            let index = text
+                .strip_prefix(&format!("instance-{role}-"))
+                .and_then(|rest| rest.parse().ok());
             if let Some(index) = index {
                 return Ok(Self::Instance(Place { role, index }));
             }
@@ -339,12 +344,18 @@ mod tests {
     #[test]
     fn a_missing_or_foreign_tag_means_not_ours() {
         assert_eq!(Owner::from_tags([]), None);
-        assert_eq!(Owner::from_tags([(TAG_DEPLOYMENT, "not-a-uuid"), (TAG_LOGICAL_ID, "bucket")]), None);
+        assert_eq!(
+            Owner::from_tags([(TAG_DEPLOYMENT, "not-a-uuid"), (TAG_LOGICAL_ID, "bucket")]),
+            None
+        );
     }
 
     #[test]
     fn names_fit_the_limit_of_target_groups_and_differ() {
-        let names: Vec<_> = all_logical_ids().into_iter().map(|id| resource_name(&deployment(), id)).collect();
+        let names: Vec<_> = all_logical_ids()
+            .into_iter()
+            .map(|id| resource_name(&deployment(), id))
+            .collect();
         for name in &names {
             assert!(name.len() <= TARGET_GROUP_NAME_MAX, "{name}");
         }
@@ -354,14 +365,26 @@ mod tests {
 
     #[test]
     fn a_new_incarnation_gets_a_new_token() {
-        let place = LogicalId::Instance(Place { role: Role::Canary, index: 0 });
-        assert_eq!(client_token(&deployment(), place, 1), client_token(&deployment(), place, 1));
-        assert_ne!(client_token(&deployment(), place, 1), client_token(&deployment(), place, 2));
+        let place = LogicalId::Instance(Place {
+            role: Role::Canary,
+            index: 0,
+        });
+        assert_eq!(
+            client_token(&deployment(), place, 1),
+            client_token(&deployment(), place, 1)
+        );
+        assert_ne!(
+            client_token(&deployment(), place, 1),
+            client_token(&deployment(), place, 2)
+        );
     }
 
     #[test]
     fn the_short_id_is_ten_base32_characters_of_the_uuid() {
         assert_eq!(deployment().short().len(), 10);
-        assert_ne!(deployment().short(), DeploymentId::new(Uuid::from_u128(1 << 100)).short());
+        assert_ne!(
+            deployment().short(),
+            DeploymentId::new(Uuid::from_u128(1 << 100)).short()
+        );
     }
 }

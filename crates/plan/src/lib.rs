@@ -2,7 +2,10 @@
 //!
 //! Knows no clock, no I/O, no runtime and no format of an AWS id. Time arrives as a value. Owns the [`cloud::Cloud`] port.
 
+pub mod assume;
+pub mod checks;
 pub mod cloud;
+pub mod cost;
 pub mod decide;
 pub mod desired;
 pub mod identity;
@@ -10,6 +13,7 @@ pub mod listener;
 pub mod observed;
 pub mod phase;
 pub mod plan;
+pub mod preview;
 pub mod problem;
 pub mod proof;
 mod provision;

@@ -67,7 +67,9 @@ impl Observed {
 
     /// The filling of a place with the given incarnation.
     pub fn instance(&self, place: Place, incarnation: u32) -> Option<&Instance> {
-        self.instances.iter().find(|i| i.place == place && i.incarnation == incarnation)
+        self.instances
+            .iter()
+            .find(|i| i.place == place && i.incarnation == incarnation)
     }
 }
 
@@ -231,7 +233,9 @@ impl Observed {
     pub fn our_rule(&self, deployment: &crate::identity::DeploymentId, kind: RuleKind) -> Option<&Rule> {
         let ours = crate::identity::LogicalId::Rule(kind);
         self.site.as_ref()?.rules.iter().find(|rule| {
-            rule.owner.as_ref().is_some_and(|o| o.deployment == *deployment && o.logical_id == ours)
+            rule.owner
+                .as_ref()
+                .is_some_and(|o| o.deployment == *deployment && o.logical_id == ours)
         })
     }
 }

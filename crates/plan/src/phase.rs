@@ -81,13 +81,18 @@ fn building(desired: &Desired, observed: &Observed) -> Phase {
     if desired.hold.is_some() {
         return Phase::Held;
     }
-    let uploading = observed.uploads.values().any(|upload| upload.state != UploadState::Done);
+    let uploading = observed
+        .uploads
+        .values()
+        .any(|upload| upload.state != UploadState::Done);
     if uploading || observed.uploads.is_empty() {
         return Phase::Uploading;
     }
     let arms = Arm::BOTH.into_iter().flat_map(|arm| desired.places_of(arm));
     let phases = arms.map(|place| {
-        observed.instance(place, desired.incarnation(place)).and_then(|instance| instance.phase())
+        observed
+            .instance(place, desired.incarnation(place))
+            .and_then(|instance| instance.phase())
     });
     // An instance reports `up` when the app runs and before it is warmed up.
     match phases.min().flatten() {
@@ -95,7 +100,9 @@ fn building(desired: &Desired, observed: &Observed) -> Phase {
             Phase::Held
         }
         Some(BootPhase::Up | BootPhase::Ready) => Phase::WarmingUp,
-        Some(BootPhase::Booting | BootPhase::DockerReady | BootPhase::Fetched | BootPhase::Loaded | BootPhase::Failed)
+        Some(
+            BootPhase::Booting | BootPhase::DockerReady | BootPhase::Fetched | BootPhase::Loaded | BootPhase::Failed,
+        )
         | None => Phase::Provisioning,
     }
 }

@@ -31,19 +31,53 @@ pub struct Plan {
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
     CreateBucket,
-    StartUpload { digest: Digest },
-    CreateSecurityGroup { kind: SecurityGroupKind },
-    CreateTargetGroup { arm: Arm },
-    LaunchInstance { place: Place, incarnation: u32 },
-    RegisterTarget { arm: Arm, place: Place, incarnation: u32 },
-    CreateRule { kind: RuleKind, priority: u16, conditions: Vec<Condition>, actions: Vec<Action> },
-    ModifyRule { kind: RuleKind, actions: Vec<Action> },
-    DeleteRule { kind: RuleKind },
+    StartUpload {
+        digest: Digest,
+    },
+    CreateSecurityGroup {
+        kind: SecurityGroupKind,
+    },
+    CreateTargetGroup {
+        arm: Arm,
+    },
+    LaunchInstance {
+        place: Place,
+        incarnation: u32,
+    },
+    RegisterTarget {
+        arm: Arm,
+        place: Place,
+        incarnation: u32,
+    },
+    CreateRule {
+        kind: RuleKind,
+        priority: u16,
+        conditions: Vec<Condition>,
+        actions: Vec<Action>,
+    },
+    ModifyRule {
+        kind: RuleKind,
+        actions: Vec<Action>,
+    },
+    DeleteRule {
+        kind: RuleKind,
+    },
     CancelUploads,
-    DeregisterTarget { arm: Arm, place: Place, incarnation: u32 },
-    TerminateInstance { place: Place, incarnation: u32 },
-    DeleteTargetGroup { arm: Arm },
-    DeleteSecurityGroup { kind: SecurityGroupKind },
+    DeregisterTarget {
+        arm: Arm,
+        place: Place,
+        incarnation: u32,
+    },
+    TerminateInstance {
+        place: Place,
+        incarnation: u32,
+    },
+    DeleteTargetGroup {
+        arm: Arm,
+    },
+    DeleteSecurityGroup {
+        kind: SecurityGroupKind,
+    },
     DeleteBucket,
 }
 
@@ -52,10 +86,12 @@ impl fmt::Display for Step {
         match self {
             Self::CreateBucket => f.write_str("create the temporary bucket"),
             Self::StartUpload { digest } => write!(f, "upload file {}", short(digest)),
-            Self::CreateSecurityGroup { kind: SecurityGroupKind::App } => f.write_str("create the app security group"),
-            Self::CreateSecurityGroup { kind: SecurityGroupKind::Monitor } => {
-                f.write_str("create the monitor security group")
-            }
+            Self::CreateSecurityGroup {
+                kind: SecurityGroupKind::App,
+            } => f.write_str("create the app security group"),
+            Self::CreateSecurityGroup {
+                kind: SecurityGroupKind::Monitor,
+            } => f.write_str("create the monitor security group"),
             Self::CreateTargetGroup { arm } => write!(f, "create the {arm} target group"),
             Self::LaunchInstance { place, incarnation: 1 } => write!(f, "launch the {place}"),
             Self::LaunchInstance { place, incarnation } => write!(f, "launch the {place} again (try {incarnation})"),
@@ -67,10 +103,12 @@ impl fmt::Display for Step {
             Self::DeregisterTarget { arm, place, .. } => write!(f, "take the {place} out of the {arm} target group"),
             Self::TerminateInstance { place, .. } => write!(f, "terminate the {place}"),
             Self::DeleteTargetGroup { arm } => write!(f, "delete the {arm} target group"),
-            Self::DeleteSecurityGroup { kind: SecurityGroupKind::App } => f.write_str("delete the app security group"),
-            Self::DeleteSecurityGroup { kind: SecurityGroupKind::Monitor } => {
-                f.write_str("delete the monitor security group")
-            }
+            Self::DeleteSecurityGroup {
+                kind: SecurityGroupKind::App,
+            } => f.write_str("delete the app security group"),
+            Self::DeleteSecurityGroup {
+                kind: SecurityGroupKind::Monitor,
+            } => f.write_str("delete the monitor security group"),
             Self::DeleteBucket => f.write_str("empty and delete the temporary bucket"),
         }
     }
@@ -88,22 +126,43 @@ pub struct Waiting {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitReason {
-    Uploads { done: usize, of: usize },
-    Instance { place: Place, doing: String },
-    HealthyTargets { arm: Arm, state: String },
+    Uploads {
+        done: usize,
+        of: usize,
+    },
+    Instance {
+        place: Place,
+        doing: String,
+    },
+    HealthyTargets {
+        arm: Arm,
+        state: String,
+    },
     SecondHealthyLook,
     /// Our rule is away and instances stand; a person decides.
-    Person { why: String },
+    Person {
+        why: String,
+    },
     /// The rule is deleted; balancers take a moment to notice.
     Settling,
-    Draining { arm: Arm, targets: usize },
-    InstancesToEnd { count: usize },
+    Draining {
+        arm: Arm,
+        targets: usize,
+    },
+    InstancesToEnd {
+        count: usize,
+    },
     /// Nothing is seen any more; a second look must say the same.
     SecondQuietLook,
     /// The same step was tried often and changed nothing.
-    Stuck { step: String, error: String },
+    Stuck {
+        step: String,
+        error: String,
+    },
     /// The cloud does not answer, or asks for patience.
-    Cloud { error: String },
+    Cloud {
+        error: String,
+    },
 }
 
 impl fmt::Display for WaitReason {
@@ -123,7 +182,10 @@ impl fmt::Display for WaitReason {
             Self::InstancesToEnd { count } => write!(f, "Waiting for {count} instance(s) to end."),
             Self::SecondQuietLook => f.write_str("Nothing of ours is left; a second look must say the same."),
             Self::Stuck { step, error } => {
-                write!(f, "Stuck: \"{step}\" was tried several times and changed nothing. {error}")
+                write!(
+                    f,
+                    "Stuck: \"{step}\" was tried several times and changed nothing. {error}"
+                )
             }
             Self::Cloud { error } => write!(f, "Waiting for the cloud: {error}"),
         }
@@ -151,7 +213,15 @@ pub fn plan(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timing
     let waiting = draft
         .waiting
         .into_iter()
-        .map(|reason| Waiting { since: seen.waiting_since(&reason).unwrap_or(observed.at), reason })
+        .map(|reason| Waiting {
+            since: seen.waiting_since(&reason).unwrap_or(observed.at),
+            reason,
+        })
         .collect();
-    Plan { phase, steps: draft.steps, waiting, look_again_in: timing.look_again_in(phase) }
+    Plan {
+        phase,
+        steps: draft.steps,
+        waiting,
+        look_again_in: timing.look_again_in(phase),
+    }
 }

@@ -43,7 +43,13 @@ impl Problem {
     }
 
     fn of(severity: Severity, name: impl Into<String>, sentence: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { name: name.into(), severity, sentence: sentence.into(), next: next.into(), field: None }
+        Self {
+            name: name.into(),
+            severity,
+            sentence: sentence.into(),
+            next: next.into(),
+            field: None,
+        }
     }
 
     #[must_use]

@@ -40,16 +40,23 @@ impl RestoreProof {
 pub fn restore_proof(deployment: &DeploymentId, before: &Site, after: Option<&Site>) -> RestoreProof {
     let Some(after) = after else {
         let sentence = format!("The listener {} is gone.", before.listener);
-        return RestoreProof { differences: vec![others(format!("listener {}", before.listener), sentence)] };
+        return RestoreProof {
+            differences: vec![others(format!("listener {}", before.listener), sentence)],
+        };
     };
     let mut differences = Vec::new();
     let is_ours = |rule: &Rule| rule.owner.as_ref().is_some_and(|o| o.deployment == *deployment);
     for rule in after.rules.iter().filter(|rule| is_ours(rule)) {
         let sentence = format!("Our rule at priority {} still stands.", rule.priority);
-        differences.push(Difference { what: format!("rule {}", rule.id), whose: Whose::Ours, sentence });
+        differences.push(Difference {
+            what: format!("rule {}", rule.id),
+            whose: Whose::Ours,
+            sentence,
+        });
     }
     // Rules of other deployments of Arya come and go by their own proof.
-    let strangers = |site: &'_ Site| -> Vec<Rule> { site.rules.iter().filter(|r| r.owner.is_none()).cloned().collect() };
+    let strangers =
+        |site: &'_ Site| -> Vec<Rule> { site.rules.iter().filter(|r| r.owner.is_none()).cloned().collect() };
     let (rules_before, rules_after) = (strangers(before), strangers(after));
     for old in &rules_before {
         match rules_after.iter().find(|new| new.id == old.id) {
@@ -59,32 +66,52 @@ pub fn restore_proof(deployment: &DeploymentId, before: &Site, after: Option<&Si
             )),
             Some(new) if new != old => differences.push(others(
                 format!("rule {}", old.id),
-                format!("The rule at priority {} was changed by others{}.", old.priority, changed_parts(old, new)),
+                format!(
+                    "The rule at priority {} was changed by others{}.",
+                    old.priority,
+                    changed_parts(old, new)
+                ),
             )),
             Some(_) => {}
         }
     }
-    for new in rules_after.iter().filter(|new| !rules_before.iter().any(|old| old.id == new.id)) {
+    for new in rules_after
+        .iter()
+        .filter(|new| !rules_before.iter().any(|old| old.id == new.id))
+    {
         let sentence = format!("A rule at priority {} was added by others.", new.priority);
         differences.push(others(format!("rule {}", new.id), sentence));
     }
     for (id, old) in &before.groups {
         match after.groups.get(id) {
-            None => differences.push(others(format!("group {id}"), "No rule names the group any more.".into())),
+            None => differences.push(others(
+                format!("group {id}"),
+                "No rule names the group any more.".into(),
+            )),
             Some(new) if new.settings != old.settings => {
-                differences.push(others(format!("group {id}"), "Its settings were changed by others.".into()));
+                differences.push(others(
+                    format!("group {id}"),
+                    "Its settings were changed by others.".into(),
+                ));
             }
             Some(_) => {}
         }
     }
     if (before.port, &before.address) != (after.port, &after.address) {
-        differences.push(others(format!("listener {}", before.listener), "The listener was changed by others.".into()));
+        differences.push(others(
+            format!("listener {}", before.listener),
+            "The listener was changed by others.".into(),
+        ));
     }
     RestoreProof { differences }
 }
 
 fn others(what: String, sentence: String) -> Difference {
-    Difference { what, whose: Whose::Others, sentence }
+    Difference {
+        what,
+        whose: Whose::Others,
+        sentence,
+    }
 }
 
 fn changed_parts(old: &Rule, new: &Rule) -> String {

@@ -31,7 +31,12 @@ pub(crate) fn provision(desired: &Desired, observed: &Observed, draft: &mut Draf
 
 /// The files that must reach the bucket, each once even when both versions use it.
 pub(crate) fn files(desired: &Desired) -> std::collections::BTreeSet<&Digest> {
-    desired.spec.baseline.digests().chain(desired.spec.canary.digests()).collect()
+    desired
+        .spec
+        .baseline
+        .digests()
+        .chain(desired.spec.canary.digests())
+        .collect()
 }
 
 fn uploads(desired: &Desired, observed: &Observed, draft: &mut Draft) {
@@ -42,7 +47,9 @@ fn uploads(desired: &Desired, observed: &Observed, draft: &mut Draft) {
             Some(UploadState::Done) => done += 1,
             Some(UploadState::Running) => {}
             Some(UploadState::Failed(_)) | None if observed.bucket => {
-                draft.steps.push(Step::StartUpload { digest: (*digest).clone() });
+                draft.steps.push(Step::StartUpload {
+                    digest: (*digest).clone(),
+                });
             }
             Some(UploadState::Failed(_)) | None => {}
         }
@@ -65,7 +72,10 @@ fn instance(desired: &Desired, observed: &Observed, place: Place, draft: &mut Dr
             if observed.bucket && observed.security_groups.contains(&needed) && may_launch(desired) {
                 draft.steps.push(Step::LaunchInstance { place, incarnation });
             }
-            draft.waiting.push(WaitReason::Instance { place, doing: "it is being launched".into() });
+            draft.waiting.push(WaitReason::Instance {
+                place,
+                doing: "it is being launched".into(),
+            });
         }
     }
 }
@@ -80,14 +90,23 @@ fn attach(desired: &Desired, observed: &Observed, found: &Instance, draft: &mut 
     let ready = found.state == InstanceState::Running && found.phase() == Some(BootPhase::Ready);
     if !ready {
         if !found.state.is_ending() {
-            draft.waiting.push(WaitReason::Instance { place: found.place, doing: doing(found).into() });
+            draft.waiting.push(WaitReason::Instance {
+                place: found.place,
+                doing: doing(found).into(),
+            });
         }
         return;
     }
     if let Some(group) = observed.groups.get(&arm)
-        && group.target(found.place).is_none_or(|t| t.incarnation != desired.incarnation(found.place))
+        && group
+            .target(found.place)
+            .is_none_or(|t| t.incarnation != desired.incarnation(found.place))
     {
-        draft.steps.push(Step::RegisterTarget { arm, place: found.place, incarnation: found.incarnation });
+        draft.steps.push(Step::RegisterTarget {
+            arm,
+            place: found.place,
+            incarnation: found.incarnation,
+        });
     }
 }
 

@@ -16,7 +16,11 @@ pub(crate) fn remove(desired: &Desired, observed: &Observed, seen: &Seen, timing
             draft.steps.push(Step::DeleteRule { kind });
         }
     }
-    if observed.uploads.values().any(|upload| upload.state == UploadState::Running) {
+    if observed
+        .uploads
+        .values()
+        .any(|upload| upload.state == UploadState::Running)
+    {
         draft.steps.push(Step::CancelUploads);
     }
     match seen.held_for(Fact::RulesAway) {
@@ -40,12 +44,19 @@ pub(crate) fn remove(desired: &Desired, observed: &Observed, seen: &Seen, timing
 fn drain(observed: &Observed, arm: Arm, draft: &mut Draft) {
     let Some(group) = observed.groups.get(&arm) else { return };
     for target in group.targets.iter().filter(|t| t.health.state != TargetState::Draining) {
-        draft.steps.push(Step::DeregisterTarget { arm, place: target.place, incarnation: target.incarnation });
+        draft.steps.push(Step::DeregisterTarget {
+            arm,
+            place: target.place,
+            incarnation: target.incarnation,
+        });
     }
     if group.targets.is_empty() {
         draft.steps.push(Step::DeleteTargetGroup { arm });
     } else {
-        draft.waiting.push(WaitReason::Draining { arm, targets: group.targets.len() });
+        draft.waiting.push(WaitReason::Draining {
+            arm,
+            targets: group.targets.len(),
+        });
     }
 }
 
@@ -57,8 +68,13 @@ fn terminate(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timin
             InstanceState::ShuttingDown => ending += 1,
             InstanceState::Pending | InstanceState::Running => {
                 let drained = instance.place.role.arm().is_none_or(|arm| {
-                    let registered = observed.groups.get(&arm).is_some_and(|g| g.target(instance.place).is_some());
-                    let too_long = seen.held_for(Fact::Draining(arm)).is_some_and(|d| d >= drain_at_most(desired, timing));
+                    let registered = observed
+                        .groups
+                        .get(&arm)
+                        .is_some_and(|g| g.target(instance.place).is_some());
+                    let too_long = seen
+                        .held_for(Fact::Draining(arm))
+                        .is_some_and(|d| d >= drain_at_most(desired, timing));
                     !registered || too_long
                 });
                 if drained {
@@ -84,8 +100,18 @@ fn rest(observed: &Observed, draft: &mut Draft) {
     if observed.instances.iter().any(|i| i.state != InstanceState::Terminated) {
         return;
     }
-    draft.steps.extend(observed.security_groups.iter().map(|kind| Step::DeleteSecurityGroup { kind: *kind }));
-    if observed.bucket && observed.uploads.values().all(|upload| upload.state != UploadState::Running) {
+    draft.steps.extend(
+        observed
+            .security_groups
+            .iter()
+            .map(|kind| Step::DeleteSecurityGroup { kind: *kind }),
+    );
+    if observed.bucket
+        && observed
+            .uploads
+            .values()
+            .all(|upload| upload.state != UploadState::Running)
+    {
         draft.steps.push(Step::DeleteBucket);
     }
 }
@@ -93,12 +119,17 @@ fn rest(observed: &Observed, draft: &mut Draft) {
 /// How many targets of the arm are finishing their requests.
 pub(crate) fn draining(observed: &Observed, arm: Arm) -> usize {
     let targets = observed.groups.get(&arm).map_or(&[][..], |group| &group.targets);
-    targets.iter().filter(|t| t.health.state == TargetState::Draining).count()
+    targets
+        .iter()
+        .filter(|t| t.health.state == TargetState::Draining)
+        .count()
 }
 
 /// Nothing with our tags is listed, but for instances that ended.
 pub(crate) fn nothing_left(desired: &Desired, observed: &Observed) -> bool {
-    let rules = [RuleKind::Main, RuleKind::Probe].into_iter().all(|kind| observed.our_rule(&desired.id, kind).is_none());
+    let rules = [RuleKind::Main, RuleKind::Probe]
+        .into_iter()
+        .all(|kind| observed.our_rule(&desired.id, kind).is_none());
     rules
         && !observed.bucket
         && observed.security_groups.is_empty()
@@ -108,5 +139,8 @@ pub(crate) fn nothing_left(desired: &Desired, observed: &Observed) -> bool {
 
 /// Two quiet looks, further apart than a listing may lag behind a create.
 pub(crate) fn destroyed(seen: &Seen, timing: &Timing) -> bool {
-    seen.looks(Fact::NothingLeft) >= 2 && seen.held_for(Fact::NothingLeft).is_some_and(|d| d >= timing.listing_lag)
+    seen.looks(Fact::NothingLeft) >= 2
+        && seen
+            .held_for(Fact::NothingLeft)
+            .is_some_and(|d| d >= timing.listing_lag)
 }

@@ -10,7 +10,7 @@ use crate::seen::{Fact, Seen};
 use crate::timing::Timing;
 
 /// Both arms must be healthy in so many looks in a row before users come.
-pub const HEALTHY_LOOKS: u32 = 2;
+pub(crate) const HEALTHY_LOOKS: u32 = 2;
 
 pub(crate) fn route(desired: &Desired, observed: &Observed, seen: &Seen, _timing: &Timing, draft: &mut Draft) {
     probe(desired, observed, draft);
@@ -20,7 +20,10 @@ pub(crate) fn route(desired: &Desired, observed: &Observed, seen: &Seen, _timing
 
 fn probe(desired: &Desired, observed: &Observed, draft: &mut Draft) {
     let stands = observed.our_rule(&desired.id, RuleKind::Probe).is_some();
-    let chosen_stands = observed.site.as_ref().is_some_and(|site| site.rule(&desired.placement.chosen).is_some());
+    let chosen_stands = observed
+        .site
+        .as_ref()
+        .is_some_and(|site| site.rule(&desired.placement.chosen).is_some());
     if stands || !chosen_stands || desired.failed.is_some() {
         return;
     }
@@ -32,7 +35,10 @@ fn probe(desired: &Desired, observed: &Observed, draft: &mut Draft) {
         draft.steps.push(Step::CreateRule {
             kind: RuleKind::Probe,
             priority: desired.placement.slots.probe,
-            conditions: vec![Condition::HttpHeader { name: PROBE_HEADER.into(), values: vec![secret] }],
+            conditions: vec![Condition::HttpHeader {
+                name: PROBE_HEADER.into(),
+                values: vec![secret],
+            }],
             actions,
         });
     }
@@ -54,9 +60,10 @@ fn main(desired: &Desired, observed: &Observed, draft: &mut Draft) {
                 actions,
             }
         }
-        (Some(rule), Some(actions)) if rule.actions != actions && arms_healthy(desired, observed) => {
-            Step::ModifyRule { kind: RuleKind::Main, actions }
-        }
+        (Some(rule), Some(actions)) if rule.actions != actions && arms_healthy(desired, observed) => Step::ModifyRule {
+            kind: RuleKind::Main,
+            actions,
+        },
         (Some(_) | None, Some(_)) | (None, None) => return,
     };
     draft.steps.push(step);
@@ -69,7 +76,9 @@ fn waiting(desired: &Desired, observed: &Observed, seen: &Seen, draft: &mut Draf
         return;
     }
     if let Some(hold) = &desired.hold {
-        draft.waiting.push(WaitReason::Person { why: hold.reason.to_string() });
+        draft.waiting.push(WaitReason::Person {
+            why: hold.reason.to_string(),
+        });
         return;
     }
     for arm in Arm::BOTH {
@@ -109,7 +118,9 @@ pub(crate) fn registered(desired: &Desired, observed: &Observed, arm: Arm) -> bo
     observed.groups.get(&arm).is_some_and(|group| {
         desired.places_of(arm).all(|place| {
             let wanted = desired.incarnation(place);
-            group.target(place).is_some_and(|t| t.incarnation == wanted && t.health.state != TargetState::Draining)
+            group
+                .target(place)
+                .is_some_and(|t| t.incarnation == wanted && t.health.state != TargetState::Draining)
         })
     })
 }
@@ -118,7 +129,10 @@ pub(crate) fn registered(desired: &Desired, observed: &Observed, arm: Arm) -> bo
 pub(crate) fn arms_healthy(desired: &Desired, observed: &Observed) -> bool {
     Arm::BOTH.into_iter().all(|arm| {
         let healthy = |group: &crate::observed::OurGroup| {
-            group.targets.iter().all(|target| target.health.state == TargetState::Healthy)
+            group
+                .targets
+                .iter()
+                .all(|target| target.health.state == TargetState::Healthy)
         };
         registered(desired, observed, arm) && observed.groups.get(&arm).is_some_and(healthy)
     })
@@ -129,7 +143,12 @@ pub(crate) fn arms_healthy(desired: &Desired, observed: &Observed) -> bool {
 fn probe_actions(desired: &Desired, observed: &Observed) -> Option<Vec<Action>> {
     let groups = [(Arm::Baseline, 0), (Arm::Canary, 1)]
         .into_iter()
-        .map(|(arm, weight)| Some(WeightedGroup { group: observed.groups.get(&arm)?.id.clone(), weight }))
+        .map(|(arm, weight)| {
+            Some(WeightedGroup {
+                group: observed.groups.get(&arm)?.id.clone(),
+                weight,
+            })
+        })
         .collect::<Option<_>>()?;
     Some(with_logins(desired, groups))
 }
@@ -143,10 +162,16 @@ pub(crate) fn main_actions(desired: &Desired, observed: &Observed) -> Option<Vec
         .production
         .iter()
         .zip(&weights.production)
-        .map(|(production, weight)| WeightedGroup { group: production.group.clone(), weight: *weight })
+        .map(|(production, weight)| WeightedGroup {
+            group: production.group.clone(),
+            weight: *weight,
+        })
         .collect();
     for arm in Arm::BOTH {
-        groups.push(WeightedGroup { group: observed.groups.get(&arm)?.id.clone(), weight: weights.arm });
+        groups.push(WeightedGroup {
+            group: observed.groups.get(&arm)?.id.clone(),
+            weight: weights.arm,
+        });
     }
     Some(with_logins(desired, groups))
 }

@@ -50,7 +50,13 @@ impl Seen {
         for fact in facts_of(desired, observed) {
             let before = self.facts.get(&fact);
             let first = before.map_or(observed.at, |s| s.first);
-            facts.insert(fact, Sighting { first, looks: before.map_or(0, |s| s.looks).saturating_add(1) });
+            facts.insert(
+                fact,
+                Sighting {
+                    first,
+                    looks: before.map_or(0, |s| s.looks).saturating_add(1),
+                },
+            );
         }
         self.facts = facts;
         self.now = Some(observed.at);
@@ -69,7 +75,8 @@ impl Seen {
     pub fn held_for(&self, fact: Fact) -> Option<Duration> {
         let first = self.facts.get(&fact)?.first;
         // A clock that was set back must not make a fact older.
-        self.now.map(|now| Duration::try_from(now.duration_since(first)).unwrap_or(Duration::ZERO))
+        self.now
+            .map(|now| Duration::try_from(now.duration_since(first)).unwrap_or(Duration::ZERO))
     }
 
     /// In how many looks in a row a fact has held.

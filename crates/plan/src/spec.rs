@@ -86,7 +86,11 @@ pub enum InFrontOf {
 
 impl From<String> for InFrontOf {
     fn from(text: String) -> Self {
-        if text == "default" { Self::Default } else { Self::Rule(RuleId::new(text)) }
+        if text == "default" {
+            Self::Default
+        } else {
+            Self::Rule(RuleId::new(text))
+        }
     }
 }
 
@@ -134,7 +138,12 @@ pub struct WarmUp {
 
 impl Default for WarmUp {
     fn default() -> Self {
-        Self { paths: vec!["/".into()], host: None, in_a_row: 5, under_ms: 1000 }
+        Self {
+            paths: vec!["/".into()],
+            host: None,
+            in_a_row: 5,
+            under_ms: 1000,
+        }
     }
 }
 
@@ -163,7 +172,10 @@ pub struct Version {
 impl Version {
     /// Everything that must reach the instance.
     pub fn digests(&self) -> impl Iterator<Item = &Digest> {
-        [&self.image, &self.compose].into_iter().chain(&self.env_file).chain(self.files.values())
+        [&self.image, &self.compose]
+            .into_iter()
+            .chain(&self.env_file)
+            .chain(self.files.values())
     }
 }
 
@@ -278,7 +290,11 @@ pub struct Analysis {
 
 impl Default for Analysis {
     fn default() -> Self {
-        Self { margin: default_word(), kayenta_config: None, on_harmful: OnHarmful::default() }
+        Self {
+            margin: default_word(),
+            kayenta_config: None,
+            on_harmful: OnHarmful::default(),
+        }
     }
 }
 

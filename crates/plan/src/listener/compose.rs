@@ -40,12 +40,18 @@ pub fn in_front_of(chosen: &Rule, user: &[Condition]) -> Result<Composed, Vec<Pr
     }
     if conditions.is_empty() {
         // A rule without conditions is not allowed; this one matches every request.
-        conditions.push(Condition::PathPattern { values: vec!["*".into()] });
+        conditions.push(Condition::PathPattern {
+            values: vec!["*".into()],
+        });
     }
     check_budget(&conditions, &mut problems);
     let logins = logins(chosen, &mut problems);
     if problems.is_empty() {
-        Ok(Composed { conditions, logins, transforms: chosen.transforms.clone() })
+        Ok(Composed {
+            conditions,
+            logins,
+            transforms: chosen.transforms.clone(),
+        })
     } else {
         Err(problems)
     }
@@ -85,15 +91,13 @@ fn add_condition(conditions: &mut Vec<Condition>, user: &Condition) -> Result<()
 /// Whether every request that `narrow` matches is provably matched by `wide`.
 fn condition_contains(wide: &Condition, narrow: &Condition) -> bool {
     let patterns = |wide: &[String], narrow: &[String], case| {
-        narrow.iter().all(|n| wide.iter().any(|w| pattern::contains(w, n, case)))
+        narrow
+            .iter()
+            .all(|n| wide.iter().any(|w| pattern::contains(w, n, case)))
     };
     match (wide, narrow) {
-        (Condition::PathPattern { values: w }, Condition::PathPattern { values: n }) => {
-            patterns(w, n, Case::Sensitive)
-        }
-        (Condition::HostHeader { values: w }, Condition::HostHeader { values: n }) => {
-            patterns(w, n, Case::Insensitive)
-        }
+        (Condition::PathPattern { values: w }, Condition::PathPattern { values: n }) => patterns(w, n, Case::Sensitive),
+        (Condition::HostHeader { values: w }, Condition::HostHeader { values: n }) => patterns(w, n, Case::Insensitive),
         (Condition::HttpRequestMethod { values: w }, Condition::HttpRequestMethod { values: n }) => {
             n.iter().all(|method| w.contains(method))
         }
@@ -110,9 +114,7 @@ pub fn may_overlap(a: &[Condition], b: &[Condition]) -> bool {
 }
 
 fn provably_disjoint(a: &Condition, b: &Condition) -> bool {
-    let patterns = |a: &[String], b: &[String], case| {
-        !a.iter().any(|x| b.iter().any(|y| pattern::overlap(x, y, case)))
-    };
+    let patterns = |a: &[String], b: &[String], case| !a.iter().any(|x| b.iter().any(|y| pattern::overlap(x, y, case)));
     match (a, b) {
         (Condition::PathPattern { values: a }, Condition::PathPattern { values: b }) => patterns(a, b, Case::Sensitive),
         (Condition::HostHeader { values: a }, Condition::HostHeader { values: b }) => patterns(a, b, Case::Insensitive),
@@ -150,12 +152,18 @@ fn check_condition(condition: &Condition, problems: &mut Vec<Problem>) {
     };
     let field = condition.field();
     if condition.value_count() == 0 {
-        refuse(format!("The {field} condition has no value."), "Add a value or remove the condition.");
+        refuse(
+            format!("The {field} condition has no value."),
+            "Add a value or remove the condition.",
+        );
     }
     let mut too_long = |value: &str, max: usize| {
         if value.is_empty() || value.chars().count() > max {
             refuse(
-                format!("The {field} value \"{value}\" has {} characters; AWS takes 1 to {max}.", value.chars().count()),
+                format!(
+                    "The {field} value \"{value}\" has {} characters; AWS takes 1 to {max}.",
+                    value.chars().count()
+                ),
                 "Shorten it.",
             );
         }
@@ -165,14 +173,20 @@ fn check_condition(condition: &Condition, problems: &mut Vec<Problem>) {
         Condition::HostHeader { values } => {
             values.iter().for_each(|v| too_long(v, limits::VALUE_LENGTH));
             for value in values.iter().filter(|v| !v.contains('.')) {
-                refuse(format!("The host \"{value}\" has no dot; AWS wants at least one."), "Write the full name.");
+                refuse(
+                    format!("The host \"{value}\" has no dot; AWS wants at least one."),
+                    "Write the full name.",
+                );
             }
         }
         Condition::HttpHeader { name, values } => {
             too_long(name, limits::HEADER_NAME_LENGTH);
             values.iter().for_each(|v| too_long(v, limits::VALUE_LENGTH));
             if name.eq_ignore_ascii_case("host") {
-                refuse("An http-header condition cannot name the Host header.".into(), "Use a host-header condition.");
+                refuse(
+                    "An http-header condition cannot name the Host header.".into(),
+                    "Use a host-header condition.",
+                );
             }
         }
         Condition::HttpRequestMethod { values } => {
@@ -193,7 +207,10 @@ fn check_condition(condition: &Condition, problems: &mut Vec<Problem>) {
         }),
         Condition::SourceIp { values } => {
             for net in values.iter().filter(|net| net.to_string() == "255.255.255.255/32") {
-                refuse(format!("AWS does not take {net} as a source IP."), "Name your own range.");
+                refuse(
+                    format!("AWS does not take {net} as a source IP."),
+                    "Name your own range.",
+                );
             }
         }
     }
@@ -217,8 +234,16 @@ fn check_budget(conditions: &[Condition], problems: &mut Vec<Problem>) {
         let values = format!("values in its {} condition", condition.field());
         over(&values, condition.value_count(), limits::VALUES_PER_CONDITION);
     }
-    over("condition values", conditions.iter().map(Condition::value_count).sum(), limits::VALUES_PER_RULE);
-    over("wildcards", conditions.iter().map(wildcards).sum(), limits::WILDCARDS_PER_RULE);
+    over(
+        "condition values",
+        conditions.iter().map(Condition::value_count).sum(),
+        limits::VALUES_PER_RULE,
+    );
+    over(
+        "wildcards",
+        conditions.iter().map(wildcards).sum(),
+        limits::WILDCARDS_PER_RULE,
+    );
 }
 
 fn wildcards(condition: &Condition) -> usize {
@@ -227,9 +252,10 @@ fn wildcards(condition: &Condition) -> usize {
         Condition::PathPattern { values } | Condition::HostHeader { values } | Condition::HttpHeader { values, .. } => {
             values.iter().map(|v| count(v)).sum()
         }
-        Condition::QueryString { values } => {
-            values.iter().map(|v| count(&v.value) + v.key.as_deref().map_or(0, count)).sum()
-        }
+        Condition::QueryString { values } => values
+            .iter()
+            .map(|v| count(&v.value) + v.key.as_deref().map_or(0, count))
+            .sum(),
         Condition::HttpRequestMethod { .. } | Condition::SourceIp { .. } => 0,
     }
 }
@@ -256,7 +282,10 @@ pub fn slots_before(site: &Site, chosen: &Rule) -> Result<Slots, Problem> {
              rule that it did not create.",
             chosen.priority
         ),
-        format!("Make room yourself, keeping the order: {}", make_room_command(site, end)),
+        format!(
+            "Make room yourself, keeping the order: {}",
+            make_room_command(site, end)
+        ),
     )
     .at("in_front_of"))
 }
@@ -306,7 +335,9 @@ pub fn site_digest(site: &Site, chosen: &Rule, composed: &Composed) -> String {
     let groups = chosen.forward().into_iter().flat_map(|f| &f.groups);
     let covered = Covered {
         chosen,
-        groups: groups.map(|g| (g.group.as_str(), site.groups.get(&g.group).map(|s| &s.settings))).collect(),
+        groups: groups
+            .map(|g| (g.group.as_str(), site.groups.get(&g.group).map(|s| &s.settings)))
+            .collect(),
         earlier: earlier_overlapping(site, chosen, composed).collect(),
     };
     let json = serde_json::to_vec(&covered).expect("plain data without maps of odd keys always serialises");

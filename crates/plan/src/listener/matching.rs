@@ -27,7 +27,9 @@ pub fn first_match<'s>(rules: &'s [Rule], request: &RequestFacts<'_>) -> Option<
 
 /// All conditions of a rule hold. A rule without conditions is the default rule.
 pub fn rule_matches(rule: &Rule, request: &RequestFacts<'_>) -> bool {
-    rule.conditions.iter().all(|condition| condition_matches(condition, request))
+    rule.conditions
+        .iter()
+        .all(|condition| condition_matches(condition, request))
 }
 
 fn condition_matches(condition: &Condition, request: &RequestFacts<'_>) -> bool {
@@ -107,16 +109,25 @@ mod tests {
         check(r#"{"field":"http-header","name":"x-other","values":["*"]}"#, false);
         check(r#"{"field":"http-request-method","values":["GET","HEAD"]}"#, true);
         check(r#"{"field":"http-request-method","values":["get"]}"#, false);
-        check(r#"{"field":"query-string","values":[{"key":"version","value":"beta"}]}"#, true);
+        check(
+            r#"{"field":"query-string","values":[{"key":"version","value":"beta"}]}"#,
+            true,
+        );
         check(r#"{"field":"query-string","values":[{"value":"10"}]}"#, true);
-        check(r#"{"field":"query-string","values":[{"key":"limit","value":"1"}]}"#, false);
+        check(
+            r#"{"field":"query-string","values":[{"key":"limit","value":"1"}]}"#,
+            false,
+        );
         check(r#"{"field":"source-ip","values":["10.0.0.0/16"]}"#, true);
         check(r#"{"field":"source-ip","values":["192.168.0.0/16"]}"#, false);
     }
 
     #[test]
     fn an_unknown_field_or_key_is_an_error() {
-        for json in [r#"{"field":"cookie","values":["a"]}"#, r#"{"field":"path-pattern","value":["a"]}"#] {
+        for json in [
+            r#"{"field":"cookie","values":["a"]}"#,
+            r#"{"field":"path-pattern","value":["a"]}"#,
+        ] {
             assert!(serde_json::from_str::<Condition>(json).is_err(), "{json}");
         }
     }
@@ -132,8 +143,16 @@ mod tests {
             owner: None,
         };
         let rules = [
-            rule("img", Priority::At(1), vec![condition(r#"{"field":"path-pattern","values":["/img/*"]}"#)]),
-            rule("api", Priority::At(2), vec![condition(r#"{"field":"path-pattern","values":["/api/*"]}"#)]),
+            rule(
+                "img",
+                Priority::At(1),
+                vec![condition(r#"{"field":"path-pattern","values":["/img/*"]}"#)],
+            ),
+            rule(
+                "api",
+                Priority::At(2),
+                vec![condition(r#"{"field":"path-pattern","values":["/api/*"]}"#)],
+            ),
             rule("rest", Priority::Default, vec![]),
         ];
         assert_eq!(first_match(&rules, &FACTS).unwrap().id, RuleId::new("api"));
@@ -142,8 +161,13 @@ mod tests {
     }
 
     fn forward(groups: &[(&str, u16)], stickiness_s: Option<u32>) -> Forward {
-        let groups =
-            groups.iter().map(|(id, weight)| WeightedGroup { group: GroupId::new(*id), weight: *weight }).collect();
+        let groups = groups
+            .iter()
+            .map(|(id, weight)| WeightedGroup {
+                group: GroupId::new(*id),
+                weight: *weight,
+            })
+            .collect();
         Forward { groups, stickiness_s }
     }
 
@@ -169,7 +193,10 @@ mod tests {
         let without = forward(&[("p", 1)], Some(60));
         assert_eq!(choose_group(&without, Some(&canary), 0), Some(&GroupId::new("p")));
         let not_sticky = forward(&[("p", 1), ("c", 0)], None);
-        assert_eq!(choose_group(&not_sticky, Some(&canary), u32::MAX), Some(&GroupId::new("p")));
+        assert_eq!(
+            choose_group(&not_sticky, Some(&canary), u32::MAX),
+            Some(&GroupId::new("p"))
+        );
     }
 
     #[test]

@@ -182,12 +182,24 @@ pub struct WeightedGroup {
 pub enum Action {
     Forward(Forward),
     /// Kept verbatim, and carried over verbatim.
-    AuthenticateCognito { verbatim: Value },
+    AuthenticateCognito {
+        verbatim: Value,
+    },
     /// Never carried over: AWS does not hand out the client secret that a new rule needs.
-    AuthenticateOidc { verbatim: Value },
-    JwtValidation { verbatim: Value },
-    Redirect { verbatim: Value },
-    FixedResponse { status: u16, content_type: String, body: String },
+    AuthenticateOidc {
+        verbatim: Value,
+    },
+    JwtValidation {
+        verbatim: Value,
+    },
+    Redirect {
+        verbatim: Value,
+    },
+    FixedResponse {
+        status: u16,
+        content_type: String,
+        body: String,
+    },
 }
 
 /// Forward to one to five groups by weight.

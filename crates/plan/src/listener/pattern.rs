@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn stars_and_question_marks_match_as_the_guide_says() {
-        let check = |pattern, text, expected| assert_eq!(matches(pattern, text, Case::Sensitive), expected, "{pattern} {text}");
+        let check =
+            |pattern, text, expected| assert_eq!(matches(pattern, text, Case::Sensitive), expected, "{pattern} {text}");
         check("/img/*", "/img/a.png", true);
         check("/img/*", "/img/", true);
         check("/img/*", "/img", false);
@@ -128,7 +129,8 @@ mod tests {
 
     #[test]
     fn containment_is_proven_only_where_it_holds() {
-        let check = |wide, narrow, expected| assert_eq!(contains(wide, narrow, Case::Sensitive), expected, "{wide} {narrow}");
+        let check =
+            |wide, narrow, expected| assert_eq!(contains(wide, narrow, Case::Sensitive), expected, "{wide} {narrow}");
         check("*", "/api/*", true);
         check("/api/*", "/api/v1/*", true);
         check("/api/v1/*", "/api/*", false);

@@ -31,7 +31,9 @@ impl CanaryPercent {
             return Err(ShareOutOfRange(percent));
         }
         // In range, so the cast cannot lose more than the decimals it is meant to round.
-        Ok(Self { thousandths: (percent * 1000.0).round() as u32 })
+        Ok(Self {
+            thousandths: (percent * 1000.0).round() as u32,
+        })
     }
 
     pub fn percent(self) -> f64 {
@@ -82,7 +84,11 @@ impl Weights {
     /// Each arm's share of matching traffic, in percent.
     pub fn arm_percent(&self) -> f64 {
         let total = self.production.iter().map(|w| f64::from(*w)).sum::<f64>() + 2.0 * f64::from(self.arm);
-        if total == 0.0 { 0.0 } else { 100.0 * f64::from(self.arm) / total }
+        if total == 0.0 {
+            0.0
+        } else {
+            100.0 * f64::from(self.arm) / total
+        }
     }
 }
 
@@ -113,10 +119,18 @@ pub fn weights(asked: CanaryPercent, production: &[u16]) -> Result<Weights, Shar
         return Err(ShareError::ProductionHasNoWeight);
     }
     if asked.is_zero() {
-        return Ok(Weights { production: production.to_vec(), arm: 0, ratio_kept: true });
+        return Ok(Weights {
+            production: production.to_vec(),
+            arm: 0,
+            ratio_kept: true,
+        });
     }
     if asked == CanaryPercent::MAX {
-        return Ok(Weights { production: vec![0; production.len()], arm: 1, ratio_kept: true });
+        return Ok(Weights {
+            production: vec![0; production.len()],
+            arm: 1,
+            ratio_kept: true,
+        });
     }
     let reduced: Vec<u16> = production.iter().map(|w| w / divisor).collect();
     let exact = with_exact_ratio(asked, &reduced);
@@ -155,7 +169,11 @@ fn with_exact_ratio(asked: CanaryPercent, reduced: &[u16]) -> Option<Weights> {
         }
     }
     let (_, factor, arm) = best?;
-    Some(Weights { production: reduced.iter().map(|w| w * factor).collect(), arm, ratio_kept: true })
+    Some(Weights {
+        production: reduced.iter().map(|w| w * factor).collect(),
+        arm,
+        ratio_kept: true,
+    })
 }
 
 /// Where production's weights are so large that the arms would need more than 999: arms at 999, production rounded.
@@ -167,8 +185,18 @@ fn with_rounded_ratio(asked: CanaryPercent, reduced: &[u16]) -> Weights {
     let arm = (max / (production_per_arm * largest_share)).min(max).floor().max(1.0);
     let scale = arm * production_per_arm / sum;
     // A group that production uses keeps at least weight 1: rounding must not take it out of service.
-    let round = |w: &u16| if *w == 0 { 0 } else { (f64::from(*w) * scale).round().clamp(1.0, max) as u16 };
-    Weights { production: reduced.iter().map(round).collect(), arm: arm as u16, ratio_kept: false }
+    let round = |w: &u16| {
+        if *w == 0 {
+            0
+        } else {
+            (f64::from(*w) * scale).round().clamp(1.0, max) as u16
+        }
+    };
+    Weights {
+        production: reduced.iter().map(round).collect(),
+        arm: arm as u16,
+        ratio_kept: false,
+    }
 }
 
 const fn gcd(a: u16, b: u16) -> u16 {
@@ -192,7 +220,11 @@ mod tests {
     fn shares_become_the_smallest_exact_weights() {
         let check = |percent, production: &[u16], expected: &[u16], arm| {
             let found = weights(share(percent), production).unwrap();
-            assert_eq!((found.production.as_slice(), found.arm), (expected, arm), "{percent} % of {production:?}");
+            assert_eq!(
+                (found.production.as_slice(), found.arm),
+                (expected, arm),
+                "{percent} % of {production:?}"
+            );
         };
         check(5.0, &[1], &[18], 1);
         check(20.0, &[100], &[3], 1);
@@ -214,7 +246,13 @@ mod tests {
     #[test]
     fn a_share_too_fine_for_the_weights_is_refused_with_the_nearest() {
         let error = weights(share(0.04), &[1]).unwrap_err();
-        assert_eq!(error, ShareError::TooCoarse { asked: share(0.04), nearest: 100.0 / 1001.0 });
+        assert_eq!(
+            error,
+            ShareError::TooCoarse {
+                asked: share(0.04),
+                nearest: 100.0 / 1001.0
+            }
+        );
         assert_eq!(weights(share(5.0), &[0]), Err(ShareError::ProductionHasNoWeight));
     }
 

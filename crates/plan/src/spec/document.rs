@@ -54,36 +54,59 @@ impl Spec {
         if self.name.is_empty() || self.name.chars().count() > limits::NAME_LENGTH || !self.name.chars().all(name_ok) {
             refuse(
                 "name",
-                format!("The name must have 1 to {} letters, digits, spaces, dots or hyphens.", limits::NAME_LENGTH),
+                format!(
+                    "The name must have 1 to {} letters, digits, spaces, dots or hyphens.",
+                    limits::NAME_LENGTH
+                ),
                 "Choose another name.",
             );
         }
         if self.app.port == 0 {
-            refuse("app.port", "The port is 0; ports are 1 to 65535.".into(), "Write the port that the compose file publishes.");
+            refuse(
+                "app.port",
+                "The port is 0; ports are 1 to 65535.".into(),
+                "Write the port that the compose file publishes.",
+            );
         }
         if self.stickiness_s > alb::STICKINESS_MAX_S {
             refuse(
                 "stickiness_s",
-                format!("Stickiness is {} s; AWS allows 1 to {} s (a week), 0 = off.", self.stickiness_s, alb::STICKINESS_MAX_S),
+                format!(
+                    "Stickiness is {} s; AWS allows 1 to {} s (a week), 0 = off.",
+                    self.stickiness_s,
+                    alb::STICKINESS_MAX_S
+                ),
                 "Choose less; at most the length of the canary makes sense.",
             );
         }
         if !(1..=limits::PER_ARM).contains(&self.instances.per_arm) {
             refuse(
                 "instances.per_arm",
-                format!("{} instances per arm were asked; 1 to {} are possible.", self.instances.per_arm, limits::PER_ARM),
+                format!(
+                    "{} instances per arm were asked; 1 to {} are possible.",
+                    self.instances.per_arm,
+                    limits::PER_ARM
+                ),
                 "Choose a number in that range.",
             );
         }
         if !(self.lifetime_h > 0.0 && self.lifetime_h <= f64::from(limits::LIFETIME_H)) {
             refuse(
                 "lifetime_h",
-                format!("A lifetime of {} h is out of range: more than 0, at most {} (seven days).", self.lifetime_h, limits::LIFETIME_H),
+                format!(
+                    "A lifetime of {} h is out of range: more than 0, at most {} (seven days).",
+                    self.lifetime_h,
+                    limits::LIFETIME_H
+                ),
                 "Choose a number in that range.",
             );
         }
         if self.app.protocol == Protocol::Grpc {
-            refuse("app.protocol", "gRPC is not supported yet.".into(), "Use http or https.");
+            refuse(
+                "app.protocol",
+                "gRPC is not supported yet.".into(),
+                "Use http or https.",
+            );
         }
         self.path_problems(&mut problems);
         self.count_problems(&mut problems);
@@ -116,14 +139,21 @@ impl Spec {
             }
         };
         at_most("app.warm_up.paths", self.app.warm_up.paths.len(), limits::WARM_UP_PATHS);
-        at_most("app.warm_up.in_a_row", self.app.warm_up.in_a_row as usize, limits::WARM_UP_IN_A_ROW as usize);
+        at_most(
+            "app.warm_up.in_a_row",
+            self.app.warm_up.in_a_row as usize,
+            limits::WARM_UP_IN_A_ROW as usize,
+        );
         at_most("exporters", self.exporters.len(), limits::EXPORTERS);
         at_most("acknowledged", self.acknowledged.len(), limits::ACKNOWLEDGED);
     }
 }
 
 fn missing_field(message: &str) -> Option<String> {
-    message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()).map(str::to_owned)
+    message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split('`').next())
+        .map(str::to_owned)
 }
 
 /// Walks the document beside an example that has every key.
@@ -131,7 +161,11 @@ fn unknown_key(document: &Value, known: &Value, at: &str) -> Result<(), SpecErro
     match (document, known) {
         (Value::Object(given), Value::Object(known)) => {
             for (key, value) in given {
-                let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+                let path = if at.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{at}.{key}")
+                };
                 match known.get(key) {
                     Some(inner) => unknown_key(value, inner, &path)?,
                     // Where the example holds a free mapping, any key is fine.
@@ -142,7 +176,10 @@ fn unknown_key(document: &Value, known: &Value, at: &str) -> Result<(), SpecErro
             Ok(())
         }
         (Value::Array(given), Value::Array(known)) => match known.first() {
-            Some(shape) => given.iter().enumerate().try_for_each(|(i, v)| unknown_key(v, shape, &format!("{at}[{i}]"))),
+            Some(shape) => given
+                .iter()
+                .enumerate()
+                .try_for_each(|(i, v)| unknown_key(v, shape, &format!("{at}[{i}]"))),
             None => Ok(()),
         },
         _ => Ok(()),
@@ -167,8 +204,9 @@ const ANY_KEY: &str = "*";
 
 /// A spec with every key present, so that the list of known keys cannot drift from the types.
 fn full_example() -> Spec {
-    let digest: super::Digest =
-        format!("sha256:{}", "0".repeat(64)).parse().expect("64 zeros are hexadecimal digits");
+    let digest: super::Digest = format!("sha256:{}", "0".repeat(64))
+        .parse()
+        .expect("64 zeros are hexadecimal digits");
     let version = Version {
         image: digest.clone(),
         compose: digest.clone(),
@@ -190,15 +228,28 @@ fn full_example() -> Spec {
             port: 8080,
             protocol: Protocol::Http,
             health_check_path: "/health".into(),
-            warm_up: WarmUp { host: Some("emr.example.com".into()), ..WarmUp::default() },
+            warm_up: WarmUp {
+                host: Some("emr.example.com".into()),
+                ..WarmUp::default()
+            },
             version_path: Some("/version".into()),
         },
         baseline: version.clone(),
         canary: version,
-        instances: Instances { tags: [(ANY_KEY.to_owned(), String::new())].into(), ..Instances::default() },
+        instances: Instances {
+            tags: [(ANY_KEY.to_owned(), String::new())].into(),
+            ..Instances::default()
+        },
         monitor: Monitor::default(),
-        exporters: vec![Exporter { job: "app".into(), port: 8080, path: "/metrics".into() }],
-        analysis: Analysis { kayenta_config: Some(serde_json::json!({ (ANY_KEY): null })), ..Analysis::default() },
+        exporters: vec![Exporter {
+            job: "app".into(),
+            port: 8080,
+            path: "/metrics".into(),
+        }],
+        analysis: Analysis {
+            kayenta_config: Some(serde_json::json!({ (ANY_KEY): null })),
+            ..Analysis::default()
+        },
         lifetime_h: 4.0,
         acknowledged: vec![],
     }
@@ -224,7 +275,10 @@ mod tests {
         let spec = Spec::parse(&minimal()).unwrap();
         assert_eq!(spec.canary_percent.percent(), 5.0);
         assert_eq!(spec.in_front_of, InFrontOf::Default);
-        assert_eq!((spec.stickiness_s, spec.instances.per_arm, spec.lifetime_h), (0, 1, 4.0));
+        assert_eq!(
+            (spec.stickiness_s, spec.instances.per_arm, spec.lifetime_h),
+            (0, 1, 4.0)
+        );
         assert_eq!(spec.problems(), []);
     }
 
@@ -246,10 +300,22 @@ mod tests {
         check("", "canary_percnt", json!(5), "canary_percnt", "`canary_percent`");
         check("", "canary_percent", json!(51), "canary_percent", "0 to 50");
         check("", "canary_percent", json!("five"), "canary_percent", "cannot be read");
-        check("/app", "helth_check_path", json!("/"), "app.helth_check_path", "`health_check_path`");
+        check(
+            "/app",
+            "helth_check_path",
+            json!("/"),
+            "app.helth_check_path",
+            "`health_check_path`",
+        );
         check("/app", "port", json!(70000), "app.port", "70000");
         check("/canary", "image", json!("sha256:12"), "canary.image", "64 hexadecimal");
-        check("", "conditions", json!([{"field": "cookie", "values": []}]), "conditions[0].field", "cookie");
+        check(
+            "",
+            "conditions",
+            json!([{"field": "cookie", "values": []}]),
+            "conditions[0].field",
+            "cookie",
+        );
         check("", "name", Value::Null, "name", "null");
     }
 
@@ -278,7 +344,10 @@ mod tests {
             }
             document.pointer_mut(pointer).unwrap()[key] = value;
             let problems = Spec::parse(&document).unwrap().problems();
-            assert!(problems.iter().any(|p| p.field.as_deref() == Some(field)), "{field}: {problems:?}");
+            assert!(
+                problems.iter().any(|p| p.field.as_deref() == Some(field)),
+                "{field}: {problems:?}"
+            );
         };
         check("", "name", json!(""), "name");
         check("", "name", json!("a/b"), "name");

@@ -8,17 +8,34 @@ fn condition(json: &str) -> Condition {
 }
 
 fn path(values: &[&str]) -> Condition {
-    Condition::PathPattern { values: values.iter().map(ToString::to_string).collect() }
+    Condition::PathPattern {
+        values: values.iter().map(ToString::to_string).collect(),
+    }
 }
 
 fn host(value: &str) -> Condition {
-    Condition::HostHeader { values: vec![value.into()] }
+    Condition::HostHeader {
+        values: vec![value.into()],
+    }
 }
 
 fn rule(id: &str, priority: Priority, conditions: Vec<Condition>) -> Rule {
-    let groups = vec![WeightedGroup { group: GroupId::new("production"), weight: 1 }];
-    let actions = vec![Action::Forward(Forward { groups, stickiness_s: None })];
-    Rule { id: RuleId::new(id), priority, conditions, actions, transforms: vec![], owner: None }
+    let groups = vec![WeightedGroup {
+        group: GroupId::new("production"),
+        weight: 1,
+    }];
+    let actions = vec![Action::Forward(Forward {
+        groups,
+        stickiness_s: None,
+    })];
+    Rule {
+        id: RuleId::new(id),
+        priority,
+        conditions,
+        actions,
+        transforms: vec![],
+        owner: None,
+    }
 }
 
 fn site(rules: Vec<Rule>) -> Site {
@@ -41,9 +58,17 @@ fn conditions_of_the_chosen_rule_and_of_the_user_are_joined() {
     };
     check(vec![], &[], &[path(&["*"])]);
     check(vec![], &[path(&["/api/*"])], &[path(&["/api/*"])]);
-    check(vec![host("a.example.com")], &[path(&["/api/*"])], &[host("a.example.com"), path(&["/api/*"])]);
+    check(
+        vec![host("a.example.com")],
+        &[path(&["/api/*"])],
+        &[host("a.example.com"), path(&["/api/*"])],
+    );
     check(vec![path(&["/api/*"])], &[path(&["/api/*"])], &[path(&["/api/*"])]);
-    check(vec![path(&["/api/*"])], &[path(&["/api/v1/*", "/api/v2/*"])], &[path(&["/api/v1/*", "/api/v2/*"])]);
+    check(
+        vec![path(&["/api/*"])],
+        &[path(&["/api/v1/*", "/api/v2/*"])],
+        &[path(&["/api/v1/*", "/api/v2/*"])],
+    );
     check(vec![path(&["/api/*"])], &[path(&["*"])], &[path(&["/api/*"])]);
     let headers = [
         condition(r#"{"field":"http-header","name":"X-A","values":["1"]}"#),
@@ -56,31 +81,78 @@ fn conditions_of_the_chosen_rule_and_of_the_user_are_joined() {
 fn what_aws_would_refuse_is_refused_with_field_value_and_limit() {
     let check = |chosen: Vec<Condition>, user: &str, name: &str, words: &[&str]| {
         let problems = in_front_of(&rule("r", Priority::At(9), chosen), &[condition(user)]).unwrap_err();
-        let problem = problems.iter().find(|p| p.name == name).unwrap_or_else(|| panic!("{name} in {problems:?}"));
+        let problem = problems
+            .iter()
+            .find(|p| p.name == name)
+            .unwrap_or_else(|| panic!("{name} in {problems:?}"));
         for word in words {
             assert!(problem.sentence.contains(word), "{word} in {}", problem.sentence);
         }
     };
     let long = "x".repeat(129);
-    check(vec![], &format!(r#"{{"field":"path-pattern","values":["{long}"]}}"#), "condition:path-pattern", &["129", "128"]);
-    check(vec![], r#"{"field":"path-pattern","values":[]}"#, "condition:path-pattern", &["no value"]);
-    check(vec![], r#"{"field":"host-header","values":["localhost"]}"#, "condition:host-header", &["localhost", "dot"]);
-    check(vec![], r#"{"field":"http-header","name":"Host","values":["a"]}"#, "condition:http-header", &["Host"]);
-    check(vec![], r#"{"field":"http-request-method","values":["get"]}"#, "condition:http-request-method", &["get"]);
-    check(vec![], r#"{"field":"source-ip","values":["255.255.255.255/32"]}"#, "condition:source-ip", &["255.255.255.255/32"]);
-    check(vec![path(&["/api/*"])], r#"{"field":"path-pattern","values":["/img/*"]}"#, "condition:path-pattern", &["/api/*", "/img/*"]);
+    check(
+        vec![],
+        &format!(r#"{{"field":"path-pattern","values":["{long}"]}}"#),
+        "condition:path-pattern",
+        &["129", "128"],
+    );
+    check(
+        vec![],
+        r#"{"field":"path-pattern","values":[]}"#,
+        "condition:path-pattern",
+        &["no value"],
+    );
+    check(
+        vec![],
+        r#"{"field":"host-header","values":["localhost"]}"#,
+        "condition:host-header",
+        &["localhost", "dot"],
+    );
+    check(
+        vec![],
+        r#"{"field":"http-header","name":"Host","values":["a"]}"#,
+        "condition:http-header",
+        &["Host"],
+    );
+    check(
+        vec![],
+        r#"{"field":"http-request-method","values":["get"]}"#,
+        "condition:http-request-method",
+        &["get"],
+    );
+    check(
+        vec![],
+        r#"{"field":"source-ip","values":["255.255.255.255/32"]}"#,
+        "condition:source-ip",
+        &["255.255.255.255/32"],
+    );
+    check(
+        vec![path(&["/api/*"])],
+        r#"{"field":"path-pattern","values":["/img/*"]}"#,
+        "condition:path-pattern",
+        &["/api/*", "/img/*"],
+    );
     let four = r#"{"field":"path-pattern","values":["/a","/b","/c","/d"]}"#;
     check(vec![], four, "limit:values_in_its_path-pattern_condition", &["4", "3"]);
     let three = r#"{"field":"path-pattern","values":["/a","/b","/c"]}"#;
-    let hosts = Condition::HostHeader { values: ["a.b", "c.d", "e.f"].map(String::from).to_vec() };
+    let hosts = Condition::HostHeader {
+        values: ["a.b", "c.d", "e.f"].map(String::from).to_vec(),
+    };
     check(vec![hosts], three, "limit:condition_values", &["6", "5"]);
-    check(vec![], r#"{"field":"path-pattern","values":["/*/*/*","/*/*/?"]}"#, "limit:wildcards", &["6", "5"]);
+    check(
+        vec![],
+        r#"{"field":"path-pattern","values":["/*/*/*","/*/*/?"]}"#,
+        "limit:wildcards",
+        &["6", "5"],
+    );
 }
 
 #[test]
 fn a_login_is_carried_over_or_the_reason_is_said() {
     let mut chosen = rule("r", Priority::At(9), vec![]);
-    let cognito = Action::AuthenticateCognito { verbatim: serde_json::json!({"UserPoolArn": "p"}) };
+    let cognito = Action::AuthenticateCognito {
+        verbatim: serde_json::json!({"UserPoolArn": "p"}),
+    };
     chosen.actions.insert(0, cognito.clone());
     assert_eq!(in_front_of(&chosen, &[]).unwrap().logins, [cognito]);
     chosen.actions[0] = Action::AuthenticateOidc { verbatim: Value::Null };
@@ -90,7 +162,10 @@ fn a_login_is_carried_over_or_the_reason_is_said() {
 #[test]
 fn our_rules_stand_directly_before_the_chosen_one() {
     let check = |numbers: &[u16], chosen: Priority, expected: Result<(u16, u16), &str>| {
-        let mut rules: Vec<_> = numbers.iter().map(|n| rule(&format!("r{n}"), Priority::At(*n), vec![])).collect();
+        let mut rules: Vec<_> = numbers
+            .iter()
+            .map(|n| rule(&format!("r{n}"), Priority::At(*n), vec![]))
+            .collect();
         rules.push(rule("default", Priority::Default, vec![]));
         let site = site(rules);
         let chosen = site.rules.iter().find(|r| r.priority == chosen).unwrap();
@@ -104,7 +179,11 @@ fn our_rules_stand_directly_before_the_chosen_one() {
     check(&[10, 20], Priority::Default, Ok((49_999, 50_000)));
     check(&[3], Priority::At(3), Ok((1, 2)));
     check(&[2], Priority::At(2), Err("RuleArn=r2,Priority=3"));
-    check(&[1, 2, 3, 9], Priority::At(2), Err("RuleArn=r2,Priority=4 RuleArn=r3,Priority=5"));
+    check(
+        &[1, 2, 3, 9],
+        Priority::At(2),
+        Err("RuleArn=r2,Priority=4 RuleArn=r3,Priority=5"),
+    );
     check(&[10, 12], Priority::At(12), Err("RuleArn=r12,Priority=13"));
     check(&[50_000], Priority::Default, Err("RuleArn=r50000,Priority=49998"));
 }
@@ -126,9 +205,21 @@ fn the_digest_sees_the_rule_below_and_ignores_what_does_not_matter() {
         edit(&mut after);
         digest(&after) != original
     };
-    assert!(!changed(&|site| site.rules[0].conditions = vec![path(&["/pics/*"])]), "a disjoint rule does not matter");
-    assert!(!changed(&|site| drop(site.rules.remove(3))), "a later rule does not matter");
-    assert!(changed(&|site| site.rules[1].conditions = vec![path(&["/api/v2/*"])]), "an earlier overlapping rule does");
+    assert!(
+        !changed(&|site| site.rules[0].conditions = vec![path(&["/pics/*"])]),
+        "a disjoint rule does not matter"
+    );
+    assert!(
+        !changed(&|site| drop(site.rules.remove(3))),
+        "a later rule does not matter"
+    );
+    assert!(
+        changed(&|site| site.rules[1].conditions = vec![path(&["/api/v2/*"])]),
+        "an earlier overlapping rule does"
+    );
     assert!(changed(&|site| site.rules[2].actions.clear()), "the chosen rule does");
-    assert!(changed(&|site| site.rules[2].priority = Priority::At(21)), "its place does");
+    assert!(
+        changed(&|site| site.rules[2].priority = Priority::At(21)),
+        "its place does"
+    );
 }

@@ -1,0 +1,355 @@
+//! What speaks against running these two versions: the image, its compose file, and how they fit the spec.
+
+use std::collections::BTreeSet;
+
+use arya_bundle::{ComposeFile, Description, Finding, ImageDescription, Kind, Service, names_same_image};
+
+use crate::identity::Arm;
+use crate::preview::{Capabilities, Files};
+use crate::problem::{Problem, Severity};
+use crate::spec::{Digest, Spec, Version, short};
+
+/// What each instance of an arm will run, told to the page and to the adapter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToRun {
+    pub image: ImageDescription,
+    pub app: Service,
+    /// Services to start, the app first.
+    pub run: Vec<String>,
+    pub skip: Vec<String>,
+}
+
+/// Checks both arms. Problems that both share are said once, with both named.
+pub(crate) fn versions(spec: &Spec, files: &Files, capabilities: &Capabilities, problems: &mut Vec<Problem>) {
+    let mut found = Vec::new();
+    let baseline = version(spec, Arm::Baseline, &spec.baseline, files, capabilities, &mut found);
+    let canary = version(spec, Arm::Canary, &spec.canary, files, capabilities, &mut found);
+    if let (Some(baseline), Some(canary)) = (&baseline, &canary) {
+        twins(baseline, canary, spec, &mut found);
+    }
+    for problem in found {
+        if !problems
+            .iter()
+            .any(|known| known.name == problem.name && known.sentence == problem.sentence)
+        {
+            problems.push(problem);
+        }
+    }
+}
+
+/// What only the pair of versions shows.
+fn twins(baseline: &ToRun, canary: &ToRun, spec: &Spec, problems: &mut Vec<Problem>) {
+    if spec.baseline.image == spec.canary.image {
+        problems.push(Problem {
+            field: Some("canary.image".into()),
+            ..Problem::needs_acknowledgement(
+                "same_image",
+                "Baseline and canary are the same image archive: this compares a version with itself (an A/A run).",
+            )
+        });
+    }
+    if baseline.image.architecture != canary.image.architecture {
+        problems.push(
+            Problem::blocks(
+                "architecture",
+                format!(
+                    "The baseline image is built for {}, the canary's for {}. On different processors the two cannot be \
+                     compared.",
+                    baseline.image.architecture, canary.image.architecture
+                ),
+                "Build both for the same architecture.",
+            )
+            .at("canary.image"),
+        );
+    }
+}
+
+fn version(
+    spec: &Spec,
+    arm: Arm,
+    version: &Version,
+    files: &Files,
+    capabilities: &Capabilities,
+    problems: &mut Vec<Problem>,
+) -> Option<ToRun> {
+    let image = image(arm, &version.image, files, capabilities, problems);
+    let compose = compose(arm, &version.compose, files, problems);
+    let (image, compose) = (image?, compose?);
+    let to_run = pair(spec, arm, version, &image, compose, problems)?;
+    handed_over(arm, version, files, problems);
+    services(spec, arm, version, compose, &to_run, problems);
+    Some(to_run)
+}
+
+fn missing(arm: Arm, what: &str, digest: &Digest) -> Problem {
+    Problem::blocks(
+        format!("missing:{arm}.{what}"),
+        format!(
+            "The {arm}'s {what} file {} was never uploaded here, or was removed since.",
+            short(digest)
+        ),
+        "Upload it, and use the digest that the upload answers.",
+    )
+    .at(format!("{arm}.{what}"))
+}
+
+fn wrong_kind(arm: Arm, what: &str, next: &str) -> Problem {
+    Problem::blocks(
+        format!("kind:{arm}.{what}"),
+        format!("The file given as the {arm}'s {what} is something else."),
+        next,
+    )
+    .at(format!("{arm}.{what}"))
+}
+
+fn image(
+    arm: Arm,
+    digest: &Digest,
+    files: &Files,
+    capabilities: &Capabilities,
+    problems: &mut Vec<Problem>,
+) -> Option<ImageDescription> {
+    let field = format!("{arm}.image");
+    let Some(file) = files.get(digest) else {
+        problems.push(missing(arm, "image", digest));
+        return None;
+    };
+    let image = match &file.description {
+        Some(Description {
+            kind: Kind::ImageArchive,
+            images,
+            ..
+        }) => match images.as_slice() {
+            [] => None,
+            [first, ..] => Some(first.clone()),
+        },
+        Some(Description {
+            kind: Kind::Compose, ..
+        })
+        | None => None,
+    };
+    let Some(image) = image else {
+        problems.push(wrong_kind(arm, "image", "Give an archive made by `docker save`."));
+        return None;
+    };
+    if image.os != "linux" {
+        let sentence = format!(
+            "The {arm} image is built for {}; only linux images can run here.",
+            image.os
+        );
+        problems.push(Problem::blocks(format!("os:{arm}"), sentence, "Build it for linux.").at(field.clone()));
+    }
+    if !capabilities.architectures.contains(&image.architecture) {
+        let sentence = format!(
+            "The {arm} image is built for {}, but instances here run {}.",
+            image.architecture,
+            capabilities.architectures.join(" or ")
+        );
+        let next = "Build it for that architecture (docker build --platform), or choose another instance type.";
+        problems.push(Problem::blocks(format!("architecture:{arm}"), sentence, next).at(field.clone()));
+    }
+    if capabilities
+        .runnable
+        .as_ref()
+        .is_some_and(|runnable| !runnable.contains(digest))
+    {
+        problems.push(
+            Problem::blocks(
+                format!("not_runnable:{arm}"),
+                format!(
+                    "The {arm} image {} can be described here but not run: `arya try` has no container engine, and runs \
+                     only the sample archives that it made itself.",
+                    image.display_name()
+                ),
+                "Use the bundled samples here; your own images run on AWS (`arya serve`).",
+            )
+            .at(field),
+        );
+    }
+    Some(image)
+}
+
+fn compose<'f>(arm: Arm, digest: &Digest, files: &'f Files, problems: &mut Vec<Problem>) -> Option<&'f ComposeFile> {
+    let Some(file) = files.get(digest) else {
+        problems.push(missing(arm, "compose", digest));
+        return None;
+    };
+    let compose = file.description.as_ref().and_then(|d| d.compose.as_ref());
+    if compose.is_none() {
+        problems.push(wrong_kind(arm, "compose", "Give the compose file (YAML)."));
+    }
+    compose
+}
+
+/// How image, compose file and spec fit together.
+fn pair(
+    spec: &Spec,
+    arm: Arm,
+    version: &Version,
+    image: &ImageDescription,
+    compose: &ComposeFile,
+    problems: &mut Vec<Problem>,
+) -> Option<ToRun> {
+    let field = format!("{arm}.compose");
+    let app = match compose.app_service(spec.app.port) {
+        Ok(app) => app.clone(),
+        Err(error) => {
+            problems.push(
+                Problem::blocks(
+                    format!("app_service:{arm}"),
+                    format!("In the {arm}'s compose file: {error}"),
+                    "Publish `app.port` in exactly one service, or correct `app.port`.",
+                )
+                .at(field),
+            );
+            return None;
+        }
+    };
+    if app
+        .image
+        .as_ref()
+        .is_none_or(|name| !image.references.iter().any(|r| names_same_image(r, name)))
+    {
+        let wants = app.image.as_deref().unwrap_or("no image");
+        problems.push(
+            Problem::blocks(
+                format!("image_not_named:{arm}"),
+                format!(
+                    "The {arm}'s compose file runs {wants} as service `{}`, but its archive holds {}.",
+                    app.name,
+                    if image.references.is_empty() {
+                        "an image without a name".into()
+                    } else {
+                        image.references.join(", ")
+                    }
+                ),
+                "Save the image under the name that the compose file uses (docker save NAME:TAG).",
+            )
+            .at(field.clone()),
+        );
+    }
+    let compose_says = app.entrypoint.is_some() || app.command.is_some();
+    if !image.says_what_to_run() && !compose_says {
+        problems.push(
+            Problem::blocks(
+                format!("no_entrypoint:{arm}"),
+                format!("The {arm} image has no entrypoint and no command, and its compose file gives none."),
+                "Add ENTRYPOINT or CMD to the image, or `command` to the compose file.",
+            )
+            .at(field),
+        );
+    }
+    let (run, skip) = chosen_services(version, compose, &app);
+    Some(ToRun {
+        image: image.clone(),
+        app,
+        run,
+        skip,
+    })
+}
+
+/// The services to start: those the spec names; else the app and what it depends on.
+pub fn chosen_services(version: &Version, compose: &ComposeFile, app: &Service) -> (Vec<String>, Vec<String>) {
+    let mut run = vec![app.name.clone()];
+    if version.services.run.is_empty() {
+        let mut next = 0;
+        while let Some(service) = run.get(next).and_then(|name| compose.services.get(name)).cloned() {
+            let more = service.depends_on.into_iter().map(|on| on.service);
+            let more: Vec<_> = more
+                .filter(|name| !run.contains(name) && !version.services.skip.contains(name))
+                .collect();
+            run.extend(more);
+            next += 1;
+        }
+    } else {
+        run.extend(version.services.run.iter().filter(|name| **name != app.name).cloned());
+    }
+    let skip = compose
+        .services
+        .keys()
+        .filter(|name| !run.contains(name))
+        .cloned()
+        .collect();
+    (run, skip)
+}
+
+/// Files that the spec hands over beside image and compose file.
+fn handed_over(arm: Arm, version: &Version, files: &Files, problems: &mut Vec<Problem>) {
+    if let Some(digest) = version.env_file.as_ref().filter(|digest| !files.contains_key(digest)) {
+        problems.push(missing(arm, "env_file", digest));
+    }
+    for digest in version.files.values().filter(|digest| !files.contains_key(digest)) {
+        problems.push(missing(arm, "files", digest));
+    }
+}
+
+fn services(
+    spec: &Spec,
+    arm: Arm,
+    version: &Version,
+    compose: &ComposeFile,
+    to_run: &ToRun,
+    problems: &mut Vec<Problem>,
+) {
+    let field = format!("{arm}.services");
+    for name in version.services.run.iter().chain(&version.services.skip) {
+        if let Err(error) = compose.service(name) {
+            let next = "Correct `services`; the names are those of the compose file.";
+            problems.push(Problem::blocks(format!("service:{arm}.{name}"), error.to_string(), next).at(field.clone()));
+        }
+    }
+    let undecided: BTreeSet<&String> = to_run
+        .skip
+        .iter()
+        .filter(|n| !version.services.skip.contains(*n))
+        .collect();
+    if !undecided.is_empty() {
+        let names: Vec<_> = undecided.iter().map(|n| n.as_str()).collect();
+        problems.push(
+            Problem::note(
+                format!("skipped:{arm}"),
+                format!(
+                    "Not started in the {arm}: {}. Name them in `services.run` to start them.",
+                    names.join(", ")
+                ),
+            )
+            .at(field.clone()),
+        );
+    }
+    let run: Vec<&str> = to_run.run.iter().map(String::as_str).collect();
+    for finding in compose.findings(&run) {
+        if let Some(problem) = weigh(spec, version, &finding) {
+            problems.push(problem.at(field.clone()));
+        }
+    }
+}
+
+/// Which findings stop a plan until they are acknowledged by name, and which are only worth knowing.
+fn weigh(_spec: &Spec, version: &Version, finding: &Finding) -> Option<Problem> {
+    let severity = match finding {
+        Finding::EnvFile { required, .. } if version.env_file.is_some() || !required => return None,
+        Finding::File { path, .. } | Finding::BindMount { path, .. }
+            if version.files.keys().any(|target| target == path) =>
+        {
+            return None;
+        }
+        Finding::OtherService { service, .. } if version.services.run.contains(service) => Severity::Note,
+        Finding::Build { .. } | Finding::Extends { .. } | Finding::Include { .. } => Severity::Blocks,
+        Finding::NamedVolume { .. }
+        | Finding::AnonymousVolume { .. }
+        | Finding::Database { .. }
+        | Finding::EnvFile { .. }
+        | Finding::BindMount { .. }
+        | Finding::File { .. }
+        | Finding::Variable { .. }
+        | Finding::HostNetwork { .. }
+        | Finding::OtherService { .. }
+        | Finding::MissingDependency { .. } => Severity::NeedsAcknowledgement,
+    };
+    let (name, sentence) = (finding.name(), finding.sentence());
+    Some(match severity {
+        Severity::Blocks => Problem::blocks(name, sentence, "Give a compose file without it."),
+        Severity::NeedsAcknowledgement => Problem::needs_acknowledgement(name, sentence),
+        Severity::Note => Problem::note(name, sentence),
+    })
+}
