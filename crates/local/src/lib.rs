@@ -1,2 +1,3 @@
 //! placeholder
+pub mod balancer;
 pub mod sample;

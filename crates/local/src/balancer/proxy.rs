@@ -1,0 +1,313 @@
+//! From a request's head to its answer: rule, group, target, and the way there and back.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use arya_plan::listener::matching::{RequestFacts, choose_group};
+use arya_plan::listener::{Action, Forward, Rule};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, Uri, Version};
+use hyper::body::Incoming;
+
+use super::Shared;
+use super::body::{ReplyBody, RequestBody};
+use super::client::{CONTENT_LENGTH, Client};
+use super::exchange::Exchange;
+use super::headers::{remove_one_hop, trace, wants_upgrade};
+use super::replies::{Asked, OwnReply, Refusal, fixed, redirect};
+use super::table::{Group, Route};
+use super::target::{Endpoint, TargetConnection, Unanswered};
+use super::upgrade::pass_upgrade;
+
+/// Answers one request. Never fails: what goes wrong becomes a response.
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    client: Arc<Client>,
+    mut request: Request<Incoming>,
+) -> Result<Response<ReplyBody>, Infallible> {
+    let seen = client.begin();
+    let mut exchange = Exchange::new(&shared, &client, &request);
+    let host = match check_head(&shared, &request, seen).and_then(|()| host(&request)) {
+        Ok(host) => host,
+        Err(refusal) => return Ok(refuse(refusal, exchange)),
+    };
+    let Some(route) = route(&shared, &client, &request, &host) else {
+        return Ok(refuse(Refusal::NoRule, exchange));
+    };
+    exchange.set_route(&route);
+    let forward = match what_to_do(&route.rule, &shared, &host, request.uri()) {
+        Deed::Forward(forward) => forward,
+        Deed::Reply(reply) => return Ok(own(reply, exchange)),
+        Deed::Refuse(refusal) => return Ok(refuse(refusal, exchange)),
+    };
+    let cookie = forward
+        .stickiness_s
+        .and_then(|_| shared.cookies.group(request.headers(), exchange.at));
+    let chosen = choose_group(forward, cookie.as_ref(), client.chance.draw());
+    let Some(group) = chosen.and_then(|id| route.groups.get(id)) else {
+        return Ok(refuse(Refusal::NoWeight, exchange));
+    };
+    exchange.set_group(group);
+    let upgrades = wants_upgrade(request.headers());
+    towards_target(&client, &mut request, &host, &mut exchange);
+    let mut response = if upgrades {
+        pass_upgrade(&shared, &client, group, request, exchange).await
+    } else {
+        pass(&shared, &client, group, request, exchange).await
+    };
+    if let Some(stickiness_s) = forward.stickiness_s {
+        for cookie in shared.cookies.set(&group.id, stickiness_s, super::clock::clock()) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    }
+    Ok(response)
+}
+
+pub(super) fn refuse(refusal: Refusal, mut exchange: Exchange) -> Response<ReplyBody> {
+    exchange.refused(refusal);
+    own(refusal.reply(), exchange)
+}
+
+fn own(reply: OwnReply, mut exchange: Exchange) -> Response<ReplyBody> {
+    let (parts, body) = reply.into_parts();
+    exchange.answered(parts.status, &parts.headers, false);
+    Response::from_parts(parts, ReplyBody::own(body, exchange))
+}
+
+/// What the HTTP library lets through and an ALB does not.
+fn check_head(shared: &Shared, request: &Request<Incoming>, seen: u8) -> Result<(), Refusal> {
+    if request.headers().contains_key(header::TRANSFER_ENCODING) && seen & CONTENT_LENGTH != 0 {
+        return Err(Refusal::BothLengths);
+    }
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(Refusal::MethodNotAllowed);
+    }
+    let line_max = shared.settings.max_header_line_bytes;
+    let uri_bytes = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if request.method().as_str().len() + uri_bytes + " HTTP/1.1 \r\n".len() > line_max {
+        return Err(Refusal::UriTooLong);
+    }
+    let too_large =
+        |(name, value): (&header::HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4 > line_max;
+    if request.headers().iter().any(too_large) {
+        return Err(Refusal::HeaderTooLarge);
+    }
+    Ok(())
+}
+
+/// The host as the client asked for it, with its port if it gave one. A full URL in the request line comes first
+/// (RFC 9112 §3.2.2); only HTTP/1.0 may leave it out.
+fn host(request: &Request<Incoming>) -> Result<HeaderValue, Refusal> {
+    if let Some(authority) = request.uri().authority() {
+        return HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::NoHost);
+    }
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if host.to_str().is_ok() => Ok(host.clone()),
+        (None, None) if request.version() == Version::HTTP_10 => Ok(HeaderValue::from_static("")),
+        _ => Err(Refusal::NoHost),
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        // The colons within the brackets belong to an IPv6 address.
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+fn route(shared: &Shared, client: &Client, request: &Request<Incoming>, host: &HeaderValue) -> Option<Arc<Route>> {
+    let table = shared.table.load();
+    let headers: Vec<(&str, &str)> = if table.looks_at_headers {
+        let readable = |(name, value)| -> Option<(&str, &str)> {
+            let (name, value): (&header::HeaderName, &HeaderValue) = (name, value);
+            Some((name.as_str(), value.to_str().ok()?))
+        };
+        request.headers().iter().filter_map(readable).collect()
+    } else {
+        Vec::new()
+    };
+    let facts = RequestFacts {
+        method: request.method().as_str(),
+        host: without_port(host.to_str().unwrap_or("")),
+        path: request.uri().path(),
+        query: request.uri().query().unwrap_or(""),
+        headers: &headers,
+        source_ip: client.peer.ip().to_canonical(),
+    };
+    table.find(&facts).cloned()
+}
+
+enum Deed<'r> {
+    Forward(&'r Forward),
+    Reply(OwnReply),
+    Refuse(Refusal),
+}
+
+fn what_to_do<'r>(rule: &'r Rule, shared: &Shared, host: &HeaderValue, uri: &Uri) -> Deed<'r> {
+    // An action before the last one authenticates. To skip it would open what it protects.
+    if rule.actions.len() > 1 || !rule.transforms.is_empty() {
+        return Deed::Refuse(Refusal::ActionNotSupported);
+    }
+    match rule.actions.first() {
+        Some(Action::Forward(forward)) => Deed::Forward(forward),
+        Some(Action::FixedResponse {
+            status,
+            content_type,
+            body,
+        }) => Deed::Reply(fixed(*status, content_type, body)),
+        Some(Action::Redirect { verbatim }) => {
+            let host = without_port(host.to_str().unwrap_or(""));
+            Deed::Reply(redirect(
+                verbatim,
+                &Asked {
+                    host,
+                    port: shared.address.port(),
+                    uri,
+                },
+            ))
+        }
+        Some(Action::AuthenticateCognito { .. } | Action::AuthenticateOidc { .. } | Action::JwtValidation { .. }) => {
+            Deed::Refuse(Refusal::ActionNotSupported)
+        }
+        None => Deed::Refuse(Refusal::NoRule),
+    }
+}
+
+/// Makes the request one of ours: its own framing, where it came from, and its trace.
+fn towards_target(client: &Client, request: &mut Request<Incoming>, host: &HeaderValue, exchange: &mut Exchange) {
+    if request.uri().authority().is_some() {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = path.parse().unwrap_or_default();
+        request.headers_mut().insert(header::HOST, host.clone());
+    }
+    *request.version_mut() = Version::HTTP_11;
+    let upgrade = wants_upgrade(request.headers())
+        .then(|| request.headers().get(header::UPGRADE).cloned())
+        .flatten();
+    let headers = request.headers_mut();
+    remove_one_hop(headers);
+    // Answered here, by the HTTP library, as soon as the target's side asks for the body.
+    headers.remove(header::EXPECT);
+    headers.entry(header::HOST).or_insert_with(|| host.clone());
+    client.headers.add_to(headers);
+    if let Some(protocol) = upgrade {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, protocol);
+    }
+    exchange.set_trace(trace(
+        headers,
+        exchange.at,
+        [client.chance.next(), client.chance.next()],
+    ));
+}
+
+async fn pass(
+    shared: &Shared,
+    client: &Arc<Client>,
+    group: &Group,
+    request: Request<Incoming>,
+    mut exchange: Exchange,
+) -> Response<ReplyBody> {
+    let Some(entered) = group.enter() else {
+        return refuse(Refusal::NoTarget, exchange);
+    };
+    let endpoint = Arc::clone(entered.endpoint());
+    exchange.set_target(entered);
+    let is_head = *request.method() == Method::HEAD;
+    let request = request.map(|body| RequestBody::new(body, Arc::clone(client)));
+    match unless_late(client, ask(shared, client, &endpoint, request)).await {
+        Ok((response, connection)) => {
+            let (mut parts, body) = response.into_parts();
+            towards_client(&mut parts.headers, is_head);
+            exchange.answered(parts.status, &parts.headers, true);
+            // The client's side is framed by the HTTP library, by the client's own version.
+            parts.version = Version::HTTP_11;
+            Response::from_parts(parts, ReplyBody::of_target(body, Some(connection), exchange))
+        }
+        Err(refusal) => {
+            let mut response = refuse(refusal, exchange);
+            if client.upload_broke() {
+                response
+                    .headers_mut()
+                    .insert(header::CONNECTION, HeaderValue::from_static("close"));
+                response.body_mut().unheard();
+            }
+            response
+        }
+    }
+}
+
+pub(super) fn towards_client(headers: &mut HeaderMap, is_head: bool) {
+    // A length beside chunks is not the length (RFC 9112 §6.3); for HEAD it is only told.
+    if headers.contains_key(header::TRANSFER_ENCODING) && !is_head {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    remove_one_hop(headers);
+}
+
+/// Ends a wait once the client's connection says that it took too long.
+pub(super) async fn unless_late<T>(
+    client: &Client,
+    waiting: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
+    let mut waiting = pin!(waiting);
+    poll_fn(|cx| match waiting.as_mut().poll(cx) {
+        Poll::Pending if client.is_late() => Poll::Ready(Err(Refusal::TargetTimedOut)),
+        other => other,
+    })
+    .await
+}
+
+/// What may be sent twice: a target that closed an idle connection may have read the first copy, so only methods that
+/// RFC 9110 §9.2.2 calls idempotent, and only without a body.
+fn copy(request: &Request<RequestBody>, client: &Arc<Client>) -> Option<Request<RequestBody>> {
+    let idempotent = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+    );
+    if !idempotent || !request.body().is_none() {
+        return None;
+    }
+    let mut copy = Request::new(RequestBody::none(Arc::clone(client)));
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    Some(copy)
+}
+
+type Answered = (Response<Incoming>, Box<TargetConnection>);
+
+/// Asks on a kept connection if there is one; if the target had closed that one, once more on a new one.
+async fn ask(
+    shared: &Shared,
+    client: &Arc<Client>,
+    endpoint: &Endpoint,
+    mut request: Request<RequestBody>,
+) -> Result<Answered, Refusal> {
+    if let Some(mut kept) = endpoint.take_idle(shared.settings.pool_idle) {
+        let copy = copy(&request, client);
+        match kept.ask(request).await {
+            Ok(response) => return Ok((response, kept)),
+            Err(Unanswered { unsent }) => request = unsent.or(copy).ok_or(Refusal::TargetBroke)?,
+        }
+    }
+    let mut fresh = open(shared, endpoint).await?;
+    match fresh.ask(request).await {
+        Ok(response) => Ok((response, fresh)),
+        Err(Unanswered { .. }) => Err(Refusal::TargetBroke),
+    }
+}
+
+pub(super) async fn open(shared: &Shared, endpoint: &Endpoint) -> Result<Box<TargetConnection>, Refusal> {
+    let opened = TargetConnection::open(&endpoint.target, shared.settings.connect_timeout).await;
+    opened.map_err(|error| match error.kind() {
+        io::ErrorKind::TimedOut => Refusal::TargetTimedOut,
+        _ => Refusal::CannotConnect,
+    })
+}
