@@ -97,6 +97,7 @@ pub fn history(config: &JudgeConfig, evidence: &Evidence, every_n_blocks: usize)
         walk.push(block);
         // Counted from the end, so that the last point is the present.
         if (compared.len() - 1 - index).is_multiple_of(every) {
+            walk.settle();
             points.push(walk.point(config, block.ends_at));
         }
     }

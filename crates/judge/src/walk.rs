@@ -13,6 +13,8 @@ use crate::{ArmCount, CountBlock, Evidence, JudgeConfig, MetricConfig, Timestamp
 const LEVELS: (f64, f64) = (1e-9, 0.5);
 /// Margins and gates below one would ask whether the canary is better; above a thousand they ask nothing.
 const RATIOS: (f64, f64) = (1.0, 1e3);
+/// Counts that scatter a trillion times more than chance say nothing; below one there is no guard to lift.
+const DISPERSIONS: (f64, f64) = (1.0, 1e12);
 
 /// A level as the tests use it.
 pub(crate) fn level(alpha: f64) -> f64 {
@@ -112,7 +114,7 @@ impl Walk {
     /// A walk that has seen nothing. `weight` is the metric's part of the family's error rate, in (0, 1].
     pub(crate) fn new(config: &JudgeConfig, metric: &MetricConfig, weight: f64, block_s: f64) -> Self {
         let known = match metric.known_dispersion {
-            Some(phi) if phi.is_finite() => Known::Dispersion(phi),
+            Some(phi) if phi.is_finite() => Known::Dispersion(kept(phi, DISPERSIONS)),
             Some(_) | None => Known::Nothing,
         };
         Self {
@@ -140,10 +142,11 @@ impl Walk {
         let mut walk = Self::new(config, metric, weight, block_s);
         blocks.iter().for_each(|block| walk.push(block));
         walk.blocks = blocks;
+        walk.settle();
         walk
     }
 
-    /// Follows one block. A block in which an arm had no requests changes nothing.
+    /// Follows one block; [`Walk::settle`] is due before anything but `shown` is read. A block in which an arm had no requests changes nothing.
     pub(crate) fn push(&mut self, counts: &CountBlock) {
         let made = Block::new(
             counts.baseline_events,
@@ -160,12 +163,20 @@ impl Walk {
         self.pass.push(&block);
         self.test.push(block);
         self.arms.add(counts);
+        // Dispersion and evidence cost a pass over everything; they are needed only where an alarm is possible.
+        if self.shown.is_none() && self.onset.ceiling() >= self.alarm {
+            self.settle();
+            if self.gate_open && self.now.log_e >= self.alarm {
+                self.shown = Some((counts.ends_at, self.now.start));
+            }
+        }
+    }
+
+    /// Brings dispersion, evidence and gate up to the last block.
+    pub(crate) fn settle(&mut self) {
         self.phi = self.test.dispersion();
         self.now = self.onset.evidence(self.phi);
         self.gate_open = self.effect_matters();
-        if self.shown.is_none() && self.gate_open && self.now.log_e >= self.alarm {
-            self.shown = Some((counts.ends_at, self.now.start));
-        }
     }
 
     /// The effect gate (S1.5), on the data since the starting point that says most. It only removes alarms.

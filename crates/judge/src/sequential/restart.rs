@@ -117,6 +117,17 @@ impl Onset {
         }
     }
 
+    /// What the evidence cannot exceed, whatever the dispersion: a mixture is at most its largest part. It costs no
+    /// exponential, so most blocks of a harmless canary need nothing more.
+    pub fn ceiling(&self) -> f64 {
+        let now = self.track.log_ratios();
+        let parts = self
+            .reached
+            .iter()
+            .flat_map(|reached| now.iter().zip(&reached.log_ratios).map(|(n, r)| n - r));
+        parts.fold(0.0, f64::max)
+    }
+
     /// The e-process that starts at the beginning, against an edge of 1.
     pub fn from_the_beginning(&self) -> &EdgeTrack {
         &self.track
