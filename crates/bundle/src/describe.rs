@@ -9,7 +9,7 @@ use crate::compose::ComposeFile;
 use crate::description::{Description, ImageDescription, ImageEnvironment, Kind, LayerDescription};
 use crate::error::BundleError;
 use crate::limits::Limits;
-use crate::manifest::{Descriptor, ImageConfig, Index, Manifest, RunConfig, SavedImage};
+use crate::manifest::{DOCKER_CONFIG, Descriptor, ImageConfig, Index, Manifest, OCI_CONFIG, RunConfig, SavedImage};
 use crate::stream::{self, Expanded, Guarded, Magic, Peeked};
 use crate::tarball::{End, TarStream};
 
@@ -216,6 +216,10 @@ impl Resolver<'_> {
     /// One image under two names is one image.
     fn add_manifest(&self, path: &str, names: &[String], images: &mut Vec<FoundImage>) -> Result<(), BundleError> {
         let manifest: Manifest = self.catalogue.document(path, self.limits)?;
+        // Charts, signatures and other artifacts are stored as manifests too; they are no images.
+        if !matches!(manifest.config.media_type.as_str(), "" | OCI_CONFIG | DOCKER_CONFIG) {
+            return Ok(());
+        }
         let id = &manifest.config.digest;
         if let Some(known) = images.iter_mut().find(|found| found.description.image_id == *id) {
             let references = &mut known.description.references;
@@ -362,3 +366,6 @@ fn tcp_ports(exposed: impl Iterator<Item = String>) -> Vec<u16> {
         .into_iter()
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -383,3 +383,6 @@ fn broken_promise(what: &str) -> io::Error {
         format!("{what} is not of the size and content that it was said to be"),
     )
 }
+
+#[cfg(test)]
+mod tests;

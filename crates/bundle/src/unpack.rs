@@ -4,6 +4,8 @@
 //! to open the archive anew, and each pass over it applies as many layers as come in the right order: at best one pass
 //! after the describing one, at worst one for each layer. Must never know what the files are for.
 
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::io::{self, Read};

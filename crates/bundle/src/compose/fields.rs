@@ -33,6 +33,10 @@ impl Fields {
         }
     }
 
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(|value| !value.is_null())
+    }
+
     /// The value of `key`; a `null` is as good as none.
     pub(super) fn take(&mut self, key: &str) -> Option<Value> {
         self.map.remove(key).filter(|value| !value.is_null())
@@ -48,7 +52,7 @@ impl Fields {
         let at = self.path(key);
         match self.take(key) {
             None => Ok(Vec::new()),
-            Some(Value::Array(items)) => each(items, &at, |item, at| scalar(item, at)),
+            Some(Value::Array(items)) => each(items, &at, scalar),
             Some(value) => Ok(vec![scalar(value, &at)?]),
         }
     }

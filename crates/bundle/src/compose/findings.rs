@@ -89,83 +89,76 @@ impl Finding {
     /// What it means, for a person.
     #[must_use]
     pub fn sentence(&self) -> String {
-        match self {
-            Self::NamedVolume { volume, service } => format!(
-                "Service `{service}` keeps data in the volume `{volume}`; each twin starts with an empty one and loses it when it is destroyed."
-            ),
-            Self::AnonymousVolume { service, target } => {
+        let (service, rest) = match self {
+            Self::NamedVolume { volume, service } => (
+                service,
                 format!(
-                    "Service `{service}` keeps data in an unnamed volume at `{target}`, which is lost with its container."
-                )
-            }
-            Self::Database { service, image } => format!(
-                "Service `{service}` runs the database image `{image}`; each twin would have its own, without production's data."
+                    "keeps data in the volume `{volume}`; each twin starts with an empty one and loses it at the end"
+                ),
             ),
-            Self::Build { service, context } => {
-                format!(
-                    "Service `{service}` is built from `{context}`, which is not here; the twins need a finished image."
-                )
-            }
+            Self::AnonymousVolume { service, target } => (
+                service,
+                format!("keeps data in an unnamed volume at `{target}`, which is lost with its container"),
+            ),
+            Self::Database { service, image } => (
+                service,
+                format!("runs the database image `{image}`; each twin would have its own, without production's data"),
+            ),
+            Self::Build { service, context } => (
+                service,
+                format!("is built from `{context}`, which is not here; the twins need a finished image"),
+            ),
             Self::EnvFile {
                 path,
                 service,
                 required: true,
-            } => {
-                format!(
-                    "Service `{service}` reads its variables from `{path}`, which must be handed over with the compose file."
-                )
-            }
+            } => (service, format!("reads its variables from `{path}`, {HAND_OVER}")),
             Self::EnvFile {
                 path,
                 service,
                 required: false,
-            } => {
-                format!("Service `{service}` would read variables from `{path}`, but starts without that file too.")
-            }
-            Self::BindMount { path, service } => {
-                format!("Service `{service}` mounts `{path}` from its host; the twins' hosts do not have it.")
-            }
-            Self::File { path, service } => {
-                format!("Service `{service}` needs the file `{path}`, which must be handed over with the compose file.")
-            }
-            Self::Variable { name, used_at } => {
-                format!(
-                    "The variable `{name}`, used at `{used_at}`, has no value; Compose takes an empty text or refuses to start."
-                )
-            }
-            Self::Extends { service, of } => {
-                format!(
-                    "Service `{service}` extends `{of}`, which is not merged here; `docker compose config` writes one complete file."
-                )
-            }
-            Self::Include { path } => {
-                format!(
-                    "The compose file includes `{path}`, which is not here; `docker compose config` writes one complete file."
-                )
-            }
-            Self::HostNetwork { service } => {
-                format!(
-                    "Service `{service}` uses the host's network; which ports it opens cannot be told from the file."
-                )
-            }
+            } => (
+                service,
+                format!("would read variables from `{path}`, but starts without that file too"),
+            ),
+            Self::BindMount { path, service } => (
+                service,
+                format!("mounts `{path}` from its host; the twins' hosts do not have it"),
+            ),
+            Self::File { path, service } => (service, format!("needs the file `{path}`, {HAND_OVER}")),
+            Self::Extends { service, of } => (service, format!("extends `{of}`, which is not merged here; {COMPLETE}")),
+            Self::HostNetwork { service } => (
+                service,
+                "uses the host's network; which ports it opens cannot be told from the file".to_owned(),
+            ),
             Self::OtherService {
                 service,
                 publishes_ports: true,
-            } => {
-                format!("Service `{service}` would start beside the app in both twins and publishes ports.")
-            }
+            } => (
+                service,
+                "would start beside the app in both twins and publishes ports".to_owned(),
+            ),
             Self::OtherService {
                 service,
                 publishes_ports: false,
-            } => format!(
-                "Service `{service}` would start beside the app in both twins and publishes no port: a worker, schedule or migration would run twice more."
-            ),
+            } => (service, RUNS_TWICE_MORE.to_owned()),
             Self::MissingDependency { service, needs } => {
-                format!("Service `{service}` waits for `{needs}`, which is not going to run.")
+                (service, format!("waits for `{needs}`, which is not going to run"))
             }
-        }
+            Self::Variable { name, used_at } => {
+                let then = "Compose takes an empty text or refuses to start";
+                return format!("The variable `{name}`, used at `{used_at}`, has no value; {then}.");
+            }
+            Self::Include { path } => return format!("The file includes `{path}`, which is not here; {COMPLETE}."),
+        };
+        format!("Service `{service}` {rest}.")
     }
 }
+
+const HAND_OVER: &str = "which must be handed over with the compose file";
+const COMPLETE: &str = "`docker compose config` writes one complete file";
+const RUNS_TWICE_MORE: &str = "would start beside the app in both twins and publishes no port: a worker, schedule or \
+                               migration would run twice more";
 
 impl ComposeFile {
     /// What there is to know before these services start. `services_to_run[0]` is the app; names that the file does not
@@ -280,7 +273,7 @@ fn concerns(used_at: &str, services: &[&str]) -> bool {
             .strip_prefix(*name)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    services.iter().any(|name| is_in(&name))
+    services.iter().any(is_in)
 }
 
 /// Whether an image is a database by the last part of its repository: `bitnami/postgresql:16` counts, `postgres-exporter` does not.

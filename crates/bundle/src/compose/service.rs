@@ -113,6 +113,10 @@ impl Service {
     /// The service, and the paths of keys that were not understood.
     pub(super) fn read(name: String, value: Value, at: &str) -> Result<(Self, Vec<String>), ComposeError> {
         let mut fields = Fields::of(value, at)?;
+        // A name that is empty for want of a variable's value is a finding, and not an error of the file.
+        if !["image", "build", "extends"].iter().any(|key| fields.has(key)) {
+            return Err(ComposeError::invalid(at, "names no `image`"));
+        }
         let service = Self {
             image: fields.text("image")?.filter(|image| !image.is_empty()),
             build: fields
@@ -139,9 +143,6 @@ impl Service {
             extends: extends(&mut fields)?,
             name,
         };
-        if service.image.is_none() && service.build.is_none() && service.extends.is_none() {
-            return Err(ComposeError::invalid(at, "names no `image`"));
-        }
         Ok((service, fields.rest()))
     }
 

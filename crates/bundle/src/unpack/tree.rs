@@ -168,11 +168,10 @@ impl Tree {
             match self.kind_of(entry, &path)? {
                 Some(Found::Directory) => {}
                 Some(found) => return Err(entry.escape(found.in_the_way(&path))),
-                None => {
-                    fs::create_dir(self.root.join(&path)).map_err(|e| self.writing(entry, e))?;
-                    self.made.insert(path.clone(), Made::Directory);
-                }
+                None => fs::create_dir(self.root.join(&path)).map_err(|e| self.writing(entry, e))?,
             }
+            // Also if a lower layer made it: whiteouts of this layer must spare what is about to go in.
+            self.made.insert(path.clone(), Made::Directory);
         }
         Ok(())
     }
