@@ -8,6 +8,8 @@ use crate::{SourceError, Timestamp};
 /// Above this a count is no longer exact in a double, so something is wrong with the source.
 const LARGEST_COUNT: f64 = 9e15;
 
+/// Less than a millionth of a request is what subtractions leave behind, not traffic.
+const SMALLEST_EXPOSURE: f64 = 1e-6;
 /// No source scrapes more often than this, in seconds.
 const SHORTEST_BLOCK_S: f64 = 0.1;
 /// A block of a day has no time course left to judge.
@@ -105,7 +107,7 @@ impl CountBlock {
 
     /// Whether both arms had requests; a block without says nothing about their ratio.
     pub fn compares(&self) -> bool {
-        self.baseline_exposure > 0.0 && self.canary_exposure > 0.0
+        self.baseline_exposure >= SMALLEST_EXPOSURE && self.canary_exposure >= SMALLEST_EXPOSURE
     }
 }
 

@@ -148,6 +148,9 @@ impl Walk {
 
     /// Follows one block; [`Walk::settle`] is due before anything but `shown` is read. A block in which an arm had no requests changes nothing.
     pub(crate) fn push(&mut self, counts: &CountBlock) {
+        if !counts.compares() {
+            return;
+        }
         let made = Block::new(
             counts.baseline_events,
             counts.canary_events,
