@@ -13,6 +13,8 @@ pub struct Limits {
     pub archive_entries: u64,
     /// Entries in one layer. Large images ship some 200,000 files in all.
     pub layer_entries: u64,
+    /// Entries in all layers of one image together, since each takes an inode even if it is empty.
+    pub image_entries: u64,
     /// Bytes of the archive after decompression, and of all layers of one image together when unpacking.
     pub unpacked_bytes: u64,
     /// Expanded bytes for each compressed byte. Real layers stay below 20; a bomb is above 500.
@@ -25,6 +27,10 @@ pub struct Limits {
     pub json_total_bytes: u64,
     /// One path, as Linux bounds it.
     pub path_bytes: u64,
+    /// Names in one path. Removing a tree holds a file descriptor for each level, and a process may have 1024.
+    pub path_parts: u64,
+    /// Bytes of all paths of the outer archive, or of one layer: they are remembered while it is read.
+    pub paths_total_bytes: u64,
     /// Layers of one image. Docker's own bound is 127.
     pub layers: u64,
     /// Images in one archive. A pair of arms needs one each; build tools write a few.
@@ -38,12 +44,15 @@ impl Default for Limits {
         Self {
             archive_entries: 20_000,
             layer_entries: 500_000,
+            image_entries: 1_000_000,
             unpacked_bytes: 32 * GIB,
             expansion_ratio: 200,
             expansion_grace: 64 * MIB,
             json_bytes: 4 * MIB,
             json_total_bytes: 16 * MIB,
             path_bytes: 4096,
+            path_parts: 256,
+            paths_total_bytes: 64 * MIB,
             layers: 127,
             images: 32,
             compose_bytes: MIB,

@@ -189,6 +189,8 @@ impl<W: Write> LayerWriter<W> {
             path,
             (&mut content).take(size),
         )?;
+        // One byte more tells a content that is too long from one that fits.
+        io::copy(&mut (&mut content).take(1), &mut io::sink())?;
         let (_, read) = content.finish();
         if read == size {
             Ok(())

@@ -15,6 +15,9 @@ const PEEK_BYTES: u64 = 512;
 /// Frames that need a larger window are refused. It is the largest that the zstd tool reads without being asked to.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
+/// Layers hold many small files, each with a header of 512 bytes: without a buffer each would be a system call.
+const PLAIN_BUFFER_BYTES: usize = 64 * 1024;
+
 pub(crate) const GZIP: &[u8] = b"\x1f\x8b";
 pub(crate) const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 
@@ -80,7 +83,7 @@ fn is_old_tar(start: &[u8]) -> bool {
 
 /// A stream after decompression, if any was needed.
 pub(crate) enum Expanded<R: Read> {
-    Plain(Counted<Peeked<R>>),
+    Plain(BufReader<Counted<Peeked<R>>>),
     Gzip(Box<MultiGzDecoder<BufReader<Counted<Peeked<R>>>>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<Counted<Peeked<R>>>>>),
 }
@@ -90,8 +93,18 @@ impl<R: Read> Read for Expanded<R> {
         match self {
             Self::Plain(reader) => reader.read(buffer),
             Self::Gzip(reader) => reader.read(buffer),
-            Self::Zstd(reader) => reader.read(buffer),
+            Self::Zstd(reader) => reader.read(buffer).map_err(zstd_error),
         }
+    }
+}
+
+/// The decoder calls damage `Other`, as if the disk had failed; our own limits pass through it in that kind too.
+fn zstd_error(error: io::Error) -> io::Error {
+    let ours = error.get_ref().is_some_and(|inner| inner.is::<BundleError>());
+    if error.kind() == io::ErrorKind::Other && !ours {
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    } else {
+        error
     }
 }
 
@@ -115,7 +128,9 @@ pub(crate) fn expand<R: Read>(
             decoder.window_log_max(ZSTD_WINDOW_LOG)?;
             Expanded::Zstd(Box::new(decoder))
         }
-        Magic::Nothing | Magic::Tar | Magic::Foreign(_) | Magic::Text | Magic::Binary => Expanded::Plain(counted),
+        Magic::Nothing | Magic::Tar | Magic::Foreign(_) | Magic::Text | Magic::Binary => {
+            Expanded::Plain(BufReader::with_capacity(PLAIN_BUFFER_BYTES, counted))
+        }
     };
     Ok(Guarded {
         inner,

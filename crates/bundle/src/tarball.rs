@@ -67,6 +67,8 @@ pub(crate) struct TarStream<R> {
     entries: u64,
     entries_allowed: (&'static str, u64),
     path_bytes: u64,
+    paths_left: u64,
+    paths_total_bytes: u64,
 }
 
 /// What extension records say about the entry that follows them.
@@ -92,6 +94,8 @@ impl<R: Read> TarStream<R> {
             entries: 0,
             entries_allowed,
             path_bytes: limits.path_bytes,
+            paths_left: limits.paths_total_bytes,
+            paths_total_bytes: limits.paths_total_bytes,
         }
     }
 
@@ -135,6 +139,10 @@ impl<R: Read> TarStream<R> {
         if path.len().max(link.len()) as u64 > self.path_bytes {
             return Err(self.limit("path_bytes", self.path_bytes, "bytes in one path"));
         }
+        let Some(left) = self.paths_left.checked_sub((path.len() + link.len()) as u64) else {
+            return Err(self.limit("paths_total_bytes", self.paths_total_bytes, "bytes in all paths"));
+        };
+        self.paths_left = left;
         if path.contains(&0) || link.contains(&0) {
             return Err(BundleError::damaged(&self.place, "a path contains a zero byte"));
         }

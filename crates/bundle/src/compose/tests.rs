@@ -157,6 +157,19 @@ fn texts_that_look_like_booleans_stay_texts() {
 }
 
 #[test]
+fn ports_without_quotes_are_ports_and_no_times() {
+    let file = parse(&web("ports:\n  - 22:22\n  - 3306:3306\n  - 80\n"));
+    let shown: Vec<_> = file.services["web"].ports.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["22:22", "3306:3306", "any:80"]);
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_do_not_matter() {
+    let file = parse("\u{feff}services:\r\n  web:\r\n    image: x\r\n");
+    assert_eq!(file.services["web"].image.as_deref(), Some("x"));
+}
+
+#[test]
 fn an_empty_command_takes_the_images_away() {
     assert_eq!(parse(&web("command: []")).services["web"].command, Some(vec![]));
     assert_eq!(parse(&web("command:")).services["web"].command, None);

@@ -313,6 +313,14 @@ fn hostile_tar_structures_are_refused() {
 }
 
 #[test]
+fn a_damaged_compressed_stream_is_refused_as_damaged() {
+    for mut archive in [gzip(&classic(&layers())), zstd(&classic(&layers()))] {
+        archive[10..30].fill(0xff);
+        refused(&archive, &["damaged"]);
+    }
+}
+
+#[test]
 fn pax_names_and_sizes_are_obeyed() {
     let content = config("amd64", &[]);
     let list = json!([{"Config": "a-name-from-pax", "RepoTags": [], "Layers": []}]);

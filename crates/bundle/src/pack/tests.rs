@@ -109,12 +109,7 @@ fn a_layer_of_another_size_than_promised_is_refused() {
         assert!(oci_layout(&spec(), &[Layer::Stream { size, open }], io::sink()).is_err());
         assert!(
             LayerWriter::new(io::sink())
-                .file(
-                    "a",
-                    0o644,
-                    size,
-                    &b"abc"[..size.min(3) as usize - usize::from(size == 2)]
-                )
+                .file("a", 0o644, size, &b"abc"[..])
                 .is_err()
         );
     }

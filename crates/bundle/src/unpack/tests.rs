@@ -342,6 +342,14 @@ fn limits_hold_while_unpacking() {
 }
 
 #[test]
+fn the_deepest_tree_that_is_allowed_is_removed_after_a_failure() {
+    let mut writer = crate::pack::LayerWriter::new(Vec::new());
+    writer.file(&"a/".repeat(255), 0o644, 0, std::io::empty()).unwrap();
+    writer.directory(&"a/".repeat(257), 0o755).unwrap();
+    refused(&[writer.finish().unwrap()], &["path_parts"]);
+}
+
+#[test]
 fn an_existing_target_is_not_touched() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("root"), "mine").unwrap();

@@ -32,7 +32,7 @@ pub(super) struct Tree {
     root: PathBuf,
     /// What errors name, since the root is a passing place.
     target: PathBuf,
-    allowed_bytes: u64,
+    limits: Limits,
     entries: u64,
     bytes: u64,
     skipped: Vec<Skipped>,
@@ -51,7 +51,7 @@ impl Tree {
         Self {
             root: root.to_owned(),
             target: target.to_owned(),
-            allowed_bytes: limits.unpacked_bytes,
+            limits: limits.clone(),
             entries: 0,
             bytes: 0,
             skipped: Vec::new(),
@@ -71,7 +71,21 @@ impl Tree {
     /// Applies one entry, whose content is read from `content`.
     pub(super) fn apply(&mut self, entry: &Entry, content: &mut impl Read) -> Result<(), BundleError> {
         self.entries += 1;
+        check(
+            "image_entries",
+            self.entries,
+            self.limits.image_entries,
+            "entries in all layers",
+            entry,
+        )?;
         let parts = parts(&entry.path).map_err(|reason| entry.escape(reason))?;
+        check(
+            "path_parts",
+            parts.len() as u64,
+            self.limits.path_parts,
+            "names in one path",
+            entry,
+        )?;
         let Some((name, parents)) = parts.split_last() else {
             return match entry.kind {
                 EntryKind::Directory => Ok(()),
@@ -124,14 +138,13 @@ impl Tree {
 
     fn write_file(&mut self, entry: &Entry, full: &Path, content: &mut impl Read) -> Result<(), BundleError> {
         self.bytes = self.bytes.saturating_add(entry.size);
-        if self.bytes > self.allowed_bytes {
-            return Err(BundleError::LimitReached {
-                limit: "unpacked_bytes",
-                allowed: self.allowed_bytes,
-                unit: "bytes in all layers",
-                place: format!("`{}`", entry.name()),
-            });
-        }
+        check(
+            "unpacked_bytes",
+            self.bytes,
+            self.limits.unpacked_bytes,
+            "bytes in all layers",
+            entry,
+        )?;
         let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(full);
         let mut file = created.map_err(|e| self.writing(entry, e))?;
         let mut chunk = vec![0; CHUNK_BYTES];
@@ -289,6 +302,18 @@ impl Found {
             Self::Directory => format!("`{path}` is a directory and not a file"),
         }
     }
+}
+
+fn check(limit: &'static str, found: u64, allowed: u64, unit: &'static str, entry: &Entry) -> Result<(), BundleError> {
+    if found <= allowed {
+        return Ok(());
+    }
+    Err(BundleError::LimitReached {
+        limit,
+        allowed,
+        unit,
+        place: format!("`{}`", entry.name()),
+    })
 }
 
 /// The names along a path; the reason if it is not one below the root.
