@@ -35,6 +35,19 @@ pub fn assume(desired: &Desired, world: &mut Observed, step: &Step) {
             world.groups.insert(*arm, OurGroup { id, targets: vec![] });
         }
         Step::DeleteTargetGroup { arm } => drop(world.groups.remove(arm)),
+        Step::LaunchInstance { .. } | Step::TerminateInstance { .. } => instance(desired, world, step),
+        Step::RegisterTarget { .. } | Step::DeregisterTarget { .. } => target(world, step),
+        Step::CreateRule { .. } | Step::ModifyRule { .. } | Step::DeleteRule { .. } => rule(desired, world, step),
+    }
+    // A group that a rule names is health-checked, and here every check succeeds.
+    if world.our_rule(&desired.id, RuleKind::Probe).is_some() {
+        let targets = world.groups.values_mut().flat_map(|group| &mut group.targets);
+        targets.for_each(|target| target.health.state = TargetState::Healthy);
+    }
+}
+
+fn instance(desired: &Desired, world: &mut Observed, step: &Step) {
+    match step {
         Step::LaunchInstance { place, incarnation } => world.instances.push(Instance {
             place: *place,
             incarnation: *incarnation,
@@ -54,6 +67,12 @@ pub fn assume(desired: &Desired, world: &mut Observed, step: &Step) {
                 }
             }
         }
+        _ => {}
+    }
+}
+
+fn target(world: &mut Observed, step: &Step) {
+    match step {
         Step::RegisterTarget {
             arm,
             place,
@@ -84,12 +103,7 @@ pub fn assume(desired: &Desired, world: &mut Observed, step: &Step) {
                     .retain(|t| (t.place, t.incarnation) != (*place, *incarnation));
             }
         }
-        Step::CreateRule { .. } | Step::ModifyRule { .. } | Step::DeleteRule { .. } => rule(desired, world, step),
-    }
-    // A group that a rule names is health-checked, and here every check succeeds.
-    if world.our_rule(&desired.id, RuleKind::Probe).is_some() {
-        let targets = world.groups.values_mut().flat_map(|group| &mut group.targets);
-        targets.for_each(|target| target.health.state = TargetState::Healthy);
+        _ => {}
     }
 }
 

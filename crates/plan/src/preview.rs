@@ -1,5 +1,8 @@
 //! The whole plan before anything is touched: where our rule would stand, every resource, every problem.
 
+mod lines;
+mod placing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use arya_bundle::Description;
@@ -10,19 +13,21 @@ use crate::assume::assume;
 use crate::checks;
 use crate::cost::{self, Prices};
 use crate::decide::decide;
-use crate::desired::{ACKNOWLEDGE_PRODUCTION_ZERO, Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
-use crate::identity::{DeploymentId, InstallationId, LogicalId, Place, RuleKind, resource_name};
-use crate::listener::compose::{self, Composed, Slots};
+use crate::desired::{Desired, Goal, MainRule, Placement, ProbeSecret};
+use crate::identity::{DeploymentId, InstallationId, LogicalId, RuleKind};
+use crate::listener::compose::{self, Composed};
 use crate::listener::shares::CanaryPercent;
-use crate::listener::{
-    Action, Condition, Forward, Priority, Rule, RuleId, Site, TargetStickiness, TargetType, limits as alb,
-};
+use crate::listener::{RuleId, Site};
 use crate::observed::Observed;
 use crate::plan::{Step, plan};
 use crate::problem::Problem;
 use crate::seen::Seen;
-use crate::spec::{Digest, InFrontOf, Spec};
+use crate::spec::{Digest, Spec};
 use crate::timing::Timing;
+
+pub use lines::{actions_in_words, conditions_in_words};
+use lines::{other_doors, resources, rule_lines, shares, time_to_verdict};
+use placing::{place, quotas};
 
 /// An uploaded file, as far as a plan needs it.
 #[derive(Debug, Clone)]
@@ -243,206 +248,6 @@ fn neighbours(request: &PreviewRequest<'_>, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Where our rules go, or why they cannot.
-fn place(request: &PreviewRequest<'_>, site: &Site, problems: &mut Vec<Problem>) -> Option<Placement> {
-    let spec = request.spec;
-    let chosen = match &spec.in_front_of {
-        InFrontOf::Default => site.default_rule(),
-        InFrontOf::Rule(id) => site.rule(id),
-    };
-    let Some(chosen) = chosen.filter(|rule| rule.owner.is_none()) else {
-        let wanted = String::from(spec.in_front_of.clone());
-        let sentence = format!("The listener has no rule `{wanted}` of yours to stand in front of.");
-        problems
-            .push(Problem::blocks("in_front_of", sentence, "Choose one of its rules, or `default`.").at("in_front_of"));
-        return None;
-    };
-    if let Some(other) = request
-        .live
-        .iter()
-        .find(|other| other.in_front_of == chosen.id && other.id != request.id)
-    {
-        let sentence = format!("Deployment `{}` already stands in front of that rule.", other.name);
-        problems.push(Problem::blocks("in_front_taken", sentence, "Destroy it first.").at("in_front_of"));
-    }
-    let forward = production(site, chosen, spec, problems)?;
-    let composed = compose::in_front_of(chosen, &spec.conditions)
-        .map_err(|found| problems.extend(found))
-        .ok()?;
-    let slots = compose::slots_before(site, chosen)
-        .map_err(|found| problems.push(found))
-        .ok()?;
-    share_problems(spec, forward, problems);
-    rule_budget(site, problems);
-    Some(Placement {
-        chosen: chosen.id.clone(),
-        site_digest: compose::site_digest(site, chosen, &composed),
-        group: group_settings(spec, site, forward),
-        production: forward.groups.clone(),
-        probe_secret: request.probe_secret.clone(),
-        composed,
-        slots,
-    })
-}
-
-/// The chosen rule's forward action, if a canary can stand beside its groups.
-fn production<'s>(site: &Site, chosen: &'s Rule, spec: &Spec, problems: &mut Vec<Problem>) -> Option<&'s Forward> {
-    let mut refuse = |name: &str, sentence: String, next: &str| {
-        problems.push(Problem::blocks(name, sentence, next).at("in_front_of"));
-    };
-    let Some(forward) = chosen.forward() else {
-        let sentence = "The chosen rule does not forward to a target group (it redirects or answers by itself), so there \
-                        is no production to compare with.";
-        refuse(
-            "no_production",
-            sentence.into(),
-            "Choose the rule that serves your users, often on the HTTPS listener.",
-        );
-        return None;
-    };
-    let groups = forward.groups.len() + 2;
-    if groups > alb::GROUPS_PER_ACTION {
-        let sentence = format!(
-            "The chosen rule forwards to {} target groups; with baseline and canary that would be {groups}, and AWS allows \
-             {} per rule.",
-            forward.groups.len(),
-            alb::GROUPS_PER_ACTION
-        );
-        refuse(
-            "limit:groups_per_action",
-            sentence,
-            "Choose a rule with at most three groups.",
-        );
-    }
-    for weighted in &forward.groups {
-        let Some(group) = site.groups.get(&weighted.group) else {
-            continue;
-        };
-        let name = &group.settings.name;
-        if group.settings.target_type == TargetType::Lambda {
-            let sentence =
-                format!("Production's group {name} is a Lambda function; a canary on instances cannot twin it.");
-            refuse(
-                "lambda",
-                sentence,
-                "Choose a rule that forwards to instances or IP addresses.",
-            );
-        }
-        match group.settings.stickiness {
-            TargetStickiness::Off => {}
-            TargetStickiness::AppCookie => refuse(
-                "app_cookie",
-                format!(
-                    "Production's group {name} is sticky by an application cookie, which AWS does not support with \
-                         weighted groups."
-                ),
-                "Turn it off, or choose another rule.",
-            ),
-            TargetStickiness::LoadBalancerCookie if spec.stickiness_s == 0 => refuse(
-                "stickiness_needed",
-                format!(
-                    "Production's group {name} has target stickiness; AWS then demands stickiness of our rule too."
-                ),
-                "Set `stickiness_s` to production's duration.",
-            ),
-            TargetStickiness::LoadBalancerCookie => {}
-        }
-        if weighted.weight > 0 && group.health.healthy == 0 {
-            let sentence = format!("Production's group {name} has no healthy target now; our rule could not stand.");
-            refuse("production_unhealthy", sentence, "Bring production to health first.");
-        }
-    }
-    if forward.stickiness_s.is_some() && spec.stickiness_s == 0 {
-        problems.push(Problem::note(
-            "stickiness_differs",
-            "The chosen rule keeps clients with their group by a cookie; ours will not, since `stickiness_s` is 0.",
-        ));
-    }
-    Some(forward)
-}
-
-fn share_problems(spec: &Spec, forward: &Forward, problems: &mut Vec<Problem>) {
-    let production: Vec<u16> = forward.groups.iter().map(|g| g.weight).collect();
-    match crate::listener::shares::weights(spec.canary_percent, &production) {
-        Err(error) => {
-            let problem = Problem::blocks(
-                "share",
-                format!("{error}."),
-                "Ask for a share that weights can express.",
-            );
-            problems.push(problem.at("canary_percent"));
-        }
-        Ok(weights) if !weights.ratio_kept => problems.push(Problem::note(
-            "ratio_rounded",
-            "Production's groups keep their ratio only approximately: exact weights would exceed 999.",
-        )),
-        Ok(_) => {}
-    }
-    if spec.canary_percent == CanaryPercent::MAX {
-        problems.push(
-            Problem::needs_acknowledgement(
-                ACKNOWLEDGE_PRODUCTION_ZERO,
-                "With 50 % each for baseline and canary, production gets nothing of the matching traffic.",
-            )
-            .at("canary_percent"),
-        );
-    }
-}
-
-fn rule_budget(site: &Site, problems: &mut Vec<Problem>) {
-    for quota in quotas(site).into_iter().filter(|quota| quota.used > quota.limit) {
-        let sentence = format!(
-            "With this plan the load balancer would have {} {}; AWS allows {}.",
-            quota.used, quota.name, quota.limit
-        );
-        problems.push(Problem::blocks(
-            format!("limit:{}", quota.name.replace(' ', "_")),
-            sentence,
-            "Remove some, or raise the quota.",
-        ));
-    }
-}
-
-fn quotas(site: &Site) -> Vec<Quota> {
-    let numbered = site
-        .rules
-        .iter()
-        .filter(|rule| rule.priority != Priority::Default)
-        .count();
-    vec![
-        Quota {
-            name: "rules".into(),
-            used: numbered + 2,
-            limit: alb::RULES_PER_LOAD_BALANCER,
-        },
-        Quota {
-            name: "target groups".into(),
-            used: site.groups.len() + 2,
-            limit: alb::GROUPS_PER_LOAD_BALANCER,
-        },
-    ]
-}
-
-/// Our groups' deregistration delay is production's, but at most this.
-const DEREGISTRATION_DELAY_MAX_S: u32 = 120;
-
-fn group_settings(spec: &Spec, site: &Site, forward: &Forward) -> OurGroupSettings {
-    let production = forward
-        .groups
-        .iter()
-        .filter_map(|g| site.groups.get(&g.group))
-        .map(|g| &g.settings);
-    let delay = production.map(|settings| settings.deregistration_delay_s).max();
-    OurGroupSettings {
-        protocol: spec.app.protocol,
-        port: spec.app.port,
-        health_check_path: spec.app.health_check_path.clone(),
-        deregistration_delay_s: delay
-            .unwrap_or(DEREGISTRATION_DELAY_MAX_S)
-            .min(DEREGISTRATION_DELAY_MAX_S),
-    }
-}
-
 fn desired(request: &PreviewRequest<'_>, placement: Placement) -> Desired {
     let lifetime = jiff::SignedDuration::from_secs_f64(request.spec.lifetime_h.clamp(0.0, 1e4) * 3600.0);
     Desired {
@@ -501,196 +306,6 @@ fn fold(request: &PreviewRequest<'_>, desired: &Desired, site: &Site) -> (Site, 
         }
     }
     (world.site.unwrap_or_else(|| site.clone()), checklist)
-}
-
-fn shares(desired: &Desired) -> Option<SharesLine> {
-    let weights = desired.weights_for(desired.share()).ok()?;
-    let arm = weights.arm_percent();
-    let production: Vec<_> = weights.production.iter().map(ToString::to_string).collect();
-    Some(SharesLine {
-        asked: desired.share(),
-        canary: arm,
-        baseline: arm,
-        production: 100.0 - 2.0 * arm,
-        weights: format!(
-            "production {} : baseline {} : canary {}",
-            production.join(" + "),
-            weights.arm,
-            weights.arm
-        ),
-    })
-}
-
-fn resources(desired: &Desired) -> Vec<ResourceLine> {
-    use crate::identity::{Arm, SecurityGroupKind};
-    let line = |logical_id, what: String| ResourceLine {
-        logical_id,
-        name: resource_name(&desired.id, logical_id),
-        what,
-    };
-    let mut lines = vec![line(
-        LogicalId::Bucket,
-        "temporary bucket for the uploaded files".into(),
-    )];
-    for (kind, what) in [
-        (SecurityGroupKind::App, "baseline and canary"),
-        (SecurityGroupKind::Monitor, "the monitor"),
-    ] {
-        lines.push(line(
-            LogicalId::SecurityGroup(kind),
-            format!("security group of {what}"),
-        ));
-    }
-    lines.extend(Arm::BOTH.map(|arm| {
-        let settings = &desired.placement.group;
-        let what = format!(
-            "target group of the {arm}, port {}, health check {}",
-            settings.port, settings.health_check_path
-        );
-        line(LogicalId::TargetGroup(arm), what)
-    }));
-    lines.extend(desired.places().map(|place: Place| {
-        let what = format!("{place}, {}", cost::instance_type(&desired.spec, place.role));
-        line(LogicalId::Instance(place), what)
-    }));
-    let Slots { probe, main } = desired.placement.slots;
-    lines.push(line(
-        LogicalId::Rule(RuleKind::Probe),
-        format!("probe rule at priority {probe}, matches only a secret header"),
-    ));
-    lines.push(line(
-        LogicalId::Rule(RuleKind::Main),
-        format!("main rule at priority {main}"),
-    ));
-    lines
-}
-
-fn rule_lines(site: &Site, deployment: DeploymentId, chosen: Option<&RuleId>) -> Vec<RuleLine> {
-    let line = |rule: &Rule| RuleLine {
-        priority: rule.priority.to_string(),
-        id: rule.id.to_string(),
-        conditions: conditions_in_words(&rule.conditions),
-        actions: actions_in_words(site, &rule.actions),
-        ours: rule.owner.as_ref().map(|owner| match owner.logical_id {
-            LogicalId::Rule(RuleKind::Probe) if owner.deployment == deployment => "probe".into(),
-            LogicalId::Rule(RuleKind::Main) if owner.deployment == deployment => "main".into(),
-            _ => "arya".into(),
-        }),
-        chosen: chosen == Some(&rule.id),
-    };
-    site.rules.iter().map(line).collect()
-}
-
-/// Conditions as a sentence part; the secret of a probe rule is not shown.
-pub fn conditions_in_words(conditions: &[Condition]) -> String {
-    let word = |condition: &Condition| match condition {
-        Condition::HttpHeader { name, .. } if name == crate::desired::PROBE_HEADER => {
-            format!("header {name} is the secret")
-        }
-        other => other.to_string(),
-    };
-    match conditions {
-        [] => "everything else".into(),
-        some => some.iter().map(word).collect::<Vec<_>>().join(" and "),
-    }
-}
-
-/// Actions as a sentence part.
-pub fn actions_in_words(site: &Site, actions: &[Action]) -> String {
-    let word = |action: &Action| match action {
-        Action::Forward(forward) => forward_in_words(site, forward),
-        Action::AuthenticateCognito { .. } => "log in by Cognito".into(),
-        Action::AuthenticateOidc { .. } => "log in by OpenID Connect".into(),
-        Action::JwtValidation { .. } => "check a JWT".into(),
-        Action::Redirect { .. } => "redirect".into(),
-        Action::FixedResponse { status, .. } => format!("answer {status}"),
-    };
-    actions.iter().map(word).collect::<Vec<_>>().join(", then ")
-}
-
-fn forward_in_words(site: &Site, forward: &Forward) -> String {
-    let name = |group: &crate::listener::GroupId| {
-        site.groups
-            .get(group)
-            .map_or_else(|| group.to_string(), |g| g.settings.name.clone())
-    };
-    let total: u32 = forward.groups.iter().map(|g| u32::from(g.weight)).sum();
-    let groups: Vec<String> = match forward.groups.as_slice() {
-        [one] => vec![name(&one.group)],
-        many => many
-            .iter()
-            .map(|g| {
-                format!(
-                    "{} {:.1} %",
-                    name(&g.group),
-                    100.0 * f64::from(g.weight) / f64::from(total.max(1))
-                )
-            })
-            .collect(),
-    };
-    let sticky = forward
-        .stickiness_s
-        .map_or(String::new(), |s| format!(", clients stay {s} s"));
-    format!("forward to {}{sticky}", groups.join(", "))
-}
-
-fn other_doors(sites: &[Site], chosen_site: &Site, placement: &Placement) -> Vec<OtherDoor> {
-    let ours: BTreeSet<_> = placement.production.iter().map(|g| &g.group).collect();
-    let mut doors = Vec::new();
-    for site in sites {
-        for rule in site.rules.iter().filter(|rule| rule.owner.is_none()) {
-            let is_chosen = site.listener == chosen_site.listener && rule.id == placement.chosen;
-            let reaches = rule
-                .forward()
-                .is_some_and(|f| f.groups.iter().any(|g| ours.contains(&g.group)));
-            if reaches && !is_chosen {
-                doors.push(OtherDoor {
-                    listener: site.listener.to_string(),
-                    rule: rule.id.to_string(),
-                    sentence: format!(
-                        "Requests where {} reach production by rule {} and miss this canary.",
-                        conditions_in_words(&rule.conditions),
-                        rule.priority
-                    ),
-                });
-            }
-        }
-    }
-    doors
-}
-
-/// Errors in the canary alone are shown after about this many events (judge specification S5: the 9th, one per block).
-const EVENTS_FOR_NEW_ERRORS: f64 = 9.0;
-/// The regression that the estimate is made for: one request in a hundred fails that did not fail before.
-const REGRESSION: f64 = 0.01;
-
-fn time_to_verdict(request: &PreviewRequest<'_>) -> TimeToVerdict {
-    let share = request.spec.canary_percent.percent() / 100.0;
-    let canary = request.traffic_per_s.map(|rate| rate * share);
-    let sentence = match canary {
-        None => "The traffic of the chosen rule is not known yet, so no time can be said.".into(),
-        Some(rate) if rate <= 0.0 => {
-            "At this share the canary gets no traffic: there will be no verdict until the share is raised.".into()
-        }
-        Some(rate) => {
-            let minutes = EVENTS_FOR_NEW_ERRORS / (REGRESSION * rate) / 60.0;
-            let time = match minutes {
-                m if m < 1.0 => format!("{:.0} s", (m * 60.0).ceil()),
-                m if m < 120.0 => format!("{:.0} minutes", m.ceil()),
-                m => format!("{:.0} hours", (m / 60.0).ceil()),
-            };
-            format!(
-                "At {rate:.1} requests/s to the canary, a canary that newly fails {:.0} % of its requests is shown harmful in \
-                 about {time}.",
-                REGRESSION * 100.0
-            )
-        }
-    };
-    TimeToVerdict {
-        requests_per_s: request.traffic_per_s,
-        canary_requests_per_s: canary,
-        sentence,
-    }
 }
 
 /// Re-derives where our rule would stand, to see whether a plan that was shown is still true.

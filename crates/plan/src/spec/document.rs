@@ -308,7 +308,13 @@ mod tests {
             "`health_check_path`",
         );
         check("/app", "port", json!(70000), "app.port", "70000");
-        check("/canary", "image", json!("sha256:12"), "canary.image", "64 hexadecimal");
+        check(
+            "/canary",
+            "image",
+            json!("sha256:12"),
+            "canary.image",
+            "64 lower-case hexadecimal",
+        );
         check(
             "",
             "conditions",

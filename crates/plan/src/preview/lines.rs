@@ -1,0 +1,199 @@
+//! The plan in words: rules, resources, shares, other doors, time to a verdict.
+
+use std::collections::BTreeSet;
+
+use super::{OtherDoor, PreviewRequest, ResourceLine, RuleLine, SharesLine, TimeToVerdict};
+use crate::cost;
+use crate::desired::{Desired, Placement};
+use crate::identity::{Arm, DeploymentId, LogicalId, Place, RuleKind, SecurityGroupKind, resource_name};
+use crate::listener::compose::Slots;
+use crate::listener::{Action, Condition, Forward, Rule, RuleId, Site};
+
+pub(super) fn shares(desired: &Desired) -> Option<SharesLine> {
+    let weights = desired.weights_for(desired.share()).ok()?;
+    let arm = weights.arm_percent();
+    let production: Vec<_> = weights.production.iter().map(ToString::to_string).collect();
+    Some(SharesLine {
+        asked: desired.share(),
+        canary: arm,
+        baseline: arm,
+        production: 100.0 - 2.0 * arm,
+        weights: format!(
+            "production {} : baseline {} : canary {}",
+            production.join(" + "),
+            weights.arm,
+            weights.arm
+        ),
+    })
+}
+
+pub(super) fn resources(desired: &Desired) -> Vec<ResourceLine> {
+    let line = |logical_id, what: String| ResourceLine {
+        logical_id,
+        name: resource_name(&desired.id, logical_id),
+        what,
+    };
+    let mut lines = vec![line(
+        LogicalId::Bucket,
+        "temporary bucket for the uploaded files".into(),
+    )];
+    for (kind, what) in [
+        (SecurityGroupKind::App, "baseline and canary"),
+        (SecurityGroupKind::Monitor, "the monitor"),
+    ] {
+        lines.push(line(
+            LogicalId::SecurityGroup(kind),
+            format!("security group of {what}"),
+        ));
+    }
+    lines.extend(Arm::BOTH.map(|arm| {
+        let settings = &desired.placement.group;
+        let what = format!(
+            "target group of the {arm}, port {}, health check {}",
+            settings.port, settings.health_check_path
+        );
+        line(LogicalId::TargetGroup(arm), what)
+    }));
+    lines.extend(desired.places().map(|place: Place| {
+        let what = format!("{place}, {}", cost::instance_type(&desired.spec, place.role));
+        line(LogicalId::Instance(place), what)
+    }));
+    let Slots { probe, main } = desired.placement.slots;
+    lines.push(line(
+        LogicalId::Rule(RuleKind::Probe),
+        format!("probe rule at priority {probe}, matches only a secret header"),
+    ));
+    lines.push(line(
+        LogicalId::Rule(RuleKind::Main),
+        format!("main rule at priority {main}"),
+    ));
+    lines
+}
+
+pub(super) fn rule_lines(site: &Site, deployment: DeploymentId, chosen: Option<&RuleId>) -> Vec<RuleLine> {
+    let line = |rule: &Rule| RuleLine {
+        priority: rule.priority.to_string(),
+        id: rule.id.to_string(),
+        conditions: conditions_in_words(&rule.conditions),
+        actions: actions_in_words(site, &rule.actions),
+        ours: rule.owner.as_ref().map(|owner| match owner.logical_id {
+            LogicalId::Rule(RuleKind::Probe) if owner.deployment == deployment => "probe".into(),
+            LogicalId::Rule(RuleKind::Main) if owner.deployment == deployment => "main".into(),
+            _ => "arya".into(),
+        }),
+        chosen: chosen == Some(&rule.id),
+    };
+    site.rules.iter().map(line).collect()
+}
+
+/// Conditions as a sentence part; the secret of a probe rule is not shown.
+pub fn conditions_in_words(conditions: &[Condition]) -> String {
+    let word = |condition: &Condition| match condition {
+        Condition::HttpHeader { name, .. } if name == crate::desired::PROBE_HEADER => {
+            format!("header {name} is the secret")
+        }
+        other => other.to_string(),
+    };
+    match conditions {
+        [] => "everything else".into(),
+        some => some.iter().map(word).collect::<Vec<_>>().join(" and "),
+    }
+}
+
+/// Actions as a sentence part.
+pub fn actions_in_words(site: &Site, actions: &[Action]) -> String {
+    let word = |action: &Action| match action {
+        Action::Forward(forward) => forward_in_words(site, forward),
+        Action::AuthenticateCognito { .. } => "log in by Cognito".into(),
+        Action::AuthenticateOidc { .. } => "log in by OpenID Connect".into(),
+        Action::JwtValidation { .. } => "check a JWT".into(),
+        Action::Redirect { .. } => "redirect".into(),
+        Action::FixedResponse { status, .. } => format!("answer {status}"),
+    };
+    actions.iter().map(word).collect::<Vec<_>>().join(", then ")
+}
+
+fn forward_in_words(site: &Site, forward: &Forward) -> String {
+    let name = |group: &crate::listener::GroupId| {
+        site.groups
+            .get(group)
+            .map_or_else(|| group.to_string(), |g| g.settings.name.clone())
+    };
+    let total: u32 = forward.groups.iter().map(|g| u32::from(g.weight)).sum();
+    let groups: Vec<String> = match forward.groups.as_slice() {
+        [one] => vec![name(&one.group)],
+        many => many
+            .iter()
+            .map(|g| {
+                format!(
+                    "{} {:.1} %",
+                    name(&g.group),
+                    100.0 * f64::from(g.weight) / f64::from(total.max(1))
+                )
+            })
+            .collect(),
+    };
+    let sticky = forward
+        .stickiness_s
+        .map_or(String::new(), |s| format!(", clients stay {s} s"));
+    format!("forward to {}{sticky}", groups.join(", "))
+}
+
+pub(super) fn other_doors(sites: &[Site], chosen_site: &Site, placement: &Placement) -> Vec<OtherDoor> {
+    let ours: BTreeSet<_> = placement.production.iter().map(|g| &g.group).collect();
+    let mut doors = Vec::new();
+    for site in sites {
+        for rule in site.rules.iter().filter(|rule| rule.owner.is_none()) {
+            let is_chosen = site.listener == chosen_site.listener && rule.id == placement.chosen;
+            let reaches = rule
+                .forward()
+                .is_some_and(|f| f.groups.iter().any(|g| ours.contains(&g.group)));
+            if reaches && !is_chosen {
+                doors.push(OtherDoor {
+                    listener: site.listener.to_string(),
+                    rule: rule.id.to_string(),
+                    sentence: format!(
+                        "Requests where {} reach production by rule {} and miss this canary.",
+                        conditions_in_words(&rule.conditions),
+                        rule.priority
+                    ),
+                });
+            }
+        }
+    }
+    doors
+}
+
+/// Errors in the canary alone are shown after about this many events (judge specification S5: the 9th, one per block).
+const EVENTS_FOR_NEW_ERRORS: f64 = 9.0;
+/// The regression that the estimate is made for: one request in a hundred fails that did not fail before.
+const REGRESSION: f64 = 0.01;
+
+pub(super) fn time_to_verdict(request: &PreviewRequest<'_>) -> TimeToVerdict {
+    let share = request.spec.canary_percent.percent() / 100.0;
+    let canary = request.traffic_per_s.map(|rate| rate * share);
+    let sentence = match canary {
+        None => "The traffic of the chosen rule is not known yet, so no time can be said.".into(),
+        Some(rate) if rate <= 0.0 => {
+            "At this share the canary gets no traffic: there will be no verdict until the share is raised.".into()
+        }
+        Some(rate) => {
+            let minutes = EVENTS_FOR_NEW_ERRORS / (REGRESSION * rate) / 60.0;
+            let time = match minutes {
+                m if m < 1.0 => format!("{:.0} s", (m * 60.0).ceil()),
+                m if m < 120.0 => format!("{:.0} minutes", m.ceil()),
+                m => format!("{:.0} hours", (m / 60.0).ceil()),
+            };
+            format!(
+                "At {rate:.1} requests/s to the canary, a canary that newly fails {:.0} % of its requests is shown harmful in \
+                 about {time}.",
+                REGRESSION * 100.0
+            )
+        }
+    };
+    TimeToVerdict {
+        requests_per_s: request.traffic_per_s,
+        canary_requests_per_s: canary,
+        sentence,
+    }
+}

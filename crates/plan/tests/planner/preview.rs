@@ -1,0 +1,300 @@
+//! What the plan shows before anything is touched, and everything it refuses.
+
+use arya_bundle::Digest;
+use arya_plan::listener::shares::CanaryPercent;
+use arya_plan::listener::{Action, Forward, GroupId, RuleId, Site, TargetStickiness, TargetType, WeightedGroup};
+use arya_plan::preview::{Files, Preview};
+use arya_plan::problem::Severity;
+use arya_plan::spec::{InFrontOf, Spec};
+
+use crate::paper::{compose, files, image, make_preview, site, spec};
+
+fn previewed(edit: impl FnOnce(&mut Spec, &mut Site, &mut Files)) -> Preview {
+    let (mut spec, mut site, mut files) = (spec(), site(), files());
+    edit(&mut spec, &mut site, &mut files);
+    make_preview(&spec, &[site], &files)
+}
+
+/// The plan has the problem, says these words, and is stopped by it unless it is only a note.
+fn check(edit: impl FnOnce(&mut Spec, &mut Site, &mut Files), name: &str, severity: Severity, words: &[&str]) {
+    let preview = previewed(edit);
+    let problem = preview.problems.iter().find(|p| p.name == name);
+    let problem = problem.unwrap_or_else(|| panic!("no {name} in {:?}", preview.problems));
+    assert_eq!(problem.severity, severity);
+    for word in words {
+        assert!(
+            problem.sentence.contains(word),
+            "{word:?} is not in {:?}",
+            problem.sentence
+        );
+    }
+    assert!(!problem.next.is_empty());
+    assert_eq!(preview.desired.is_none(), severity != Severity::Note);
+}
+
+fn blocks(edit: impl FnOnce(&mut Spec, &mut Site, &mut Files), name: &str, words: &[&str]) {
+    check(edit, name, Severity::Blocks, words);
+}
+
+fn production_settings(site: &mut Site) -> &mut arya_plan::listener::GroupSettings {
+    &mut site.groups.get_mut(&GroupId::new("production")).unwrap().settings
+}
+
+fn replace_compose(files: &mut Files, text: &str) {
+    files.insert(Digest::of(b"compose"), compose(text));
+}
+
+#[test]
+fn a_clean_plan_shows_rules_before_and_after_and_every_step() {
+    let preview = previewed(|_, _, _| {});
+    assert_eq!(preview.problems, []);
+    let line = |rules: &[arya_plan::preview::RuleLine]| -> Vec<String> {
+        rules
+            .iter()
+            .map(|r| format!("{} {} -> {}", r.priority, r.conditions, r.actions))
+            .collect()
+    };
+    assert_eq!(line(&preview.rules_before).len(), 2);
+    assert_eq!(
+        line(&preview.rules_after),
+        [
+            "10 path is /api/* -> forward to production",
+            "49999 header X-Arya-Probe is the secret -> forward to arya-aaaaaaaabi-baseline 0.0 %, arya-aaaaaaaabi-canary 100.0 %",
+            "50000 path is * -> forward to production 90.0 %, arya-aaaaaaaabi-baseline 5.0 %, arya-aaaaaaaabi-canary 5.0 %",
+            "default everything else -> forward to production",
+        ]
+    );
+    assert_eq!(preview.checklist.first().unwrap(), "create the temporary bucket");
+    assert_eq!(
+        preview.checklist.last().unwrap(),
+        "create the main rule at priority 50000"
+    );
+    assert_eq!(preview.resources.len(), 10);
+    assert!(preview.price_per_hour > 0.1 && preview.price_per_hour < 0.2);
+    assert!(preview.other_doors[0].sentence.contains("/api/*"));
+    assert!(preview.time_to_verdict.sentence.contains("5.0 requests/s"));
+    assert_eq!(preview.digest.len(), 64);
+}
+
+#[test]
+fn the_secret_of_the_probe_rule_is_nowhere_in_what_is_shown() {
+    let preview = previewed(|_, _, _| {});
+    assert!(
+        !format!("{preview:?}")
+            .replace("ProbeSecret", "")
+            .contains("values: [\"s3cret\"]")
+    );
+    assert!(!serde_json::to_string(&preview.rules_after).unwrap().contains("s3cret"));
+}
+
+#[test]
+fn a_chosen_rule_keeps_its_place_and_its_conditions() {
+    let preview = previewed(|spec, _, _| spec.in_front_of = InFrontOf::Rule(RuleId::new("api")));
+    let main = preview
+        .rules_after
+        .iter()
+        .find(|r| r.ours.as_deref() == Some("main"))
+        .unwrap();
+    assert_eq!(
+        (main.priority.as_str(), main.conditions.as_str()),
+        ("9", "path is /api/*")
+    );
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    blocks(
+        |spec, _, _| spec.listener = arya_plan::listener::ListenerId::new("nope"),
+        "listener",
+        &["nope", "web"],
+    );
+    blocks(
+        |spec, _, _| spec.in_front_of = InFrontOf::Rule(RuleId::new("nope")),
+        "in_front_of",
+        &["nope"],
+    );
+    blocks(
+        |_, _, files| drop(files.remove(&Digest::of(b"new"))),
+        "missing:canary.image",
+        &["never uploaded"],
+    );
+    blocks(
+        |_, _, files| drop(files.remove(&Digest::of(b"compose"))),
+        "missing:baseline.compose",
+        &["baseline"],
+    );
+    blocks(
+        |spec, _, _| spec.canary.image = Digest::of(b"compose"),
+        "kind:canary.image",
+        &["something else"],
+    );
+    blocks(
+        |spec, _, _| spec.canary.compose = Digest::of(b"new"),
+        "kind:canary.compose",
+        &["something else"],
+    );
+}
+
+#[test]
+fn a_rule_that_cannot_take_a_canary_is_explained() {
+    let fixed = Action::FixedResponse {
+        status: 200,
+        content_type: "text/plain".into(),
+        body: String::new(),
+    };
+    blocks(
+        |_, site, _| site.rules[1].actions = vec![fixed],
+        "no_production",
+        &["redirects or answers"],
+    );
+    blocks(
+        |_, site, _| production_settings(site).target_type = TargetType::Lambda,
+        "lambda",
+        &["Lambda"],
+    );
+    blocks(
+        |_, site, _| production_settings(site).stickiness = TargetStickiness::AppCookie,
+        "app_cookie",
+        &["cookie"],
+    );
+    blocks(
+        |_, site, _| production_settings(site).stickiness = TargetStickiness::LoadBalancerCookie,
+        "stickiness_needed",
+        &["demands stickiness"],
+    );
+    let four = (0..4)
+        .map(|i| WeightedGroup {
+            group: GroupId::new(format!("g{i}")),
+            weight: 1,
+        })
+        .collect();
+    let four = vec![Action::Forward(Forward {
+        groups: four,
+        stickiness_s: None,
+    })];
+    blocks(
+        |_, site, _| site.rules[1].actions = four,
+        "limit:groups_per_action",
+        &["4", "6", "5"],
+    );
+    blocks(
+        |_, site, _| site.groups.values_mut().for_each(|g| g.health.healthy = 0),
+        "production_unhealthy",
+        &["no healthy target"],
+    );
+}
+
+#[test]
+fn several_weighted_production_groups_keep_their_ratio() {
+    let preview = previewed(|spec, site, _| {
+        spec.canary_percent = CanaryPercent::new(10.0).unwrap();
+        let mut second = site.groups[&GroupId::new("production")].clone();
+        second.settings.name = "second".into();
+        site.groups.insert(GroupId::new("second"), second);
+        let weighted = |id: &str, weight| WeightedGroup {
+            group: GroupId::new(id),
+            weight,
+        };
+        let groups = vec![weighted("production", 75), weighted("second", 25)];
+        site.rules[1].actions = vec![Action::Forward(Forward {
+            groups,
+            stickiness_s: None,
+        })];
+    });
+    assert_eq!(preview.problems, []);
+    assert_eq!(
+        preview.shares.unwrap().weights,
+        "production 6 + 2 : baseline 1 : canary 1"
+    );
+}
+
+#[test]
+fn archives_that_do_not_fit_are_refused() {
+    let new = || Digest::of(b"new");
+    blocks(
+        |_, _, f| drop(f.insert(new(), image("charthealth/records:1", "arm64"))),
+        "architecture:canary",
+        &["arm64", "amd64"],
+    );
+    blocks(
+        |_, _, f| drop(f.insert(new(), image("other/app:1", "amd64"))),
+        "image_not_named:canary",
+        &["other/app:1", "charthealth/records:1"],
+    );
+    blocks(
+        |_, _, f| {
+            let mut silent = image("charthealth/records:1", "amd64");
+            silent.description.as_mut().unwrap().images[0].entrypoint.clear();
+            f.insert(new(), silent);
+        },
+        "no_entrypoint:canary",
+        &["no entrypoint"],
+    );
+    check(
+        |spec, _, _| spec.canary.image = Digest::of(b"old"),
+        "same_image",
+        Severity::NeedsAcknowledgement,
+        &["same image"],
+    );
+}
+
+#[test]
+fn compose_files_are_checked_before_anything_starts() {
+    let web = "services:\n  web:\n    image: charthealth/records:1\n    ports: [\"8080:8080\"]\n";
+    blocks(
+        |_, _, f| replace_compose(f, &web.replace("8080:8080", "9090:8080")),
+        "app_service:baseline",
+        &["8080"],
+    );
+    blocks(
+        |_, _, f| replace_compose(f, &format!("{web}    build: .\n")),
+        "build:web",
+        &["built from"],
+    );
+    let needs = Severity::NeedsAcknowledgement;
+    let volume = format!("{web}    volumes: [\"pgdata:/data\"]\nvolumes:\n  pgdata: {{}}\n");
+    check(
+        |_, _, f| replace_compose(f, &volume),
+        "volume:pgdata",
+        needs,
+        &["pgdata", "loses it"],
+    );
+    check(
+        |_, _, f| replace_compose(f, &format!("{web}    env_file: .env\n")),
+        "env_file:.env",
+        needs,
+        &[".env"],
+    );
+    let database = format!("{web}    depends_on: [db]\n  db:\n    image: postgres:16\n");
+    check(
+        |_, _, f| replace_compose(f, &database),
+        "database:db",
+        needs,
+        &["postgres:16"],
+    );
+    let worker = format!("{web}  worker:\n    image: charthealth/records:1\n");
+    check(
+        |_, _, f| replace_compose(f, &worker),
+        "skipped:canary",
+        Severity::Note,
+        &["worker"],
+    );
+}
+
+#[test]
+fn a_problem_acknowledged_by_name_no_longer_stops() {
+    let preview = previewed(|spec, _, _| {
+        spec.canary.image = Digest::of(b"old");
+        spec.acknowledged.push("same_image".into());
+    });
+    assert!(preview.desired.is_some());
+}
+
+#[test]
+fn the_digest_changes_with_the_rule_below_and_not_with_health() {
+    let original = previewed(|_, _, _| {}).digest;
+    let health = previewed(|_, site, _| site.groups.values_mut().for_each(|g| g.health.healthy = 1)).digest;
+    let delay = previewed(|_, site, _| production_settings(site).deregistration_delay_s = 10).digest;
+    assert_eq!(original, health);
+    assert_ne!(original, delay);
+}
