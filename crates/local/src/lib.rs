@@ -1,3 +1,4 @@
 //! placeholder
 pub mod balancer;
+pub mod monitor;
 pub mod sample;
