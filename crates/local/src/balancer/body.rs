@@ -49,7 +49,9 @@ impl Body for RequestBody {
             return Poll::Ready(None);
         };
         loop {
-            let next = ready!(Pin::new(&mut *incoming).poll_frame(cx)).transpose();
+            let next = Pin::new(&mut *incoming).poll_frame(cx);
+            this.client.set_upload_waits(next.is_pending());
+            let next = ready!(next).transpose();
             let next = next.inspect_err(|_| this.client.set_upload_broke())?;
             let Some(frame) = next else { return Poll::Ready(None) };
             if let Some(data) = frame.data_ref() {

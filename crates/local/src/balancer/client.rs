@@ -43,6 +43,7 @@ pub(super) struct Client {
     head_since_ms: AtomicU64,
     uploaded: AtomicU64,
     upload_broke: AtomicBool,
+    upload_waits: AtomicBool,
     late: AtomicBool,
 }
 
@@ -62,6 +63,7 @@ impl Client {
             head_since_ms: AtomicU64::new(0),
             uploaded: AtomicU64::new(0),
             upload_broke: AtomicBool::new(false),
+            upload_waits: AtomicBool::new(false),
             late: AtomicBool::new(false),
         }
     }
@@ -75,6 +77,7 @@ impl Client {
         self.phase.store(ANSWERING, Relaxed);
         self.uploaded.store(0, Relaxed);
         self.upload_broke.store(false, Relaxed);
+        self.upload_waits.store(false, Relaxed);
         self.late.store(false, Relaxed);
         self.seen.swap(0, Relaxed)
     }
@@ -101,6 +104,15 @@ impl Client {
 
     pub(super) fn upload_broke(&self) -> bool {
         self.upload_broke.load(Relaxed)
+    }
+
+    /// Whether the target could take more of the body than the client has sent.
+    pub(super) fn set_upload_waits(&self, waits: bool) {
+        self.upload_waits.store(waits, Relaxed);
+    }
+
+    pub(super) fn upload_waits(&self) -> bool {
+        self.upload_waits.load(Relaxed)
     }
 
     /// Nothing moved for the idle timeout while a target was to answer.

@@ -258,6 +258,7 @@ pub(super) async fn unless_late<T>(
 ) -> Result<T, Refusal> {
     let mut waiting = pin!(waiting);
     poll_fn(|cx| match waiting.as_mut().poll(cx) {
+        Poll::Pending if client.is_late() && client.upload_waits() => Poll::Ready(Err(Refusal::ClientTooSlow)),
         Poll::Pending if client.is_late() => Poll::Ready(Err(Refusal::TargetTimedOut)),
         other => other,
     })

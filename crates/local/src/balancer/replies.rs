@@ -22,6 +22,7 @@ pub(super) enum Refusal {
     CannotConnect,
     TargetBroke,
     TargetTimedOut,
+    ClientTooSlow,
     ActionNotSupported,
 }
 
@@ -34,6 +35,7 @@ impl Refusal {
             Self::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRule | Self::NoWeight | Self::NoTarget => StatusCode::SERVICE_UNAVAILABLE,
             Self::CannotConnect | Self::TargetBroke => StatusCode::BAD_GATEWAY,
+            Self::ClientTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TargetTimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::ActionNotSupported => StatusCode::NOT_IMPLEMENTED,
         }
@@ -51,6 +53,7 @@ impl Refusal {
             Self::NoTarget => "The target group has no registered target that could answer.",
             Self::CannotConnect => "The load balancer could not connect to the target.",
             Self::TargetBroke => "The target closed the connection or answered something that is not HTTP.",
+            Self::ClientTooSlow => "The rest of the request did not come in time.",
             Self::TargetTimedOut => "The target did not answer in time.",
             Self::ActionNotSupported => {
                 "The matching rule authenticates or rewrites, which only the AWS load balancer can do, not the local one."
@@ -71,6 +74,7 @@ impl Refusal {
             Self::NoTarget => "NoTarget",
             Self::CannotConnect => "TargetConnectionError",
             Self::TargetBroke => "TargetConnectionClosed",
+            Self::ClientTooSlow => "ClientTimeout",
             Self::TargetTimedOut => "TargetTimeout",
             Self::ActionNotSupported => "ActionNotSupported",
         }
@@ -83,7 +87,12 @@ impl Refusal {
         // After a head that two readers could read in two ways, nothing on that connection can be trusted.
         if matches!(
             self,
-            Self::BothLengths | Self::NoHost | Self::MethodNotAllowed | Self::UriTooLong | Self::HeaderTooLarge
+            Self::BothLengths
+                | Self::NoHost
+                | Self::MethodNotAllowed
+                | Self::UriTooLong
+                | Self::HeaderTooLarge
+                | Self::ClientTooSlow
         ) {
             reply
                 .headers_mut()
