@@ -114,7 +114,7 @@ impl Catalogue {
     pub(crate) fn document<T: DeserializeOwned>(&self, path: &str, limits: &Limits) -> Result<T, BundleError> {
         let (path, file) = self.file(path, path)?;
         match &file.json {
-            Some(bytes) => serde_json::from_slice(bytes).map_err(|e| BundleError::bad_document(path, e.to_string())),
+            Some(bytes) => serde_json::from_slice(bytes).map_err(|e| BundleError::bad_document(path, reason(&e))),
             None if file.size > limits.json_bytes => Err(BundleError::LimitReached {
                 limit: "json_bytes",
                 allowed: limits.json_bytes,
@@ -231,6 +231,19 @@ impl Catalogue {
 enum LinkBase {
     OwnFolder,
     Root,
+}
+
+/// What is wrong with a document, without the text that stands there: it may be a secret of the image's environment.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if text.starts_with("invalid type: string") || text.starts_with("invalid value: string") {
+        return format!(
+            "there is a wrong text at line {} column {}",
+            error.line(),
+            error.column()
+        );
+    }
+    text
 }
 
 /// An entry's path without `.` and doubled slashes; the reason if it leaves the archive.

@@ -1,5 +1,5 @@
 //! Fills `${NAME}` in values as Docker Compose does, and notes the names that have no value.
-//! Must never know YAML, or read this process's environment.
+//! Must never know YAML, read this process's environment, or repeat a value in an error: values may be secret.
 
 use std::collections::BTreeMap;
 
@@ -88,10 +88,7 @@ impl<'a> Interpolation<'a> {
                 rest = after;
             } else if let Some(inside) = rest.strip_prefix('{') {
                 let Some(end) = closing_brace(inside) else {
-                    return Err(ComposeError::invalid(
-                        at,
-                        format!("has a `${{` without `}}` in `{text}`"),
-                    ));
+                    return Err(ComposeError::invalid(at, "has a `${` without `}`"));
                 };
                 out.push_str(&self.braced(&inside[..end], at, nesting)?);
                 rest = &inside[end + 1..];
@@ -100,7 +97,7 @@ impl<'a> Interpolation<'a> {
                 if length == 0 {
                     return Err(ComposeError::invalid(
                         at,
-                        format!("has a lone `$` in `{text}`; write `$$` for the character"),
+                        "has a lone `$`; write `$$` for the character",
                     ));
                 }
                 out.push_str(&self.value(&rest[..length], None, at));
@@ -115,10 +112,7 @@ impl<'a> Interpolation<'a> {
     fn braced(&mut self, inside: &str, at: &str, nesting: usize) -> Result<String, ComposeError> {
         let (name, rest) = inside.split_at(name_length(inside));
         if name.is_empty() {
-            return Err(ComposeError::invalid(
-                at,
-                format!("has no variable name in `${{{inside}}}`"),
-            ));
+            return Err(ComposeError::invalid(at, "has no variable name in `${…}`"));
         }
         let set = self.given.get(name).cloned();
         let filled = set.clone().filter(|value| !value.is_empty());
@@ -139,7 +133,7 @@ impl<'a> Interpolation<'a> {
             (Some('+'), None) => Ok(String::new()),
             _ => Err(ComposeError::invalid(
                 at,
-                format!("has an unknown operator in `${{{inside}}}`"),
+                format!("has an unknown operator after `${{{name}`"),
             )),
         }
     }
@@ -266,6 +260,13 @@ mod tests {
             "${", "${A", "$", "a $ b", "${}", "${A!b}", "${1A}", "${A:}", "$é", "${A:é}", "${Aé}",
         ] {
             assert!(run(text).is_err(), "{text}");
+            assert!(
+                !run(&format!("hunter2{text}"))
+                    .unwrap_err()
+                    .to_string()
+                    .contains("hunter2"),
+                "{text}"
+            );
         }
         assert!(run(&format!("{}x{}", "${A:-".repeat(40), "}".repeat(40))).is_err());
     }

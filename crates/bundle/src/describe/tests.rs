@@ -147,6 +147,17 @@ fn environment_values_are_not_shown() {
 }
 
 #[test]
+fn an_environment_of_the_wrong_type_is_not_shown() {
+    let text = run(&one_image(&[], br#"{"config":{"Env":"A=hunter2"},"rootfs":{}}"#).end())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("wrong text at line 1") && !text.contains("hunter2"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_compose_file_is_recognised() {
     let found = run(b"services:\n  web:\n    image: emr:1.1\n").unwrap();
     assert_eq!((found.kind, found.images.len()), (Kind::Compose, 0));
