@@ -1,4 +1,6 @@
 //! placeholder
 pub mod balancer;
+pub mod load;
 pub mod monitor;
 pub mod sample;
+pub mod samples;
