@@ -1,0 +1,231 @@
+//! Documents as the API makes them, for tests and for looking at pages without a server.
+
+use arya_judge::{ArmCount, Outcome, Timestamp, TrackPoint};
+use arya_plan::desired::Harmful;
+use arya_plan::identity::{DeploymentId, Role};
+use arya_plan::observed::{BootPhase, Status};
+use arya_plan::phase::Phase;
+use arya_plan::spec::Spec;
+use serde_json::json;
+
+use crate::api::documents::*;
+use crate::web::frame::Around;
+
+pub(crate) const HOSTILE: &str = "<script>alert(1)</script>";
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+pub(crate) fn around() -> Around {
+    Around { place: "Local cloud (try)".into(), place_class: "local", user: "you".into(), local: true }
+}
+
+pub(crate) fn digest(letter: char) -> String {
+    format!("sha256:{}", letter.to_string().repeat(64))
+}
+
+pub(crate) fn spec(name: &str) -> Spec {
+    let version = |letter| json!({"image": digest(letter), "compose": digest('c')});
+    Spec::parse(&json!({
+        "name": name, "listener": "local:web", "in_front_of": "local:rule-api", "canary_percent": 20,
+        "conditions": [{"field": "path-pattern", "values": ["/api/*"]}],
+        "app": {"port": 8080, "health_check_path": "/health"},
+        "baseline": version('a'), "canary": version('b'),
+    }))
+    .unwrap()
+}
+
+fn side(requests_per_s: f64, error_percent: f64, p95_ms: f64) -> SideDocument {
+    SideDocument { requests_per_s, error_percent: Some(error_percent), p95_ms: Some(p95_ms) }
+}
+
+pub(crate) fn traffic() -> TrafficDocument {
+    TrafficDocument {
+        window_s: 10.0,
+        production: side(58.9, 0.3, 12.0),
+        baseline: side(19.8, 0.25, 12.4),
+        canary: side(20.1, 10.2, 163.0),
+    }
+}
+
+pub(crate) fn deployment(name: &str, phase: Phase) -> DeploymentDocument {
+    let shares = |p, a| Shares { production: p, baseline: a, canary: a };
+    DeploymentDocument {
+        id: "7f9c24e8-3b12-4d7a-9a55-000000000001".parse::<DeploymentId>().unwrap(),
+        name: name.into(),
+        phase,
+        phase_word: match phase {
+            Phase::Serving => "serving",
+            Phase::Held => "held",
+            Phase::Provisioning => "provisioning",
+            Phase::Destroying => "destroying",
+            Phase::Destroyed => "destroyed",
+            Phase::Failed => "failed",
+            Phase::Uploading | Phase::WarmingUp | Phase::Draining => "busy",
+        },
+        headline: "Not enough evidence yet: the canary fails 0.31 % of requests (4 of 1,290), the baseline 0.23 % (3 of \
+                   1,301); about 6 more minutes until no worse, 1 minute until harmful if it fails twice as often."
+            .into(),
+        goal: "serve",
+        generation: 3,
+        created_at: at(-400),
+        expires_at: at(14_000),
+        closed_at: None,
+        as_of: at(0),
+        spec: spec(name),
+        weights: WeightsDocument {
+            asked: shares(60.0, 20.0),
+            applied: shares(60.0, 20.0),
+            measured: Some(Shares { production: 59.6, baseline: 20.1, canary: 20.3 }),
+        },
+        instances: instances(),
+        traffic: Some(traffic()),
+        links: LinksDocument { prometheus: Some("/monitor".into()), ..LinksDocument::default() },
+        verdict: Some(VerdictLine { outcome: Outcome::Inconclusive, sentence: String::new() }),
+        waiting: Vec::new(),
+        hold: None,
+        harmful: None,
+        failed: None,
+        rail: rail(phase),
+        checklist: Vec::new(),
+        cost: CostDocument { per_hour: 0.0, so_far: 0.0 },
+        probe: ProbeDocument {
+            header: "X-Arya-Probe",
+            value: "secret".into(),
+            curl: Some("curl -H 'X-Arya-Probe: 5f1e' http://127.0.0.1:41001/health".into()),
+        },
+        restore_proof: None,
+    }
+}
+
+pub(crate) fn instances() -> Vec<InstanceDocument> {
+    let instance = |role: Role, phase: Option<BootPhase>| InstanceDocument {
+        role,
+        place: format!("{role} instance"),
+        id: format!("i-{role}"),
+        incarnation: 1,
+        state: "running",
+        health: role.arm().map(|_| "healthy"),
+        health_reason: None,
+        address: Some("127.0.0.1:40123".into()),
+        report: phase.map(|phase| Status { phase, at: at(-300), tail: None }),
+    };
+    vec![
+        instance(Role::Baseline, Some(BootPhase::Ready)),
+        instance(Role::Canary, Some(BootPhase::Ready)),
+        instance(Role::Monitor, None),
+    ]
+}
+
+fn rail(phase: Phase) -> Vec<RailDocument> {
+    let stops = [
+        (Phase::Uploading, "uploading"),
+        (Phase::Provisioning, "provisioning"),
+        (Phase::WarmingUp, "warming up"),
+        (if phase == Phase::Held { Phase::Held } else { Phase::Serving }, if phase == Phase::Held { "held" } else { "serving" }),
+        (Phase::Draining, "draining"),
+        (Phase::Destroying, "destroying"),
+        (Phase::Destroyed, "destroyed"),
+    ];
+    let now = stops.iter().position(|(stop, _)| *stop == phase).unwrap_or(1);
+    let state = |index: usize| match index.cmp(&now) {
+        std::cmp::Ordering::Less => State::Done,
+        std::cmp::Ordering::Equal => State::Now,
+        std::cmp::Ordering::Greater => State::ToDo,
+    };
+    let stop = |(index, (phase, word)): (usize, &(Phase, &str))| RailDocument {
+        phase: *phase,
+        word: (*word).into(),
+        state: state(index),
+    };
+    stops.iter().enumerate().map(stop).collect()
+}
+
+/// A canary that fails ten times in a hundred, caught and taken off.
+pub(crate) fn harmful(name: &str) -> DeploymentDocument {
+    let sentence = "Harmful: the canary fails 10.2 % of requests (131 of 1,284), the baseline 0.23 % (3 of 1,301); sure of \
+                    at least 8.4 times.";
+    let mut document = deployment(name, Phase::Held);
+    document.headline = format!("{sentence} Its traffic was removed; production answers everything.");
+    document.harmful = Some(Harmful { at: at(-20), sentence: sentence.into(), overruled: None });
+    document.verdict = Some(VerdictLine { outcome: Outcome::Harmful, sentence: sentence.into() });
+    document.weights.asked = Shares::PRODUCTION;
+    document.weights.applied = Shares::PRODUCTION;
+    document.weights.measured = Some(Shares::PRODUCTION);
+    document.waiting = vec![WaitingDocument {
+        reason: "person",
+        since: at(-20),
+        why: "The verdict is harmful. A person decides: overrule with a reason, or destroy.".into(),
+    }];
+    document
+}
+
+pub(crate) fn verdict(outcome: Outcome) -> VerdictDocument {
+    let (canary_events, drift) = match outcome {
+        Outcome::Harmful => (131.0, 14.0),
+        Outcome::NoWorse => (3.0, 0.95),
+        Outcome::Inconclusive => (4.0, 1.2),
+    };
+    let track = (0..60).map(|index| {
+        let n = f64::from(index);
+        let width = 14.0 / (n + 4.0);
+        let estimate = 1.0 + (drift - 1.0) * (1.0 - (-n / 12.0).exp()) + 0.25 * (n * 0.9).sin() * width;
+        let upper = estimate * width.exp();
+        TrackPoint {
+            at: at(i64::from(index) * 5 - 300),
+            estimate: estimate.max(0.2),
+            lower: (estimate * (-width).exp()).max(0.0),
+            upper: (index > 3).then_some(upper),
+            log_e: n / 10.0,
+        }
+    });
+    VerdictDocument {
+        outcome,
+        word: outcome.word().into(),
+        sentence: String::new(),
+        metrics: vec![MetricDocument {
+            name: "failed requests".into(),
+            outcome,
+            critical: true,
+            baseline: Some(0.23),
+            canary: Some(100.0 * canary_events / 1290.0),
+            baseline_count: ArmCount { events: 3.0, exposure: 1301.0 },
+            canary_count: ArmCount { events: canary_events, exposure: 1290.0 },
+            difference: Some(0.08),
+            ratio: Some(drift),
+            interval: (0.36, (outcome != Outcome::Harmful).then_some(4.2)),
+            reason: "about 6 more minutes until no worse".into(),
+            sentence: "failed requests: the canary fails 0.31 % of requests (4 of 1,290), the baseline 0.23 % (3 of 1,301)."
+                .into(),
+            query: "answers with status 500 to 599, as clients saw them, per target group of our main rule, in blocks of 5 s"
+                .into(),
+            track: track.collect(),
+        }],
+        assumption: Some("No history of this service: assuming an instance's error rate may wander by 20 %.".into()),
+        kayenta: None,
+        as_of: Some(at(-2)),
+    }
+}
+
+pub(crate) fn events(sentence: &str) -> Vec<EventDocument> {
+    let id = "7f9c24e8-3b12-4d7a-9a55-000000000001".parse::<DeploymentId>().unwrap();
+    let line = |(seq, text): (usize, &str)| EventDocument {
+        seq: 100 - seq as u64,
+        at: at(-(seq as i64) * 17),
+        deployment: id,
+        actor: "Arya".into(),
+        event: arya_engine::Event::Noted { sentence: text.into() },
+        sentence: text.into(),
+    };
+    let texts = [
+        sentence,
+        "Users reach baseline and canary now.",
+        "Arya began: the canary gets 20 % of matching traffic, the baseline 20 %.",
+        "The canary instance is warmed up and ready (3.2 s after its start).",
+        "The baseline instance is up (2.1 s after its start).",
+        "Arya created the canary target group.",
+        "you started \"emr-1.1\": canary and baseline are to get 20 % each.",
+    ];
+    texts.into_iter().enumerate().map(line).collect()
+}

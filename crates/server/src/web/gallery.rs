@@ -1,0 +1,34 @@
+//! Every page in the states that matter, rendered from fixtures. `ARYA_GALLERY=DIR cargo test gallery` also writes them
+//! to files, to be looked at in a browser.
+
+use arya_judge::Outcome;
+use arya_plan::phase::Phase;
+use askama::Template;
+
+use super::fixtures::{self as fx, HOSTILE};
+use super::pages::deployment::{DeploymentPage, Sources, Versions};
+
+fn deployment_page(document: &crate::api::documents::DeploymentDocument, outcome: Outcome) -> String {
+    let verdict = fx::verdict(outcome);
+    let events = fx::events(HOSTILE);
+    let versions = Versions { baseline: "sample:1.0".into(), canary: "sample:1.1".into() };
+    let sources = Sources { deployment: document, verdict: &verdict, events: &events, versions: &versions };
+    DeploymentPage::of(&fx::around(), &sources, None).render().unwrap()
+}
+
+/// Name and HTML of every page.
+pub(crate) fn pages() -> Vec<(&'static str, String)> {
+    vec![
+        ("deployment-serving", deployment_page(&fx::deployment("emr-1.1", Phase::Serving), Outcome::Inconclusive)),
+        ("deployment-harmful", deployment_page(&fx::harmful("emr-1.1"), Outcome::Harmful)),
+        ("deployment-hostile", deployment_page(&fx::deployment(HOSTILE, Phase::Serving), Outcome::NoWorse)),
+    ]
+}
+
+#[test]
+fn gallery_is_written_where_it_is_asked_for() {
+    let Ok(directory) = std::env::var("ARYA_GALLERY") else { return };
+    for (name, html) in pages() {
+        std::fs::write(format!("{directory}/{name}.html"), html).unwrap();
+    }
+}

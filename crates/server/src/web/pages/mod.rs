@@ -1,0 +1,3 @@
+//! One file per page: a plain struct beside the handler that fills it. A template asks the struct and computes nothing.
+
+pub(crate) mod deployment;

@@ -1,0 +1,61 @@
+//! The facts beside a deployment, and where to look closer.
+
+use crate::api::documents::DeploymentDocument;
+use crate::web::words;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Fact {
+    pub(crate) word: &'static str,
+    pub(crate) value: String,
+}
+
+/// A tool; without an address the note says why.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) word: &'static str,
+    pub(crate) href: Option<String>,
+    pub(crate) note: &'static str,
+}
+
+pub(crate) fn facts(document: &DeploymentDocument) -> Vec<Fact> {
+    let spec = &document.spec;
+    let fact = |word, value| Fact { word, value };
+    let left = words::seconds_between(document.as_of, document.expires_at);
+    let stickiness = match spec.stickiness_s {
+        0 => "off".into(),
+        seconds => words::duration(f64::from(seconds)),
+    };
+    let mut facts = Vec::new();
+    match document.closed_at {
+        Some(at) => facts.push(fact("Ended", words::day(at))),
+        None => facts.push(fact("Removes itself in", words::duration(left))),
+    }
+    facts.push(fact("Cost so far", words::money(document.cost.so_far)));
+    facts.push(fact("Cost per hour", words::money(document.cost.per_hour)));
+    facts.push(fact("Started", words::day(document.created_at)));
+    facts.push(fact("Listener", spec.listener.to_string()));
+    facts.push(fact("In front of", String::from(spec.in_front_of.clone())));
+    facts.push(fact("Stickiness", stickiness));
+    facts.push(fact("Health path", spec.app.health_check_path.clone()));
+    facts.push(fact("Generation", document.generation.to_string()));
+    facts.push(fact("Looked at", words::clock(document.as_of)));
+    facts.push(fact("Short id", document.id.short()));
+    facts
+}
+
+pub(crate) fn links(document: &DeploymentDocument, local: bool) -> Vec<Link> {
+    let links = &document.links;
+    let elsewhere = if local { "not in try; the embedded monitor answers the same queries" } else { "not part of this deployment" };
+    let link = |word, href: &Option<String>, note| Link {
+        word,
+        href: href.clone(),
+        note: if href.is_some() { note } else { elsewhere },
+    };
+    vec![
+        link("Prometheus", &links.prometheus, if local { "the embedded monitor" } else { "" }),
+        link("Grafana", &links.grafana, ""),
+        link("Kayenta", &links.kayenta, ""),
+        link("Referee", &links.referee, ""),
+        Link { word: "Report", href: Some(format!("/deployments/{}/report", document.id)), note: "one file that stands alone" },
+    ]
+}

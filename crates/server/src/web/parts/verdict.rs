@@ -1,0 +1,115 @@
+//! The sentence in large type, what colour it may have, and what is waited for.
+
+use arya_plan::phase::Phase;
+
+use crate::api::documents::{DeploymentDocument, VerdictDocument};
+use crate::web::tone::Tone;
+use crate::web::words;
+
+/// The head of a deployment's page.
+#[derive(Debug, Clone)]
+pub(crate) struct Says {
+    pub(crate) tone: Tone,
+    pub(crate) icon: &'static str,
+    /// `None` where the sentence begins with it.
+    pub(crate) word: Option<String>,
+    pub(crate) sentence: String,
+    /// Smaller lines below it.
+    pub(crate) under: Vec<String>,
+}
+
+/// One thing that is waited for.
+#[derive(Debug, Clone)]
+pub(crate) struct WaitLine {
+    pub(crate) sentence: String,
+    pub(crate) since: String,
+    pub(crate) person: bool,
+}
+
+pub(crate) fn says(document: &DeploymentDocument, verdict: &VerdictDocument) -> Says {
+    let tone = tone(document);
+    let icon = match tone {
+        Tone::Plain => phase_icon(document.phase),
+        Tone::Harmful | Tone::NoWorse | Tone::Unknown => tone.icon(),
+    };
+    let word = word(document, tone);
+    let word = (!document.headline.starts_with(&word)).then_some(word);
+    Says { tone, icon, word, sentence: document.headline.clone(), under: under(document, verdict) }
+}
+
+/// Only a verdict has a colour, and only while users reach the canary or the harm stands.
+pub(crate) fn tone(document: &DeploymentDocument) -> Tone {
+    if document.harmful_stands() && document.goal == "serve" {
+        return Tone::Harmful;
+    }
+    match (document.phase, &document.verdict) {
+        (Phase::Serving, Some(verdict)) => Tone::of(verdict.outcome),
+        (Phase::Serving, None) => Tone::Unknown,
+        (
+            Phase::Uploading
+            | Phase::Provisioning
+            | Phase::WarmingUp
+            | Phase::Held
+            | Phase::Draining
+            | Phase::Destroying
+            | Phase::Destroyed
+            | Phase::Failed,
+            _,
+        ) => Tone::Plain,
+    }
+}
+
+const fn phase_icon(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Uploading => "i-upload",
+        Phase::Held => "i-hold",
+        Phase::Destroyed => "i-good",
+        Phase::Failed => "i-bad",
+        Phase::Provisioning | Phase::WarmingUp | Phase::Serving | Phase::Draining | Phase::Destroying => "i-now",
+    }
+}
+
+fn word(document: &DeploymentDocument, tone: Tone) -> String {
+    let text = match tone {
+        Tone::Harmful => "Harmful",
+        Tone::NoWorse => "No worse",
+        Tone::Unknown => "Not enough evidence yet",
+        Tone::Plain => return words::capitalised(document.phase_word),
+    };
+    text.to_owned()
+}
+
+fn under(document: &DeploymentDocument, verdict: &VerdictDocument) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(harmful) = &document.harmful {
+        match &harmful.overruled {
+            Some(overruled) => lines.push(format!(
+                "Harmful at {}, overruled by {}: “{}”",
+                words::clock(harmful.at),
+                overruled.by,
+                overruled.reason
+            )),
+            None if document.goal == "absent" => lines.push(format!("It was harmful: {}", harmful.sentence)),
+            None => lines.push(format!(
+                "Shown at {}. It stays until a person overrules it with a reason; destroying is always possible.",
+                words::clock(harmful.at)
+            )),
+        }
+    }
+    if let (Some(at), Phase::Serving) = (verdict.as_of, document.phase) {
+        lines.push(format!("Judged on everything up to {}.", words::clock(at)));
+    }
+    lines
+}
+
+pub(crate) fn waiting(document: &DeploymentDocument) -> Vec<WaitLine> {
+    // The headline already says what the first one says.
+    let others = document.waiting.iter().filter(|wait| wait.why != document.headline);
+    others
+        .map(|wait| WaitLine {
+            sentence: wait.why.clone(),
+            since: words::duration(words::seconds_between(wait.since, document.as_of)),
+            person: wait.reason == "person",
+        })
+        .collect()
+}

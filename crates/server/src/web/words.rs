@@ -1,0 +1,139 @@
+//! Numbers as a person reads them. One place, so that a share, a price or a time looks the same on every page.
+
+use arya_judge::Timestamp;
+
+/// A share in percent: whole numbers bare, else one decimal, below 1 % two.
+pub(crate) fn percent(value: f64) -> String {
+    if !value.is_finite() {
+        return "–".into();
+    }
+    let decimals = if value != 0.0 && value.abs() < 1.0 { 2 } else { 1 };
+    let text = format!("{value:.decimals$}");
+    format!("{} %", trimmed(&text))
+}
+
+/// A factor, such as 1.5.
+pub(crate) fn factor(value: f64) -> String {
+    let decimals = if value.abs() < 10.0 { 2 } else { 0 };
+    trimmed(&format!("{value:.decimals$}")).to_owned()
+}
+
+fn trimmed(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+}
+
+/// A count with separators: `12,345`.
+pub(crate) fn count(value: f64) -> String {
+    let digits = format!("{:.0}", value.max(0.0));
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A rate of requests per second.
+pub(crate) fn rate(per_second: f64) -> String {
+    if per_second < 10.0 { trimmed(&format!("{per_second:.1}")).to_owned() } else { count(per_second) }
+}
+
+/// A length of time with its two largest units.
+pub(crate) fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => two(whole / 60, "min", whole % 60, "s"),
+        3600..86_400 => two(whole / 3600, "h", whole % 3600 / 60, "min"),
+        _ => two(whole / 86_400, "d", whole % 86_400 / 3600, "h"),
+    }
+}
+
+fn two(large: u64, large_unit: &str, small: u64, small_unit: &str) -> String {
+    if small == 0 { format!("{large} {large_unit}") } else { format!("{large} {large_unit} {small} {small_unit}") }
+}
+
+/// Seconds from one time to a later one, negative when it is earlier.
+pub(crate) fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64()
+}
+
+/// How long ago.
+pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
+    format!("{} ago", duration(seconds_between(at, now)))
+}
+
+/// The time of day in UTC; the pages always print both numbers' zone once, in the foot.
+pub(crate) fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S").to_string()
+}
+
+/// A day and a time.
+pub(crate) fn day(at: Timestamp) -> String {
+    at.strftime("%-d %b %Y, %H:%M").to_string()
+}
+
+/// US dollars; small amounts keep the digits that say something.
+pub(crate) fn money(dollars: f64) -> String {
+    if dollars != 0.0 && dollars < 1.0 { format!("${dollars:.3}") } else { format!("${dollars:.2}") }
+}
+
+/// A size in bytes with a decimal unit.
+pub(crate) fn size(bytes: u64) -> String {
+    let value = bytes as f64;
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.0} kB", value / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", value / 1e6),
+        _ => format!("{:.2} GB", value / 1e9),
+    }
+}
+
+/// The first twelve digits of a digest.
+pub(crate) fn short(digest: &str) -> &str {
+    let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+    hex.get(..12).unwrap_or(hex)
+}
+
+/// A word at the start of a line.
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A name as an argument of a shell: quoted where it must be.
+pub(crate) fn argument(name: &str) -> String {
+    let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b));
+    if plain { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_keep_the_digits_that_matter() {
+        for (value, expected) in [(5.0, "5 %"), (9.74, "9.7 %"), (0.25, "0.25 %"), (0.0, "0 %"), (90.0, "90 %")] {
+            assert_eq!(percent(value), expected);
+        }
+    }
+
+    #[test]
+    fn times_have_two_units_at_most() {
+        for (value, expected) in [(4.2, "4 s"), (61.0, "1 min 1 s"), (3600.0, "1 h"), (90_000.0, "1 d 1 h"), (-3.0, "0 s")] {
+            assert_eq!(duration(value), expected);
+        }
+    }
+
+    #[test]
+    fn counts_and_sizes_are_grouped() {
+        assert_eq!(count(1_234_567.0), "1,234,567");
+        assert_eq!(count(999.0), "999");
+        assert_eq!(size(14_200_000), "14.2 MB");
+        assert_eq!(money(0.0416), "$0.042");
+        assert_eq!(factor(1.50), "1.5");
+        assert_eq!(short("sha256:0123456789abcdef"), "0123456789ab");
+    }
+}
