@@ -1,0 +1,130 @@
+//! Evidence for the judge from the balancer's counters: what clients saw of each arm, in blocks of whole seconds.
+//!
+//! Counts only; it never says which side is worse.
+
+use std::ops::RangeInclusive;
+
+use arya_judge::{CountBlock, Evidence, MetricConfig, MetricKind, MetricSource, SourceError, Timestamp};
+use arya_plan::identity::{Arm, DeploymentId};
+
+use super::traffic::arm_tally;
+use super::{Inner, LiveCloud, clock};
+use crate::balancer::measured::REMEMBERED_SECONDS;
+
+/// Seconds of one block: at the default load and 5 % some dozens of requests of each arm, and a new answer every 5 s.
+pub const BLOCK_S: i64 = 5;
+/// A request is counted in the second of its arrival, once it is answered; so long after its end a block is taken as
+/// finished. Slower requests are seen by the next look at the same window.
+const FINISHED_AFTER_S: i64 = 2;
+
+impl MetricSource for LiveCloud {
+    async fn evidence(
+        &self,
+        deployment: &str,
+        metric: &MetricConfig,
+        window: RangeInclusive<Timestamp>,
+    ) -> Result<Evidence, SourceError> {
+        match metric.kind {
+            MetricKind::ErrorShare => error_share(&self.0, deployment, metric, &window),
+        }
+    }
+}
+
+fn error_share(
+    inner: &Inner,
+    deployment: &str,
+    metric: &MetricConfig,
+    window: &RangeInclusive<Timestamp>,
+) -> Result<Evidence, SourceError> {
+    let id: DeploymentId = deployment.parse().map_err(|_| SourceError::Malformed {
+        what: format!("`{deployment}` is no deployment's id"),
+    })?;
+    let world = inner.world();
+    let rules = inner.balancer.rules();
+    let mut blocks = Vec::new();
+    for end in block_ends(window, clock()) {
+        let (Ok(from), Ok(ends_at)) = (Timestamp::from_second(end - BLOCK_S), Timestamp::from_second(end)) else {
+            continue;
+        };
+        let range = from..ends_at;
+        let tally = |arm| {
+            arm_tally(inner, &world, &rules, &id, arm, &range).ok_or_else(|| SourceError::NoData {
+                what: format!("there is no {arm} target group any more"),
+            })
+        };
+        let (baseline, canary) = (tally(Arm::Baseline)?, tally(Arm::Canary)?);
+        if baseline.requests + canary.requests == 0 {
+            continue;
+        }
+        blocks.push(CountBlock {
+            ends_at,
+            baseline_events: baseline.errors as f64,
+            canary_events: canary.errors as f64,
+            baseline_exposure: baseline.requests as f64,
+            canary_exposure: canary.requests as f64,
+        });
+    }
+    Ok(Evidence {
+        metric: metric.name.clone(),
+        source: "the local load balancer's counters".into(),
+        query: format!(
+            "answers with status 500 to 599 as clients saw them, of all requests that reached each arm's target group \
+             through the main rule of deployment {deployment} (group total less the probe rule's), in blocks of \
+             {BLOCK_S} s"
+        ),
+        block_s: BLOCK_S as f64,
+        blocks,
+        problem: None,
+    })
+}
+
+/// The ends (in seconds) of the finished blocks that lie whole inside the window and the balancer's memory. Aligned to
+/// the clock, so that two looks at overlapping windows speak of the same blocks.
+fn block_ends(window: &RangeInclusive<Timestamp>, now: Timestamp) -> impl Iterator<Item = i64> + use<> {
+    let last = window.end().as_second().min(now.as_second() - FINISHED_AFTER_S);
+    // The oldest second may be half overwritten.
+    let oldest = now.as_second() - REMEMBERED_SECONDS + 1;
+    let first = ceiling(window.start()).max(oldest);
+    let first_end = (first + BLOCK_S - 1).div_euclid(BLOCK_S) * BLOCK_S + BLOCK_S;
+    (0..)
+        .map(move |block| first_end + block * BLOCK_S)
+        .take_while(move |end| *end <= last)
+}
+
+/// The first whole second that is not before `at`.
+fn ceiling(at: &Timestamp) -> i64 {
+    at.as_second() + i64::from(at.subsec_nanosecond() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[track_caller]
+    fn check(window: RangeInclusive<Timestamp>, now: i64, expected: &[i64]) {
+        let ends: Vec<_> = block_ends(&window, at(now)).collect();
+        assert_eq!(ends, expected, "{window:?}");
+    }
+
+    #[test]
+    fn only_whole_finished_blocks_are_asked() {
+        check(at(10_000)..=at(10_017), 20_000, &[]);
+        check(at(10_000)..=at(10_017), 10_100, &[10_005, 10_010, 10_015]);
+        check(at(10_001)..=at(10_015), 10_100, &[10_010, 10_015]);
+        check(at(10_000)..=at(10_015), 10_016, &[10_005, 10_010]);
+        check(at(10_000)..=at(10_015), 10_017, &[10_005, 10_010, 10_015]);
+        let a_bit_later = at(10_000).checked_add(jiff::SignedDuration::from_millis(1)).unwrap();
+        check(a_bit_later..=at(10_010), 10_100, &[10_010]);
+    }
+
+    #[test]
+    fn what_the_balancer_forgot_is_not_taken_for_silence() {
+        let now = 100_000;
+        let first = block_ends(&(at(0)..=at(now)), at(now)).next().unwrap();
+        assert!(first - BLOCK_S > now - REMEMBERED_SECONDS);
+    }
+}

@@ -1,0 +1,145 @@
+//! The status document of an instance: written into the bucket, as its boot script would, and mirrored in the records.
+//!
+//! Knows what a phase is called; never why it was reached.
+
+use std::sync::Arc;
+
+use arya_plan::identity::Place;
+use arya_plan::observed::{BootPhase, Status};
+use serde::Serialize;
+
+use super::folder::Folder;
+use super::process::TAIL_LIMIT;
+use super::{Inner, clock};
+
+/// Who reports.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    pub(super) inner: Arc<Inner>,
+    pub(super) id: String,
+    pub(super) place: Option<(Place, u32)>,
+    /// Where its documents go; production's instances write none.
+    pub(super) bucket: Option<Folder>,
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// What ran where, so that two arms can be shown to differ in their image only.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Fingerprint {
+    /// Digests of the file and of the image in it.
+    pub(super) images: Vec<String>,
+    pub(super) kernel: String,
+    #[serde(rename = "type")]
+    pub(super) instance_type: &'static str,
+}
+
+impl Fingerprint {
+    pub(super) fn of_this_machine() -> Self {
+        // Only Linux has it; elsewhere the system's name must do.
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let kernel = format!("{} {}", std::env::consts::OS, release.trim()).trim().to_owned();
+        Self {
+            images: Vec::new(),
+            kernel,
+            instance_type: "local process",
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Document<'d> {
+    role: &'static str,
+    instance: &'d str,
+    #[serde(flatten)]
+    status: &'d Status,
+    fingerprint: &'d Fingerprint,
+}
+
+impl Reporter {
+    pub(super) async fn phase(&self, phase: BootPhase) {
+        self.status(Status {
+            phase,
+            at: clock(),
+            tail: None,
+        })
+        .await;
+    }
+
+    pub(super) async fn failed(&self, sentence: &str, output: &str) {
+        let text = if output.is_empty() {
+            sentence.to_owned()
+        } else {
+            format!("{sentence}\n{output}")
+        };
+        self.status(Status {
+            phase: BootPhase::Failed,
+            at: clock(),
+            tail: Some(last(&text).to_owned()),
+        })
+        .await;
+    }
+
+    /// Adds the last output to what was said last; for an app that ended.
+    pub(super) async fn ended(&self, output: &str) {
+        let phase = self
+            .inner
+            .world()
+            .machines
+            .get(&self.id)
+            .and_then(|m| m.report.as_ref().map(|r| r.phase));
+        if let Some(phase) = phase {
+            self.status(Status {
+                phase,
+                at: clock(),
+                tail: Some(last(output).to_owned()),
+            })
+            .await;
+        }
+    }
+
+    async fn status(&self, status: Status) {
+        if let (Some(folder), Some((place, incarnation))) = (&self.bucket, self.place) {
+            let document = Document {
+                role: place.role.as_str(),
+                instance: &self.id,
+                status: &status,
+                fingerprint: &self.fingerprint,
+            };
+            if let Ok(text) = serde_json::to_vec(&document) {
+                let (folder, name) = (folder.clone(), format!("{}-{}-{incarnation}", place.role, place.index));
+                let written = tokio::task::spawn_blocking(move || folder.write_status(&name, &text)).await;
+                if let Ok(Err(error)) = written {
+                    // The bucket may be gone already; what the page shows comes from the records.
+                    tracing::debug!(instance = %self.id, %error, "a status document was not written");
+                }
+            }
+        }
+        self.inner.change(|world| {
+            if let Some(machine) = world.machines.get_mut(&self.id) {
+                machine.report = Some(status);
+            }
+        });
+    }
+}
+
+/// The end of a text within the limit, from the start of a character.
+fn last(text: &str) -> &str {
+    let from = text.len().saturating_sub(TAIL_LIMIT);
+    let from = (from..=text.len())
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(text.len());
+    &text[from..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_is_cut_between_characters() {
+        assert_eq!(last("short"), "short");
+        let long = "ä".repeat(TAIL_LIMIT);
+        assert_eq!(last(&long).len(), TAIL_LIMIT);
+        assert!(last(&format!("{long}x")).len() <= TAIL_LIMIT);
+    }
+}
