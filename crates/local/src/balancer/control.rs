@@ -199,7 +199,7 @@ impl Control {
             let groups = entries.collect();
             Arc::new(Route { rule, groups, series })
         });
-        let table = Table::new(routes.collect());
+        let table = Table::new(before.version() + 1, routes.collect());
         // New groups get their receivers before the first request can be sent to them, old ones lose them after the last.
         self.set_uses(&mut groups, &named, GroupUse::Named);
         self.table.store(Arc::new(table));

@@ -19,8 +19,8 @@ use super::client::{CONTENT_LENGTH, Client};
 use super::exchange::Exchange;
 use super::headers::{remove_one_hop, trace, wants_upgrade};
 use super::replies::{Asked, OwnReply, Refusal, fixed, redirect};
-use super::table::{Group, Route};
-use super::target::{Endpoint, TargetConnection, Unanswered};
+use super::table::Route;
+use super::target::{Endpoint, InFlight, TargetConnection, Unanswered};
 use super::upgrade::pass_upgrade;
 
 /// Answers one request. Never fails: what goes wrong becomes a response.
@@ -35,36 +35,70 @@ pub(super) async fn answer(
         Ok(host) => host,
         Err(refusal) => return Ok(refuse(refusal, exchange)),
     };
-    let Some(route) = route(&shared, &client, &request, &host) else {
-        return Ok(refuse(Refusal::NoRule, exchange));
-    };
-    exchange.set_route(&route);
-    let forward = match what_to_do(&route.rule, &shared, &host, request.uri()) {
-        Deed::Forward(forward) => forward,
-        Deed::Reply(reply) => return Ok(own(reply, exchange)),
+    let (entered, sticky) = match choose(&shared, &client, &request, &host, &mut exchange) {
+        Deed::Forward(entered, sticky) => (entered, sticky),
+        Deed::Reply(reply) => return Ok(own(*reply, exchange)),
         Deed::Refuse(refusal) => return Ok(refuse(refusal, exchange)),
     };
-    let cookie = forward
-        .stickiness_s
-        .and_then(|_| shared.cookies.group(request.headers(), exchange.at));
-    let chosen = choose_group(forward, cookie.as_ref(), client.chance.draw());
-    let Some(group) = chosen.and_then(|id| route.groups.get(id)) else {
-        return Ok(refuse(Refusal::NoWeight, exchange));
-    };
-    exchange.set_group(group);
     let upgrades = wants_upgrade(request.headers());
     towards_target(&client, &mut request, &host, &mut exchange);
     let mut response = if upgrades {
-        pass_upgrade(&shared, &client, group, request, exchange).await
+        pass_upgrade(&shared, &client, entered, request, exchange).await
     } else {
-        pass(&shared, &client, group, request, exchange).await
+        pass(&shared, &client, entered, request, exchange).await
     };
-    if let Some(stickiness_s) = forward.stickiness_s {
-        for cookie in shared.cookies.set(&group.id, stickiness_s, super::clock::clock()) {
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-        }
+    for cookie in sticky.into_iter().flatten() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     Ok(response)
+}
+
+/// What a request gets: a target that it has entered, with the cookies of a sticky rule; or an answer of our own.
+enum Deed {
+    Forward(InFlight, Option<[HeaderValue; 2]>),
+    Reply(Box<OwnReply>),
+    Refuse(Refusal),
+}
+
+fn choose(
+    shared: &Shared,
+    client: &Client,
+    request: &Request<Incoming>,
+    host: &HeaderValue,
+    exchange: &mut Exchange,
+) -> Deed {
+    // A change can take a group out of use while a request stands between its rule and its target. Then the rules are
+    // newer than the ones it looked at, and it looks again; once for each change in that instant.
+    const LOOKS: usize = 4;
+    for look in 1.. {
+        let (version, route) = route(shared, client, request, host);
+        let Some(route) = route else {
+            return Deed::Refuse(Refusal::NoRule);
+        };
+        exchange.set_route(&route);
+        let forward = match own_answer(&route.rule, shared, host, request.uri()) {
+            Ok(forward) => forward,
+            Err(deed) => return deed,
+        };
+        let cookie = forward
+            .stickiness_s
+            .and_then(|_| shared.cookies.group(request.headers(), exchange.at));
+        let chosen = choose_group(forward, cookie.as_ref(), client.chance.draw());
+        let Some(group) = chosen.and_then(|id| route.groups.get(id)) else {
+            return Deed::Refuse(Refusal::NoWeight);
+        };
+        exchange.set_group(group);
+        if let Some(entered) = group.enter() {
+            let sticky = forward
+                .stickiness_s
+                .map(|seconds| shared.cookies.set(&group.id, seconds, exchange.at));
+            return Deed::Forward(entered, sticky);
+        }
+        if look == LOOKS || shared.table.load().version() == version {
+            break;
+        }
+    }
+    Deed::Refuse(Refusal::NoTarget)
 }
 
 pub(super) fn refuse(refusal: Refusal, mut exchange: Exchange) -> Response<ReplyBody> {
@@ -121,7 +155,13 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-fn route(shared: &Shared, client: &Client, request: &Request<Incoming>, host: &HeaderValue) -> Option<Arc<Route>> {
+/// The route by the rules of now, with their version.
+fn route(
+    shared: &Shared,
+    client: &Client,
+    request: &Request<Incoming>,
+    host: &HeaderValue,
+) -> (u64, Option<Arc<Route>>) {
     let table = shared.table.load();
     let headers: Vec<(&str, &str)> = if table.looks_at_headers {
         let readable = |(name, value)| -> Option<(&str, &str)> {
@@ -140,27 +180,22 @@ fn route(shared: &Shared, client: &Client, request: &Request<Incoming>, host: &H
         headers: &headers,
         source_ip: client.peer.ip().to_canonical(),
     };
-    table.find(&facts).cloned()
+    (table.version(), table.find(&facts).cloned())
 }
 
-enum Deed<'r> {
-    Forward(&'r Forward),
-    Reply(OwnReply),
-    Refuse(Refusal),
-}
-
-fn what_to_do<'r>(rule: &'r Rule, shared: &Shared, host: &HeaderValue, uri: &Uri) -> Deed<'r> {
+/// The rule's forward, or what it answers itself.
+fn own_answer<'r>(rule: &'r Rule, shared: &Shared, host: &HeaderValue, uri: &Uri) -> Result<&'r Forward, Deed> {
     // An action before the last one authenticates. To skip it would open what it protects.
     if rule.actions.len() > 1 || !rule.transforms.is_empty() {
-        return Deed::Refuse(Refusal::ActionNotSupported);
+        return Err(Deed::Refuse(Refusal::ActionNotSupported));
     }
-    match rule.actions.first() {
-        Some(Action::Forward(forward)) => Deed::Forward(forward),
+    Err(match rule.actions.first() {
+        Some(Action::Forward(forward)) => return Ok(forward),
         Some(Action::FixedResponse {
             status,
             content_type,
             body,
-        }) => Deed::Reply(fixed(*status, content_type, body)),
+        }) => Deed::Reply(Box::new(fixed(*status, content_type, body))),
         Some(Action::Redirect { verbatim }) => {
             let host = without_port(host.to_str().unwrap_or(""));
             Deed::Reply(redirect(
@@ -176,7 +211,7 @@ fn what_to_do<'r>(rule: &'r Rule, shared: &Shared, host: &HeaderValue, uri: &Uri
             Deed::Refuse(Refusal::ActionNotSupported)
         }
         None => Deed::Refuse(Refusal::NoRule),
-    }
+    })
 }
 
 /// Makes the request one of ours: its own framing, where it came from, and its trace.
@@ -210,13 +245,10 @@ fn towards_target(client: &Client, request: &mut Request<Incoming>, host: &Heade
 async fn pass(
     shared: &Shared,
     client: &Arc<Client>,
-    group: &Group,
+    entered: InFlight,
     request: Request<Incoming>,
     mut exchange: Exchange,
 ) -> Response<ReplyBody> {
-    let Some(entered) = group.enter() else {
-        return refuse(Refusal::NoTarget, exchange);
-    };
     let endpoint = Arc::clone(entered.endpoint());
     exchange.set_target(entered);
     let is_head = *request.method() == Method::HEAD;

@@ -70,6 +70,7 @@ pub(super) struct Route {
 /// All routes of the listener.
 #[derive(Debug, Default)]
 pub(super) struct Table {
+    version: u64,
     rules: Vec<Rule>,
     routes: Vec<Arc<Route>>,
     /// Only then a request's headers are listed for matching.
@@ -77,15 +78,21 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(routes: Vec<Arc<Route>>) -> Self {
+    pub(super) fn new(version: u64, routes: Vec<Arc<Route>>) -> Self {
         let rules: Vec<Rule> = routes.iter().map(|route| route.rule.clone()).collect();
         let header = |condition: &Condition| matches!(condition, Condition::HttpHeader { .. });
         let looks_at_headers = rules.iter().any(|rule| rule.conditions.iter().any(header));
         Self {
+            version,
             rules,
             routes,
             looks_at_headers,
         }
+    }
+
+    /// Grows with every change of rules.
+    pub(super) const fn version(&self) -> u64 {
+        self.version
     }
 
     pub(super) fn rules(&self) -> &[Rule] {

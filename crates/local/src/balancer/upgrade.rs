@@ -13,18 +13,15 @@ use super::client::Client;
 use super::exchange::Exchange;
 use super::proxy::{open, refuse, towards_client, unless_late};
 use super::replies::Refusal;
-use super::table::Group;
+use super::target::InFlight;
 
 pub(super) async fn pass_upgrade(
     shared: &Arc<Shared>,
     client: &Arc<Client>,
-    group: &Group,
+    entered: InFlight,
     mut request: Request<Incoming>,
     mut exchange: Exchange,
 ) -> Response<ReplyBody> {
-    let Some(entered) = group.enter() else {
-        return refuse(Refusal::NoTarget, exchange);
-    };
     let endpoint = Arc::clone(entered.endpoint());
     let while_open = endpoint.enter();
     exchange.set_target(entered);

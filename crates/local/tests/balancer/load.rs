@@ -16,7 +16,7 @@ async fn client(balancer: Balancer, number: usize, stop: Arc<AtomicBool>, served
         if stop.load(SeqCst) {
             return;
         }
-        if number % 2 == 0 && round > 0 {
+        if number.is_multiple_of(2) && round > 0 {
             caller = Caller::connect(&balancer).await;
         }
         let request = match (number + round) % 4 {
