@@ -1,0 +1,139 @@
+//! The stages of `cargo xtask test`: what each runs, what it needs, and how long it may take.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// One stage. Over budget is a failure: a slow check is a check that people stop running.
+struct Stage {
+    name: &'static str,
+    /// Generous for two shared cores and an empty `target/`; sums to the 15 minutes that CI may take.
+    budget_s: u64,
+    /// Programs that must be there, with the Debian package that brings them.
+    needs: &'static [(&'static str, &'static str)],
+    run: fn() -> Result<()>,
+}
+
+const STAGES: [Stage; 8] = [
+    Stage { name: "fmt", budget_s: 20, needs: &[], run: || cargo(&["fmt", "--all", "--check"]) },
+    Stage { name: "clippy", budget_s: 180, needs: &[], run: clippy },
+    Stage { name: "unit", budget_s: 240, needs: &[], run: unit },
+    Stage { name: "build", budget_s: 240, needs: &[], run: build },
+    Stage { name: "tidy", budget_s: 60, needs: &[], run: || product_test("tidy", &[]) },
+    Stage { name: "api", budget_s: 60, needs: &[], run: || product_test("stories", &["api"]) },
+    Stage { name: "stories", budget_s: 240, needs: &[], run: || product_test("stories", &["story"]) },
+    Stage {
+        name: "browser",
+        budget_s: 120,
+        needs: &[("chromium", "chromium"), ("chromedriver", "chromium-driver")],
+        run: || product_test("browser", &[]),
+    },
+];
+
+/// Runs all stages, or those named.
+pub(crate) fn test(only: &[String]) -> Result<()> {
+    for name in only {
+        let known: Vec<_> = STAGES.iter().map(|s| s.name).collect();
+        ensure!(known.contains(&name.as_str()), "there is no stage `{name}`; there are: {}", known.join(", "));
+    }
+    let chosen: Vec<_> = STAGES.iter().filter(|s| only.is_empty() || only.iter().any(|name| name == s.name)).collect();
+    // Said before the first minute is spent, not after the last.
+    chosen.iter().try_for_each(|stage| requirements(stage))?;
+    let mut report = Vec::new();
+    for stage in &chosen {
+        println!("== {} (budget {} s)", stage.name, stage.budget_s);
+        let begun = Instant::now();
+        (stage.run)().with_context(|| format!("stage `{}` failed", stage.name))?;
+        let took = begun.elapsed();
+        report.push(format!("{:>8}  {:>5.1} s of {} s", stage.name, took.as_secs_f64(), stage.budget_s));
+        ensure!(
+            took <= Duration::from_secs(stage.budget_s),
+            "stage `{}` passed but took {:.0} s; its budget is {} s",
+            stage.name,
+            took.as_secs_f64(),
+            stage.budget_s
+        );
+    }
+    println!("\nAll stages passed:\n{}", report.join("\n"));
+    Ok(())
+}
+
+fn requirements(stage: &Stage) -> Result<()> {
+    for (program, package) in stage.needs {
+        if find_program(program).is_none() {
+            bail!(
+                "stage `{}` needs the program `{program}`, which is not on the PATH. Nothing was run. On Debian: apt-get \
+                 install {package}",
+                stage.name
+            );
+        }
+    }
+    Ok(())
+}
+
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("xtask lies two folders below the root")
+}
+
+fn binary() -> PathBuf {
+    root().join("target/release/arya")
+}
+
+fn cargo(args: &[&str]) -> Result<()> {
+    run(Command::new(env!("CARGO")).args(args))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}");
+    let status = command.current_dir(root()).status().with_context(|| format!("{shown} could not be started"))?;
+    ensure!(status.success(), "{shown} ended with {status}");
+    Ok(())
+}
+
+fn clippy() -> Result<()> {
+    cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+}
+
+/// Everything but the tests of the whole product, which need the built program.
+fn unit() -> Result<()> {
+    cargo(&["test", "--workspace", "--exclude", "tests", "--quiet"])
+}
+
+/// The README's own command, so that what is tested is what a newcomer runs.
+fn build() -> Result<()> {
+    cargo(&["build", "--release", "--no-default-features", "--quiet"])
+}
+
+fn product_test(target: &str, filter: &[&str]) -> Result<()> {
+    build()?;
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["test", "--package", "tests", "--test", target, "--quiet", "--"]).args(filter);
+    // One story at a time: they measure times, and two cores carry one world.
+    command.arg("--test-threads=1").env("ARYA_BIN", binary());
+    run(&mut command)
+}
+
+/// The stories that are too long for every change.
+pub(crate) fn soak() -> Result<()> {
+    build()?;
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["test", "--package", "tests", "--test", "soak", "--", "--nocapture", "--test-threads=1"]);
+    run(command.env("ARYA_BIN", binary()))
+}
+
+/// Runs the browser story with a folder to keep its pictures in.
+pub(crate) fn screenshots() -> Result<()> {
+    build()?;
+    let folder = root().join("docs/screenshots");
+    std::fs::create_dir_all(&folder)?;
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["test", "--package", "tests", "--test", "browser", "--", "--test-threads=1"]);
+    run(command.env("ARYA_BIN", binary()).env("ARYA_SCREENSHOTS", folder))
+}

@@ -1,0 +1,161 @@
+//! A load client of our own: an open schedule of requests, keep-alive and fresh connections, every response counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// A response that takes longer counts as lost.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// What came of the requests.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub sent: AtomicU64,
+    pub good: AtomicU64,
+    /// Answers with status 500 and above, by status.
+    pub bad: std::sync::Mutex<std::collections::BTreeMap<u16, u64>>,
+    /// No complete answer: refused, reset, cut off, too slow.
+    pub lost: AtomicU64,
+}
+
+impl Counts {
+    pub fn by_status(&self, status: u16) -> u64 {
+        self.bad.lock().unwrap().get(&status).copied().unwrap_or(0)
+    }
+}
+
+/// A running load.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    pub counts: Arc<Counts>,
+    lanes: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// Lanes that send in turn; each keeps a connection or makes a fresh one per request.
+const LANES: u32 = 30;
+
+impl Load {
+    /// Sends `per_s` requests a second to `address` until stopped; every third lane uses a fresh connection each time.
+    pub fn start(address: &str, per_s: u32) -> Self {
+        let (stop, counts) = (Arc::new(AtomicBool::new(false)), Arc::new(Counts::default()));
+        let begin = Instant::now();
+        let lanes = (0..LANES)
+            .map(|lane| {
+                let each = Duration::from_secs_f64(f64::from(LANES) / f64::from(per_s));
+                let offset = each.mul_f64(f64::from(lane) / f64::from(LANES));
+                let (address, stop, counts) = (address.to_owned(), stop.clone(), counts.clone());
+                tokio::spawn(async move {
+                    let mut ticks = tokio::time::interval_at(begin + offset, each);
+                    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+                    let mut kept = None;
+                    while !stop.load(Ordering::SeqCst) {
+                        ticks.tick().await;
+                        if lane % 3 == 0 {
+                            kept = None;
+                        }
+                        counts.sent.fetch_add(1, Ordering::SeqCst);
+                        kept = count(&address, lane, kept, &counts).await;
+                    }
+                })
+            })
+            .collect();
+        Self { stop, counts, lanes }
+    }
+
+    /// Stops, and waits for every answer that is still due.
+    pub async fn stop(self) -> Arc<Counts> {
+        self.stop.store(true, Ordering::SeqCst);
+        for lane in self.lanes {
+            lane.await.unwrap();
+        }
+        self.counts
+    }
+}
+
+type Connection = http1::SendRequest<Full<Bytes>>;
+
+async fn count(address: &str, lane: u32, kept: Option<Connection>, counts: &Counts) -> Option<Connection> {
+    match tokio::time::timeout(ANSWER_MAX, exchange(address, lane, kept)).await {
+        Ok(Ok((status, connection))) => {
+            if (200..500).contains(&status) {
+                counts.good.fetch_add(1, Ordering::SeqCst);
+            } else {
+                *counts.bad.lock().unwrap().entry(status).or_default() += 1;
+            }
+            Some(connection)
+        }
+        Ok(Err(error)) => {
+            eprintln!("lost: {error}");
+            counts.lost.fetch_add(1, Ordering::SeqCst);
+            None
+        }
+        Err(_) => {
+            counts.lost.fetch_add(1, Ordering::SeqCst);
+            None
+        }
+    }
+}
+
+/// Connects to a host and port.
+pub async fn connect(address: &str) -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+async fn exchange(
+    address: &str,
+    lane: u32,
+    kept: Option<Connection>,
+) -> Result<(u16, Connection), Box<dyn std::error::Error + Send + Sync>> {
+    let mut kept = kept;
+    let usable = match &mut kept {
+        // A server may close an idle connection at any time; a client that notices opens another.
+        Some(connection) => connection.ready().await.is_ok(),
+        None => false,
+    };
+    let mut connection = match kept {
+        Some(connection) if usable => connection,
+        Some(_) | None => connect(address).await?,
+    };
+    let posts = lane % 5 == 4;
+    let body = if posts { Bytes::from_static(b"{\"patient\":7,\"note\":\"seen\"}") } else { Bytes::new() };
+    let request = hyper::Request::builder()
+        .method(if posts { "POST" } else { "GET" })
+        .uri(if posts { "/api/records" } else { "/api/records/7" })
+        .header("host", "emr.example.com")
+        .header("content-type", "application/json")
+        .body(Full::new(body))?;
+    let response = connection.send_request(request).await?;
+    let status = response.status().as_u16();
+    response.into_body().collect().await?;
+    Ok((status, connection))
+}
+
+/// Which version answered `count` requests, by their `/version`; connections are kept, cookies are as given.
+pub async fn versions(address: &str, count: usize, cookie: Option<&str>) -> std::collections::BTreeMap<String, usize> {
+    let mut seen = std::collections::BTreeMap::new();
+    let mut connection = connect(address).await.unwrap();
+    for _ in 0..count {
+        if connection.ready().await.is_err() {
+            connection = connect(address).await.unwrap();
+        }
+        let mut request = hyper::Request::builder().uri("/version").header("host", "emr.example.com");
+        if let Some(cookie) = cookie {
+            request = request.header("cookie", cookie);
+        }
+        let response = connection.send_request(request.body(Full::default()).unwrap()).await.unwrap();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        *seen.entry(String::from_utf8_lossy(&body).into_owned()).or_default() += 1;
+    }
+    seen
+}
