@@ -1,0 +1,298 @@
+//! What happened, one enum; how it reads, one `Display`. Pages, command line and JSON use these sentences and no others.
+//! Events are history for people, never the source of truth.
+
+use std::fmt;
+
+use arya_judge::{Outcome, Timestamp};
+use arya_plan::desired::{Actor, Change};
+use arya_plan::identity::{DeploymentId, Place};
+use arya_plan::listener::shares::CanaryPercent;
+use arya_plan::observed::BootPhase;
+use arya_plan::phase::Phase;
+use arya_plan::plan::Step;
+use serde::{Deserialize, Serialize};
+
+/// One line of a deployment's feed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordedEvent {
+    /// Rises over all deployments; what `Last-Event-ID` carries.
+    pub seq: u64,
+    pub at: Timestamp,
+    pub deployment: DeploymentId,
+    pub actor: Actor,
+    pub event: Event,
+    pub sentence: String,
+}
+
+/// Something that happened to a deployment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    Created {
+        by: Actor,
+        name: String,
+        canary: CanaryPercent,
+    },
+    /// The desired state was edited; `before` and `after` are the canary's asked shares.
+    Changed {
+        by: Actor,
+        change: Change,
+        before: CanaryPercent,
+        after: CanaryPercent,
+    },
+    /// The world of an earlier run is gone, so the deployment is wound up.
+    Abandoned,
+    PhaseChanged {
+        to: Phase,
+    },
+    Launched {
+        place: Place,
+        incarnation: u32,
+    },
+    /// A step other than a launch was carried out; `act` in the past tense.
+    Done {
+        act: String,
+    },
+    /// The cloud said no; `times` in a row with the same answer.
+    Refused {
+        step: String,
+        error: String,
+        times: u32,
+    },
+    /// An instance reported how far it is; seconds since its launch where that is known.
+    InstanceReported {
+        place: Place,
+        incarnation: u32,
+        phase: BootPhase,
+        after_s: Option<f64>,
+    },
+    VerdictChanged {
+        outcome: Outcome,
+        sentence: String,
+    },
+    /// `ours` is what was left behind, `others` what other people changed meanwhile.
+    Restored {
+        ours: usize,
+        others: usize,
+    },
+    /// Something the world told, e.g. that production deploys now.
+    Noted {
+        sentence: String,
+    },
+}
+
+impl Event {
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Created { by, .. } | Self::Changed { by, .. } => by.clone(),
+            Self::VerdictChanged { .. } => Actor::Judge,
+            Self::Abandoned
+            | Self::PhaseChanged { .. }
+            | Self::Launched { .. }
+            | Self::Done { .. }
+            | Self::Refused { .. }
+            | Self::InstanceReported { .. }
+            | Self::Restored { .. }
+            | Self::Noted { .. } => Actor::Arya,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Created { by, name, canary } if canary.is_zero() => {
+                write!(
+                    f,
+                    "{} started \"{name}\" with share 0: users stay on production.",
+                    subject(by)
+                )
+            }
+            Self::Created { by, name, canary } => {
+                write!(
+                    f,
+                    "{} started \"{name}\": canary and baseline are to get {canary} each.",
+                    subject(by)
+                )
+            }
+            Self::Changed {
+                by,
+                change,
+                before,
+                after,
+            } => changed(f, by, change, *before, *after),
+            Self::Abandoned => f.write_str(
+                "This deployment is from an earlier run. The local world lives in memory and ended with it, so what is \
+                 left is being destroyed.",
+            ),
+            Self::PhaseChanged { to } => f.write_str(phase_sentence(*to)),
+            Self::Launched { place, incarnation: 1 } => write!(f, "Arya launched the {place}."),
+            Self::Launched { place, incarnation } => write!(f, "Arya launched the {place} again (try {incarnation})."),
+            Self::Done { act } => write!(f, "Arya {act}."),
+            Self::Refused { step, error, times: 1 } => {
+                write!(
+                    f,
+                    "The cloud said no to \"{step}\": {} It will be tried again.",
+                    sentence(error)
+                )
+            }
+            Self::Refused { step, error, times } => write!(
+                f,
+                "The cloud said no to \"{step}\" {times} times in a row: {} It will be tried again.",
+                sentence(error)
+            ),
+            Self::InstanceReported {
+                place, phase, after_s, ..
+            } => {
+                write!(f, "The {place} {}", boot_words(*phase))?;
+                match after_s {
+                    Some(seconds) => write!(f, " ({seconds:.1} s after its start)."),
+                    None => f.write_str("."),
+                }
+            }
+            Self::VerdictChanged { sentence, .. } => write!(f, "Verdict: {sentence}"),
+            Self::Restored { ours: 0, others: 0 } => f.write_str("Production is exactly as before: 0 differences."),
+            Self::Restored { ours: 0, others } => {
+                write!(
+                    f,
+                    "Everything of ours is gone. Others changed production meanwhile: {others} difference(s)."
+                )
+            }
+            Self::Restored { ours, others } => write!(
+                f,
+                "The restore proof failed: {ours} thing(s) of ours are left; others made {others} difference(s). Arya \
+                 goes on removing."
+            ),
+            Self::Noted { sentence } => f.write_str(sentence),
+        }
+    }
+}
+
+fn changed(
+    f: &mut fmt::Formatter<'_>,
+    by: &Actor,
+    change: &Change,
+    before: CanaryPercent,
+    after: CanaryPercent,
+) -> fmt::Result {
+    let who = subject(by);
+    match change {
+        Change::SetShare { canary_percent } if canary_percent.is_zero() => {
+            write!(
+                f,
+                "{who} set the canary share to 0 % (before: {before}); our main rule goes."
+            )
+        }
+        Change::SetShare { .. } if before == after => write!(f, "{who} set the canary share to {after} again."),
+        Change::SetShare { .. } => write!(f, "{who} set the canary share to {after} (before: {before})."),
+        Change::RemoveTraffic { reason } => write!(f, "{who} removed our main rule: {reason}"),
+        Change::LatchHarmful { sentence } if after < before => {
+            write!(f, "{who} removed the canary's traffic (before: {before}). {sentence}")
+        }
+        Change::LatchHarmful { sentence } => write!(f, "{who} raised the alarm. {sentence}"),
+        Change::Overrule { reason } => write!(f, "{who} overruled the harmful verdict: \"{}\".", reason.trim()),
+        Change::BeginServing => {
+            write!(
+                f,
+                "{who} began: the canary gets {after} of matching traffic, the baseline {after}."
+            )
+        }
+        Change::MainRuleSeen => f.write_str("Our main rule stands on the listener."),
+        Change::Replace { place } => write!(f, "The {place} ended by itself; {} launches it anew.", by),
+        Change::GiveUp { why } => write!(
+            f,
+            "{who} gave up: {why} Users stay on production; what stands waits for destroy."
+        ),
+        Change::Destroy => write!(f, "{who} asked for everything of ours to be removed."),
+    }
+}
+
+/// An actor at the start of a sentence.
+fn subject(actor: &Actor) -> String {
+    let name = actor.to_string();
+    match actor {
+        Actor::Person(_) => name,
+        Actor::Judge | Actor::Watchdog | Actor::Deadline | Actor::Arya => {
+            let mut letters = name.chars();
+            letters
+                .next()
+                .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+        }
+    }
+}
+
+/// A text as a sentence: with a full stop.
+fn sentence(text: &str) -> String {
+    let text = text.trim_end();
+    if text.ends_with(['.', '!', '?']) {
+        text.to_owned()
+    } else {
+        format!("{text}.")
+    }
+}
+
+const fn phase_sentence(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Uploading => "The files are being uploaded.",
+        Phase::Provisioning => "The files are up; the instances are being made ready.",
+        Phase::WarmingUp => "The apps run and are warming up; no user reaches them yet.",
+        Phase::Serving => "Users reach baseline and canary now.",
+        Phase::Held => "Users reach production only; the instances stand, and a person decides.",
+        Phase::Draining => "No new requests reach our instances; those they have are being finished.",
+        Phase::Destroying => "Everything of ours is being removed.",
+        Phase::Destroyed => "Nothing of ours is left.",
+        Phase::Failed => "The deployment failed; what stands stays until destroy.",
+    }
+}
+
+const fn boot_words(phase: BootPhase) -> &'static str {
+    match phase {
+        BootPhase::Booting => "is booting",
+        BootPhase::DockerReady => "has its container runtime ready",
+        BootPhase::Fetched => "has fetched its files",
+        BootPhase::Loaded => "has loaded its images",
+        BootPhase::Up => "is up",
+        BootPhase::Ready => "is warmed up and ready",
+        BootPhase::Failed => "failed to start",
+    }
+}
+
+/// The event of a step that was carried out. Conditions are left out: the probe rule's holds a secret.
+pub(crate) fn done(step: &Step) -> Event {
+    let act = match step {
+        Step::LaunchInstance { place, incarnation } => {
+            return Event::Launched {
+                place: *place,
+                incarnation: *incarnation,
+            };
+        }
+        Step::StartUpload { .. } => format!("began to {step}"),
+        Step::CreateBucket
+        | Step::CreateSecurityGroup { .. }
+        | Step::CreateTargetGroup { .. }
+        | Step::RegisterTarget { .. }
+        | Step::CreateRule { .. }
+        | Step::ModifyRule { .. }
+        | Step::DeleteRule { .. }
+        | Step::CancelUploads
+        | Step::DeregisterTarget { .. }
+        | Step::TerminateInstance { .. }
+        | Step::DeleteTargetGroup { .. }
+        | Step::DeleteSecurityGroup { .. }
+        | Step::DeleteBucket => past_tense(&step.to_string()),
+    };
+    Event::Done { act }
+}
+
+/// A step's own words start with one of a handful of verbs.
+fn past_tense(words: &str) -> String {
+    let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
+    let past = match verb {
+        "stop" => "stopped",
+        "take" => "took",
+        "empty" => return "emptied and deleted the temporary bucket".into(),
+        "create" | "delete" | "change" | "terminate" => return format!("{verb}d {rest}"),
+        other => return format!("{other}ed {rest}"),
+    };
+    format!("{past} {rest}")
+}

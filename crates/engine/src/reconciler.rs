@@ -1,0 +1,299 @@
+//! The loop's body: one look at one deployment, what it leads to, and the steps that follow. It must never know an
+//! adapter or a page, and keeps nothing that a crash may not lose.
+
+mod judging;
+mod memory;
+mod stepping;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arya_judge::{MetricSource, Timestamp, Verdict};
+use arya_plan::cloud::{Cloud, CloudError, ErrorKind};
+use arya_plan::decide::decide;
+use arya_plan::desired::{Change, Goal, MainRule};
+use arya_plan::identity::DeploymentId;
+use arya_plan::observed::Observed;
+use arya_plan::phase::Phase;
+use arya_plan::plan::{Plan, WaitReason, Waiting, plan};
+use arya_plan::proof::{RestoreProof, Whose, restore_proof};
+use tokio::time::timeout;
+use tracing::{error, warn};
+
+use crate::EngineSettings;
+use crate::event::Event;
+use crate::journal::Journal;
+use crate::report::Report;
+use crate::store::{Store, StoreError, StoredDeployment, SubmitError};
+pub use judging::{CATCH_UP_AT_MOST, EVIDENCE_AT_MOST};
+use memory::Memory;
+pub use memory::{BACK_OFF_AT_LEAST, BACK_OFF_AT_MOST};
+pub use stepping::{REFUSALS_PER_EVENT, STEP_AT_MOST, STUCK_AFTER};
+
+/// A look that takes longer is given up; the next one starts anew.
+pub const OBSERVE_AT_MOST: Duration = Duration::from_secs(15);
+/// Changes that one look may lead to. A life needs at most three in a row (seen, latched, removed); more is a loop.
+pub const CHANGES_PER_LOOK: usize = 8;
+
+/// Why a look led to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum TickError {
+    #[error("There is no deployment {0}.")]
+    Unknown(DeploymentId),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Looks at deployments of one cloud and acts.
+#[derive(Debug)]
+pub struct Reconciler<C, M> {
+    cloud: C,
+    source: M,
+    journal: Arc<Journal>,
+    settings: EngineSettings,
+    memories: Mutex<HashMap<DeploymentId, Arc<tokio::sync::Mutex<Memory>>>>,
+}
+
+impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
+    /// A reconciler without loops, for whoever decides when to look: simulations, and tests of single looks.
+    pub fn new(store: Arc<Store>, cloud: C, source: M, settings: EngineSettings) -> Self {
+        let journal = Arc::new(Journal::new(store, settings.clock.clone()));
+        Self::telling(journal, cloud, source, settings)
+    }
+
+    /// One that tells a journal's listeners.
+    pub(crate) fn telling(journal: Arc<Journal>, cloud: C, source: M, settings: EngineSettings) -> Self {
+        Self {
+            cloud,
+            source,
+            journal,
+            settings,
+            memories: Mutex::default(),
+        }
+    }
+
+    /// One attempt; the loop is the retry. The plan in the report says when to look again.
+    ///
+    /// # Errors
+    /// When the store cannot be read. A cloud that does not answer is no error but a reason to wait.
+    pub async fn tick(&self, id: &DeploymentId) -> Result<Report, TickError> {
+        let memory = self.memory(id)?;
+        let mut memory = memory.lock().await;
+        let stored = self.load(id)?;
+        if stored.closed_at.is_some() {
+            return Ok(self.report(&stored, &memory));
+        }
+        let now = self.journal.clock.now();
+        let observed = match timeout(OBSERVE_AT_MOST, self.cloud.observe(&stored.desired, now)).await {
+            Ok(Ok(observed)) => observed,
+            Ok(Err(error)) => return Ok(self.blind(&stored, &mut memory, &error)),
+            Err(_) => return Ok(self.blind(&stored, &mut memory, &no_answer("a look", OBSERVE_AT_MOST))),
+        };
+        // What a person asked while the cloud was answering counts already.
+        let stored = self.load(id)?;
+        memory.seen.look(&stored.desired, &observed);
+        self.tell_of_instances(id, &observed, &mut memory);
+        // The watchdog first: a slow source of evidence must not hold back what the look alone forbids.
+        let mut stored = self.follow(stored, &observed, &memory, None)?;
+        if stored.desired.main_rule == MainRule::Seen && matches!(stored.desired.goal, Goal::Serve { .. }) {
+            let verdict = self.judge(&stored, now, &mut memory).await;
+            stored = self.follow(self.load(id)?, &observed, &memory, verdict.as_ref())?;
+        }
+        let mut plan = plan(&stored.desired, &observed, &memory.seen, &self.settings.timing);
+        self.tell_phase(id, plan.phase, &mut memory);
+        memory.seen.note_waiting(&plan);
+        self.carry_out(&stored.desired, &observed, &mut plan, &mut memory).await;
+        if plan.phase == Phase::Destroyed {
+            self.close(&mut stored, &observed)?;
+        }
+        memory.observed = Some(observed);
+        memory.plan = Some(plan);
+        memory.cloud_error = None;
+        Ok(self.report(&stored, &memory))
+    }
+
+    /// What can be said of a deployment before its first look.
+    pub(crate) fn first_report(&self, stored: &StoredDeployment) -> Report {
+        self.report(stored, &Memory::default())
+    }
+
+    /// Forgets a deployment's memory, as a crash would.
+    pub(crate) fn forget(&self, id: &DeploymentId) {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    fn memory(&self, id: &DeploymentId) -> Result<Arc<tokio::sync::Mutex<Memory>>, TickError> {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = memories.get(id) {
+            return Ok(memory.clone());
+        }
+        let recalled = Memory::recall(&self.journal.store.latest_events(id, crate::store::EVENTS_AT_ONCE)?);
+        let memory = Arc::new(tokio::sync::Mutex::new(recalled));
+        memories.insert(*id, memory.clone());
+        Ok(memory)
+    }
+
+    fn load(&self, id: &DeploymentId) -> Result<StoredDeployment, TickError> {
+        self.journal.store.deployment(id)?.ok_or(TickError::Unknown(*id))
+    }
+
+    /// Stores what the look asks for, one change after the other, all by the same observation.
+    fn follow(
+        &self,
+        mut stored: StoredDeployment,
+        observed: &Observed,
+        memory: &Memory,
+        verdict: Option<&Verdict>,
+    ) -> Result<StoredDeployment, TickError> {
+        let id = stored.desired.id;
+        for _ in 0..CHANGES_PER_LOOK {
+            let answer = decide(&stored.desired, observed, &memory.seen, &self.settings.timing, verdict);
+            let Some((change, by)) = answer else { return Ok(stored) };
+            match self.journal.edit(&id, &change, &by) {
+                Ok(_) => stored = self.load(&id)?,
+                // Failing towards production's own rule does not wait for a disk. What is not stored now is decided
+                // again by the next look.
+                Err(SubmitError::Store(problem)) if only_lowers(&change) => {
+                    error!(deployment = %id, error = %problem, "a change that lowers exposure is followed without being stored");
+                    let at = self.journal.clock.now();
+                    if !stored.desired.apply(&change, &by, at).unwrap_or(false) {
+                        return Ok(stored);
+                    }
+                }
+                Err(SubmitError::Store(problem)) => return Err(problem.into()),
+                Err(SubmitError::Refused(refusal)) => {
+                    warn!(deployment = %id, "{by} asked for {change:?}, which is refused: {refusal}");
+                    return self.load(&id);
+                }
+                Err(SubmitError::Unknown(_) | SubmitError::Closed) => return self.load(&id),
+            }
+        }
+        error!(deployment = %id, "a look led to {CHANGES_PER_LOOK} changes; the rest waits for the next look");
+        Ok(stored)
+    }
+
+    /// The cloud did not answer: nothing is decided, nothing is done, and everybody can see it.
+    fn blind(&self, stored: &StoredDeployment, memory: &mut Memory, error: &CloudError) -> Report {
+        let now = self.journal.clock.now();
+        let timing = &self.settings.timing;
+        let mut look_again_in = memory
+            .plan
+            .as_ref()
+            .map_or(timing.look_moving, |plan| plan.look_again_in);
+        if error.kind == ErrorKind::Throttled {
+            look_again_in = look_again_in.max(memory.throttled(timing));
+        }
+        let phase = memory
+            .phase
+            .unwrap_or_else(|| Report::unseen(stored, None, timing, now).phase);
+        let since = *memory.blind_since.get_or_insert(now);
+        let waiting = vec![Waiting {
+            reason: WaitReason::Cloud {
+                error: error.to_string(),
+            },
+            since,
+        }];
+        memory.plan = Some(Plan {
+            phase,
+            steps: Vec::new(),
+            waiting,
+            look_again_in,
+        });
+        memory.cloud_error = Some(error.to_string());
+        self.report(stored, memory)
+    }
+
+    fn tell_phase(&self, id: &DeploymentId, phase: Phase, memory: &mut Memory) {
+        memory.blind_since = None;
+        // The restore proof says it better than the word.
+        if memory.phase.replace(phase) != Some(phase) && phase != Phase::Destroyed {
+            self.journal.mention(id, Event::PhaseChanged { to: phase });
+        }
+    }
+
+    fn tell_of_instances(&self, id: &DeploymentId, observed: &Observed, memory: &mut Memory) {
+        for instance in &observed.instances {
+            let Some(report) = &instance.report else { continue };
+            let (place, incarnation) = (instance.place, instance.incarnation);
+            if memory.reported.get(&(place, incarnation)) == Some(&report.phase) {
+                continue;
+            }
+            memory.reported.insert((place, incarnation), report.phase);
+            let launched = memory.launched.get(&(place, incarnation));
+            let after_s = launched
+                .map(|at| report.at.duration_since(*at).as_secs_f64())
+                .filter(|s| *s >= 0.0);
+            self.journal.mention(
+                id,
+                Event::InstanceReported {
+                    place,
+                    incarnation,
+                    phase: report.phase,
+                    after_s,
+                },
+            );
+        }
+    }
+
+    /// Nothing of ours is left: proves it and closes. A proof that fails closes nothing, and the next look removes on.
+    fn close(&self, stored: &mut StoredDeployment, observed: &Observed) -> Result<(), TickError> {
+        let id = stored.desired.id;
+        let proof = restore_proof(&id, &stored.before, observed.site.as_ref());
+        let count = |whose: Whose| proof.differences.iter().filter(|d| d.whose == whose).count();
+        let event = Event::Restored {
+            ours: count(Whose::Ours),
+            others: count(Whose::Others),
+        };
+        if proof.holds() {
+            self.journal.close(&id, &proof, event)?;
+            *stored = self.load(&id)?;
+        } else {
+            self.journal.mention(&id, event);
+            stored.restore_proof = Some(RestoreProof {
+                differences: proof.differences,
+            });
+        }
+        Ok(())
+    }
+
+    fn report(&self, stored: &StoredDeployment, memory: &Memory) -> Report {
+        let now = self.journal.clock.now();
+        let verdict = self.verdict_to_report(stored, memory);
+        let unseen = Report::unseen(stored, verdict, &self.settings.timing, now);
+        Report {
+            observed: memory.observed.clone(),
+            phase: memory.plan.as_ref().map_or(unseen.phase, |plan| plan.phase),
+            plan: memory.plan.clone(),
+            tracks: memory.judged.tracks.clone(),
+            cloud_error: memory.cloud_error.clone(),
+            ..unseen
+        }
+    }
+}
+
+/// Whether following a change without having stored it can only take users away from the canary.
+const fn only_lowers(change: &Change) -> bool {
+    match change {
+        Change::RemoveTraffic { .. } | Change::LatchHarmful { .. } | Change::Destroy => true,
+        Change::SetShare { .. }
+        | Change::Overrule { .. }
+        | Change::BeginServing
+        | Change::MainRuleSeen
+        | Change::Replace { .. }
+        | Change::GiveUp { .. } => false,
+    }
+}
+
+fn no_answer(to: &str, limit: Duration) -> CloudError {
+    let what = format!(
+        "The cloud did not answer {to} within {} s; what it did is not known.",
+        limit.as_secs()
+    );
+    CloudError::new(ErrorKind::Unknown, what, "")
+}
+
+/// A point in time as far ahead as a duration says.
+fn after(at: Timestamp, duration: Duration) -> Timestamp {
+    at.checked_add(duration).unwrap_or(at)
+}

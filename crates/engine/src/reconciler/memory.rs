@@ -1,0 +1,93 @@
+//! What is kept between looks and may be lost in a crash: timers, attempts, and what the feed has said already.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use arya_judge::{Outcome, Timestamp};
+use arya_plan::desired::Change;
+use arya_plan::identity::Place;
+use arya_plan::observed::{BootPhase, Observed};
+use arya_plan::phase::Phase;
+use arya_plan::plan::Plan;
+use arya_plan::seen::Seen;
+use arya_plan::timing::Timing;
+
+use super::judging::Judged;
+use super::stepping::Attempts;
+use crate::event::{Event, RecordedEvent};
+
+/// The longest pause when the cloud asks for patience. Longer would leave a canary unwatched for too long.
+pub const BACK_OFF_AT_MOST: Duration = Duration::from_secs(30);
+/// The shortest: AWS refills its request buckets once a second.
+pub const BACK_OFF_AT_LEAST: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) seen: Seen,
+    pub(crate) observed: Option<Observed>,
+    pub(crate) plan: Option<Plan>,
+    pub(crate) cloud_error: Option<String>,
+    pub(crate) blind_since: Option<Timestamp>,
+    pub(crate) attempts: Attempts,
+    pub(crate) judged: Judged,
+    /// The phase that the feed told last.
+    pub(crate) phase: Option<Phase>,
+    /// The outcome that the feed told last.
+    pub(crate) outcome: Option<Outcome>,
+    /// What each instance reported last, by place and incarnation.
+    pub(crate) reported: BTreeMap<(Place, u32), BootPhase>,
+    pub(crate) launched: BTreeMap<(Place, u32), Timestamp>,
+    throttled_for: Option<Duration>,
+}
+
+impl Memory {
+    /// What the feed says was told already, so that a restart does not tell it again.
+    pub(crate) fn recall(events: &[RecordedEvent]) -> Self {
+        let mut memory = Self::default();
+        for recorded in events {
+            match &recorded.event {
+                Event::PhaseChanged { to } => memory.phase = Some(*to),
+                Event::VerdictChanged { outcome, .. } => memory.outcome = Some(*outcome),
+                Event::InstanceReported {
+                    place,
+                    incarnation,
+                    phase,
+                    ..
+                } => {
+                    memory.reported.insert((*place, *incarnation), *phase);
+                }
+                Event::Launched { place, incarnation } => {
+                    memory.launched.insert((*place, *incarnation), recorded.at);
+                }
+                Event::Changed {
+                    change: Change::LatchHarmful { .. },
+                    ..
+                } => memory.outcome = Some(Outcome::Harmful),
+                Event::Created { .. }
+                | Event::Changed { .. }
+                | Event::Abandoned
+                | Event::Done { .. }
+                | Event::Refused { .. }
+                | Event::Restored { .. }
+                | Event::Noted { .. } => {}
+            }
+        }
+        memory
+    }
+
+    /// The cloud asked for patience once more: how long to be patient, twice as long each time.
+    pub(crate) fn throttled(&mut self, timing: &Timing) -> Duration {
+        let first = timing.look_moving.max(BACK_OFF_AT_LEAST);
+        let pause = self
+            .throttled_for
+            .map_or(first, |last| last.saturating_mul(2))
+            .min(BACK_OFF_AT_MOST);
+        self.throttled_for = Some(pause);
+        pause
+    }
+
+    /// The cloud answered everything that was asked.
+    pub(crate) const fn not_throttled(&mut self) {
+        self.throttled_for = None;
+    }
+}

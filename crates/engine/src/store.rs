@@ -1,0 +1,176 @@
+//! The store: one SQLite file that holds what is desired, what happened, and the evidence; never what can be observed.
+//!
+//! Calls are synchronous and take microseconds (a disk's flush for edits), so they run where they are asked for; the lock
+//! inside is never held across an await. It must never know a cloud, a page or a loop.
+
+mod artifacts;
+mod deployments;
+mod error;
+mod events;
+mod evidence;
+mod tokens;
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use arya_judge::Timestamp;
+use arya_plan::identity::InstallationId;
+use rusqlite::{Connection, OptionalExtension};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+pub use artifacts::{ARTIFACTS_MAX, StoredArtifact};
+pub(crate) use deployments::epoch;
+pub use deployments::{Edited, OPEN_MAX, StoredDeployment};
+pub use error::{CreateError, StoreError, SubmitError};
+pub use events::{EVENTS_AT_ONCE, EVENTS_KEPT};
+pub use evidence::{BLOCKS_KEPT, StoredVerdict, VERDICTS_KEPT};
+pub use tokens::{TOKENS_MAX, Token, TokenKind};
+
+/// The newest format that this version reads; a new one gets the next number and a migration from each older one.
+const SCHEMA_VERSION: i64 = 1;
+const SCHEMA: &str = include_str!("store/schema.sql");
+const DATABASE_FILE: &str = "arya.sqlite";
+const LOCK_FILE: &str = "arya.lock";
+/// The most rows that any list answers: more does not fit a page, and a script can ask again.
+pub const ROWS_MAX: usize = 1_000;
+
+/// Everything Arya remembers, behind one lock.
+#[derive(Debug)]
+pub struct Store {
+    db: Mutex<Connection>,
+    installation: InstallationId,
+    /// Held for as long as the store is open; the system releases it when the process ends, however it ends.
+    _lock: Option<File>,
+}
+
+impl Store {
+    /// Opens the store in a directory, which is made if it is missing.
+    ///
+    /// # Errors
+    /// When another process has it open, when it cannot be written, or when a newer version wrote it.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let not_writable = |source| StoreError::NotWritable {
+            dir: dir.to_owned(),
+            source,
+        };
+        std::fs::create_dir_all(dir).map_err(|error| not_writable(Some(error)))?;
+        let metadata = std::fs::metadata(dir).map_err(|error| not_writable(Some(error)))?;
+        // Asked outright, because the superuser may write where everybody is asked not to.
+        if metadata.permissions().readonly() {
+            return Err(not_writable(None));
+        }
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(dir.join(LOCK_FILE))
+            .map_err(|error| not_writable(Some(error)))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { dir: dir.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(not_writable(Some(error))),
+        }
+        let db = Connection::open(dir.join(DATABASE_FILE))?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        // An edit must be on disk before its effect is in the cloud, also when the power goes.
+        db.pragma_update(None, "synchronous", "FULL")?;
+        Self::prepared(db, dir, Some(lock))
+    }
+
+    /// A store that ends with the process, for tests.
+    ///
+    /// # Errors
+    /// When SQLite has no memory for it.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Self::prepared(Connection::open_in_memory()?, Path::new("in memory"), None)
+    }
+
+    fn prepared(mut db: Connection, dir: &Path, lock: Option<File>) -> Result<Self, StoreError> {
+        db.pragma_update(None, "foreign_keys", true)?;
+        let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if found > SCHEMA_VERSION {
+            return Err(StoreError::Newer {
+                dir: dir.to_owned(),
+                found,
+                known: SCHEMA_VERSION,
+            });
+        }
+        if found < SCHEMA_VERSION {
+            let transaction = db.transaction()?;
+            transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            transaction.commit()?;
+        }
+        let installation = installation(&db)?;
+        Ok(Self {
+            db: Mutex::new(db),
+            installation,
+            _lock: lock,
+        })
+    }
+
+    /// The id that tells this server's resources from another's in the same account.
+    pub const fn installation(&self) -> InstallationId {
+        self.installation
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn check(&self) -> Result<(), StoreError> {
+        Ok(self.db().query_row("SELECT 1", [], |_| Ok(()))?)
+    }
+
+    /// A transaction that a panic left half done was rolled back, so the connection behind a poisoned lock is sound.
+    fn db(&self) -> MutexGuard<'_, Connection> {
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn installation(db: &Connection) -> Result<InstallationId, StoreError> {
+    let stored: Option<String> = db
+        .query_row("SELECT value FROM meta WHERE key = 'installation'", [], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    if let Some(text) = stored {
+        return text.parse().map_err(|_| unreadable("the installation's id"));
+    }
+    let made = InstallationId::new(Uuid::new_v4());
+    db.execute(
+        "INSERT INTO meta (key, value) VALUES ('installation', ?1)",
+        [made.to_string()],
+    )?;
+    Ok(made)
+}
+
+fn unreadable(what: impl Into<String>) -> StoreError {
+    StoreError::Unreadable { what: what.into() }
+}
+
+/// Our own types are plain data and always serialise.
+fn to_json(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| unreadable(format!("a value cannot be written ({error})")))
+}
+
+fn from_json<T: DeserializeOwned>(json: &str, what: &str) -> Result<T, StoreError> {
+    serde_json::from_str(json).map_err(|error| unreadable(format!("{what} ({error})")))
+}
+
+/// Years beyond 2262 do not fit and are taken as the last instant that does.
+fn nanoseconds(at: Timestamp) -> i64 {
+    at.as_nanosecond().clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+}
+
+fn timestamp(nanoseconds: i64) -> Timestamp {
+    Timestamp::from_nanosecond(i128::from(nanoseconds)).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// A limit as SQLite wants it.
+fn rows(limit: usize) -> i64 {
+    limit.min(ROWS_MAX) as i64
+}

@@ -1,0 +1,194 @@
+//! Measurements, each block once, and the verdicts that were said of them.
+
+use arya_judge::{CountBlock, Evidence, MAX_BLOCKS, MetricConfig, Outcome, Timestamp, Verdict};
+use arya_plan::identity::DeploymentId;
+use rusqlite::{OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+
+use super::{Store, StoreError, from_json, nanoseconds, timestamp, to_json};
+
+/// The newest blocks of a metric that are kept: four times what is judged one by one, so a week of 15 s blocks.
+pub const BLOCKS_KEPT: usize = 4 * MAX_BLOCKS;
+/// Changes of outcome that are kept; the judge's tests cannot swing more often than they are asked.
+pub const VERDICTS_KEPT: usize = 1_000;
+
+/// A verdict as it was said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredVerdict {
+    pub at: Timestamp,
+    pub verdict: Verdict,
+    /// SHA-256 of the blocks that were judged.
+    pub evidence_digest: String,
+}
+
+impl Store {
+    /// Adds what a source answered. A block that is known already stays as it is; returns how many are new.
+    pub(crate) fn add_blocks(&self, id: &DeploymentId, epoch: u32, evidence: &Evidence) -> Result<usize, StoreError> {
+        let (id, metric) = (id.to_string(), &evidence.metric);
+        let mut db = self.db();
+        let transaction = db.transaction()?;
+        transaction.execute(
+            "INSERT INTO series (deployment, metric, epoch, source, query, block_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+             ON CONFLICT DO UPDATE SET source = ?4, query = ?5, block_s = ?6",
+            params![id, metric, epoch, evidence.source, evidence.query, evidence.block_s],
+        )?;
+        let mut added = 0;
+        {
+            let mut insert = transaction.prepare_cached(
+                "INSERT OR IGNORE INTO blocks (deployment, metric, epoch, ends_at, baseline_events, canary_events, \
+                 baseline_exposure, canary_exposure) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?;
+            // Only counts are stored: what cannot be read today cannot be read tomorrow either.
+            for block in evidence.blocks.iter().filter(|block| block.is_readable()) {
+                added += insert.execute(params![
+                    id,
+                    metric,
+                    epoch,
+                    nanoseconds(block.ends_at),
+                    block.baseline_events,
+                    block.canary_events,
+                    block.baseline_exposure,
+                    block.canary_exposure,
+                ])?;
+            }
+        }
+        transaction.execute(
+            "DELETE FROM blocks WHERE deployment = ?1 AND metric = ?2 AND epoch = ?3 AND ends_at <= (SELECT ends_at FROM \
+             blocks WHERE deployment = ?1 AND metric = ?2 AND epoch = ?3 ORDER BY ends_at DESC LIMIT 1 OFFSET ?4)",
+            params![id, metric, epoch, BLOCKS_KEPT as i64],
+        )?;
+        transaction.commit()?;
+        Ok(added)
+    }
+
+    /// Everything known of a metric, oldest first; `None` = nothing yet.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn evidence(
+        &self,
+        id: &DeploymentId,
+        epoch: u32,
+        metric: &MetricConfig,
+    ) -> Result<Option<Evidence>, StoreError> {
+        let (id, name) = (id.to_string(), &metric.name);
+        let db = self.db();
+        let series: Option<(String, String, f64)> = db
+            .prepare_cached(
+                "SELECT source, query, block_s FROM series WHERE deployment = ?1 AND metric = ?2 AND epoch = ?3",
+            )?
+            .query_row(params![id, name, epoch], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()?;
+        let Some((source, query, block_s)) = series else {
+            return Ok(None);
+        };
+        let blocks = db
+            .prepare_cached(
+                "SELECT ends_at, baseline_events, canary_events, baseline_exposure, canary_exposure FROM blocks \
+                 WHERE deployment = ?1 AND metric = ?2 AND epoch = ?3 ORDER BY ends_at",
+            )?
+            .query_map(params![id, name, epoch], block)?
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(Evidence {
+            metric: name.clone(),
+            source,
+            query,
+            block_s,
+            blocks,
+            problem: None,
+        }))
+    }
+
+    /// The end of the newest block of a metric.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn last_block(&self, id: &DeploymentId, epoch: u32, metric: &str) -> Result<Option<Timestamp>, StoreError> {
+        let ends_at: Option<i64> = self
+            .db()
+            .prepare_cached("SELECT max(ends_at) FROM blocks WHERE deployment = ?1 AND metric = ?2 AND epoch = ?3")?
+            .query_row(params![id.to_string(), metric, epoch], |row| row.get(0))?;
+        Ok(ends_at.map(timestamp))
+    }
+
+    /// Keeps a verdict: a new row when the outcome changed, else the newest row says it anew.
+    pub(crate) fn keep_verdict(&self, id: &DeploymentId, verdict: &StoredVerdict) -> Result<(), StoreError> {
+        let mut db = self.db();
+        let transaction = db.transaction()?;
+        let outcome = outcome_word(verdict.verdict.outcome);
+        let (at, json) = (nanoseconds(verdict.at), to_json(&verdict.verdict)?);
+        let last: Option<(i64, String)> = transaction
+            .query_row(
+                "SELECT id, outcome FROM verdicts WHERE deployment = ?1 ORDER BY id DESC LIMIT 1",
+                [id.to_string()],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()?;
+        match last {
+            Some((row, said)) if said == outcome => transaction.execute(
+                "UPDATE verdicts SET at = ?2, verdict = ?3, evidence_digest = ?4 WHERE id = ?1",
+                params![row, at, json, verdict.evidence_digest],
+            )?,
+            Some(_) | None => transaction.execute(
+                "INSERT INTO verdicts (deployment, at, outcome, verdict, evidence_digest) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![id.to_string(), at, outcome, json, verdict.evidence_digest],
+            )?,
+        };
+        transaction.execute(
+            "DELETE FROM verdicts WHERE deployment = ?1 AND id <= \
+             (SELECT id FROM verdicts WHERE deployment = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+            params![id.to_string(), VERDICTS_KEPT as i64],
+        )?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// The verdict that was said last; of a given outcome, if one is named.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn last_verdict(
+        &self,
+        id: &DeploymentId,
+        outcome: Option<Outcome>,
+    ) -> Result<Option<StoredVerdict>, StoreError> {
+        let row: Option<(i64, String, String)> = self
+            .db()
+            .prepare_cached(
+                "SELECT at, verdict, evidence_digest FROM verdicts WHERE deployment = ?1 AND (?2 IS NULL OR outcome = ?2) \
+                 ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row(params![id.to_string(), outcome.map(outcome_word)], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()?;
+        row.map(|(at, json, evidence_digest)| {
+            Ok(StoredVerdict {
+                at: timestamp(at),
+                verdict: from_json(&json, "a verdict")?,
+                evidence_digest,
+            })
+        })
+        .transpose()
+    }
+}
+
+fn block(row: &Row<'_>) -> rusqlite::Result<CountBlock> {
+    Ok(CountBlock {
+        ends_at: timestamp(row.get(0)?),
+        baseline_events: row.get(1)?,
+        canary_events: row.get(2)?,
+        baseline_exposure: row.get(3)?,
+        canary_exposure: row.get(4)?,
+    })
+}
+
+const fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Harmful => "harmful",
+        Outcome::NoWorse => "no_worse",
+        Outcome::Inconclusive => "inconclusive",
+    }
+}
