@@ -198,14 +198,14 @@ fn own_answer<'r>(rule: &'r Rule, shared: &Shared, host: &HeaderValue, uri: &Uri
         }) => Deed::Reply(Box::new(fixed(*status, content_type, body))),
         Some(Action::Redirect { verbatim }) => {
             let host = without_port(host.to_str().unwrap_or(""));
-            Deed::Reply(redirect(
-                verbatim,
-                &Asked {
+            {
+                let asked = Asked {
                     host,
                     port: shared.address.port(),
                     uri,
-                },
-            ))
+                };
+                Deed::Reply(Box::new(redirect(verbatim, &asked)))
+            }
         }
         Some(Action::AuthenticateCognito { .. } | Action::AuthenticateOidc { .. } | Action::JwtValidation { .. }) => {
             Deed::Refuse(Refusal::ActionNotSupported)

@@ -279,22 +279,7 @@ async fn respond(
             *response.status_mut() = rest.parse().unwrap();
             response
         }
-        "socket" => {
-            let upgrade = hyper::upgrade::on(request);
-            tokio::spawn(async move {
-                let mut io = TokioIo::new(upgrade.await.unwrap());
-                let mut bytes = [0; 4];
-                while io.read_exact(&mut bytes).await.is_ok() {
-                    bytes.reverse();
-                    io.write_all(&bytes).await.unwrap();
-                }
-            });
-            let mut response = Response::new(full(""));
-            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-            response.headers_mut().insert("connection", "upgrade".parse().unwrap());
-            response.headers_mut().insert("upgrade", "reverse".parse().unwrap());
-            response
-        }
+        "socket" => reverse_four_bytes_at_a_time(request),
         _ => {
             let mut response = Response::new(full(name.to_string()));
             response.headers_mut().insert("connection", "x-inner".parse().unwrap());
@@ -302,6 +287,24 @@ async fn respond(
             response
         }
     })
+}
+
+/// Speaks a protocol of its own after the upgrade: four bytes come back in reverse order.
+fn reverse_four_bytes_at_a_time(request: Request<Incoming>) -> Response<OriginBody> {
+    let upgrade = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        let mut io = TokioIo::new(upgrade.await.unwrap());
+        let mut bytes = [0; 4];
+        while io.read_exact(&mut bytes).await.is_ok() {
+            bytes.reverse();
+            io.write_all(&bytes).await.unwrap();
+        }
+    });
+    let mut response = Response::new(full(""));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.headers_mut().insert("connection", "upgrade".parse().unwrap());
+    response.headers_mut().insert("upgrade", "reverse".parse().unwrap());
+    response
 }
 
 /// So many bytes, in chunks, counted as they are asked for.
