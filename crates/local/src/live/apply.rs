@@ -22,7 +22,7 @@ use super::life::{self, Birth, Source};
 use super::world::{Bucket, Group, Sending, security_group_of};
 use super::{Inner, clock, monitoring};
 use crate::balancer::alb::HealthCheckSettings;
-use crate::balancer::{self, BalancerError, Target};
+use crate::balancer::{BalancerError, Target, TargetGroupSettings};
 
 /// AWS's shortest interval is 5 s; here a look costs nothing and a demo is short.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -264,7 +264,7 @@ pub(super) fn make_group(
     settings: GroupSettings,
     health_path: &str,
 ) -> Result<(), CloudError> {
-    let live = balancer::GroupSettings {
+    let live = TargetGroupSettings {
         health_check: HealthCheckSettings {
             path: health_path.to_owned(),
             protocol: settings.protocol,
