@@ -229,3 +229,120 @@ pub(crate) fn events(sentence: &str) -> Vec<EventDocument> {
     ];
     texts.into_iter().enumerate().map(line).collect()
 }
+
+pub(crate) fn listeners() -> ListenersDocument {
+    let group = |name: &str| RuleGroupDocument {
+        id: format!("local:{name}"),
+        name: name.into(),
+        weight: 1,
+        share: 100.0,
+        healthy: Some(2),
+        registered: Some(2),
+    };
+    let rule = |priority: &str, id: &str, when: &str, then: &str, groups| RuleDocument {
+        id: arya_plan::listener::RuleId::new(id),
+        priority: priority.into(),
+        conditions: Vec::new(),
+        when: when.into(),
+        then: then.into(),
+        actions: vec![then.into()],
+        groups,
+        deployment: None,
+    };
+    ListenersDocument {
+        load_balancers: vec![LoadBalancerDocument {
+            id: arya_plan::listener::LoadBalancerId::new("local:emr"),
+            name: "emr".into(),
+            listeners: vec![ListenerDocument {
+                id: arya_plan::listener::ListenerId::new("local:web"),
+                address: "http://127.0.0.1:41001".into(),
+                port: 41001,
+                rules: vec![
+                    rule("10", "local:rule-img", "path is /img/*", "answer 404 by itself", vec![]),
+                    rule("20", "local:rule-api", "path is /api/*", "forward to api-servers", vec![group("api-servers")]),
+                    rule("default", "local:rule-default", "everything else", "forward to web", vec![group("web")]),
+                ],
+            }],
+        }],
+        as_of: at(0),
+    }
+}
+
+pub(crate) fn artifact(text: &str) -> Option<ArtifactDocument> {
+    let image = text.starts_with("sha256:a") || text.starts_with("sha256:b");
+    let description = json!({
+        "digest": text, "size": 4_200_000, "kind": if image { "image_archive" } else { "compose" },
+        "filename": if image { "records.tar.gz" } else { "compose.yaml" },
+        "images": if image { json!([{"reference": "charthealth/records:1.1", "references": ["charthealth/records:1.1"],
+            "architecture": "amd64", "os": "linux", "exposed_ports": [8080], "env_names": ["PATH", HOSTILE],
+            "layers": [{"digest": digest('d'), "size": 4_000_000}, {"digest": text, "size": 200_000}]}]) } else { json!([]) },
+        "services": if image { json!([]) } else { json!([{"name": "web", "image": "charthealth/records:1.1", "ports": ["8080:8080"]}]) },
+    });
+    serde_json::from_value(description).ok()
+}
+
+pub(crate) fn plan() -> PlanDocument {
+    use arya_plan::preview::{OtherDoor, Quota, ResourceLine, RuleLine, SharesLine, TimeToVerdict};
+    use arya_plan::problem::Severity;
+    let rule = |priority: &str, conditions: &str, actions: &str, ours: Option<&str>, chosen| RuleLine {
+        priority: priority.into(),
+        id: priority.into(),
+        conditions: conditions.into(),
+        actions: actions.into(),
+        ours: ours.map(str::to_owned),
+        chosen,
+    };
+    let chosen = rule("20", "path is /api/*", "forward to api-servers", None, true);
+    let last = rule("default", "everything else", "forward to web", None, false);
+    let problem = |name: &str, severity, sentence: &str| ProblemLine {
+        name: name.into(),
+        blocking: severity != Severity::Note,
+        sentence: sentence.into(),
+        next: "Do something.".into(),
+        severity,
+        acknowledgeable: severity == Severity::NeedsAcknowledgement,
+        field: None,
+    };
+    PlanDocument {
+        applicable: false,
+        sentence: "One problem stands in the way. Nothing was touched.".into(),
+        rules_before: vec![chosen.clone(), last.clone()],
+        rules_after: vec![
+            rule("18", "header X-Arya-Probe is a secret and path is /api/*", "forward to baseline, canary", Some("probe"), false),
+            rule("19", "path is /api/*", "forward to api-servers (60 %), baseline (20 %), canary (20 %)", Some("main"), false),
+            chosen,
+            last,
+        ],
+        resources: vec![ResourceLine {
+            logical_id: serde_json::from_value(json!("bucket")).unwrap_or(arya_plan::identity::LogicalId::Bucket),
+            name: "arya-p6ocj2b3cj".into(),
+            what: "temporary bucket".into(),
+        }],
+        checklist: vec!["create the temporary bucket".into(), "launch the canary instance".into()],
+        problems: vec![
+            problem("volume:pgdata", Severity::NeedsAcknowledgement, "The volume pgdata would be lost with the instances."),
+            problem("note:cdn", Severity::Note, "Pages that a cache answers never reach the canary."),
+        ],
+        quotas: vec![Quota { name: "rules of the load balancer".into(), used: 5, limit: 100 }],
+        price_per_hour: 0.125,
+        other_doors: vec![OtherDoor {
+            listener: "web".into(),
+            rule: "default".into(),
+            sentence: "The default rule reaches web too; this canary misses that traffic.".into(),
+        }],
+        time_to_verdict: TimeToVerdict {
+            requests_per_s: Some(100.0),
+            canary_requests_per_s: Some(20.0),
+            sentence: "At 100 requests a second a tenfold error rate shows in about 20 s.".into(),
+        },
+        shares: Some(SharesLine {
+            asked: serde_json::from_value(json!(20.0)).unwrap(),
+            canary: 20.0,
+            baseline: 20.0,
+            production: 60.0,
+            weights: "3 : 1 : 1".into(),
+        }),
+        digest: "d1".into(),
+        as_of: at(0),
+    }
+}

@@ -6,6 +6,9 @@ use arya_plan::phase::Phase;
 use askama::Template;
 
 use super::fixtures::{self as fx, HOSTILE};
+use super::form::{NewForm, Problems};
+use super::pages::new::{Filled, NewPage};
+use super::pages::plan::PlanPanel;
 use super::pages::deployment::{DeploymentPage, Sources, Versions};
 
 fn deployment_page(document: &crate::api::documents::DeploymentDocument, outcome: Outcome) -> String {
@@ -16,9 +19,20 @@ fn deployment_page(document: &crate::api::documents::DeploymentDocument, outcome
     DeploymentPage::of(&fx::around(), &sources, None).render().unwrap()
 }
 
+fn new_page(document: Option<serde_json::Value>) -> String {
+    let form = document.as_ref().map_or_else(NewForm::empty, NewForm::of_document);
+    let (_, problems) = form.document();
+    let plan = document.is_some().then(|| PlanPanel::of(&fx::plan(), 4.0));
+    let problems = if document.is_some() { problems } else { Problems::default() };
+    let filled = Filled { form, problems, plan, refused: None };
+    NewPage::of(&fx::around(), &fx::listeners(), filled, &fx::artifact).render().unwrap()
+}
+
 /// Name and HTML of every page.
 pub(crate) fn pages() -> Vec<(&'static str, String)> {
     vec![
+        ("new-empty", new_page(None)),
+        ("new-filled", new_page(Some(serde_json::to_value(fx::spec("emr-1.1")).unwrap()))),
         ("deployment-serving", deployment_page(&fx::deployment("emr-1.1", Phase::Serving), Outcome::Inconclusive)),
         ("deployment-harmful", deployment_page(&fx::harmful("emr-1.1"), Outcome::Harmful)),
         ("deployment-hostile", deployment_page(&fx::deployment(HOSTILE, Phase::Serving), Outcome::NoWorse)),

@@ -3,6 +3,7 @@
 
 mod assets;
 mod chart;
+mod form;
 mod frame;
 mod pages;
 mod parts;

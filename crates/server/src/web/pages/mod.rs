@@ -1,3 +1,5 @@
 //! One file per page: a plain struct beside the handler that fills it. A template asks the struct and computes nothing.
 
 pub(crate) mod deployment;
+pub(crate) mod new;
+pub(crate) mod plan;

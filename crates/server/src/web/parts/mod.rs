@@ -1,6 +1,7 @@
 //! Pieces that several pages show. Each turns a document of the API into words and geometry; none asks anybody.
 
 pub(crate) mod facts;
+pub(crate) mod file;
 pub(crate) mod instance;
 pub(crate) mod metric;
 pub(crate) mod rail;

@@ -27,6 +27,11 @@ pub(crate) struct SharesView {
 }
 
 impl SharesView {
+    /// For a share that canary and baseline each get, in percent.
+    pub(crate) fn of_arm(percent: f64) -> Self {
+        Self::of(&Shares { production: 100.0 - 2.0 * percent, baseline: percent, canary: percent })
+    }
+
     pub(crate) fn of(shares: &Shares) -> Self {
         let [production, baseline, canary] = [shares.production, shares.baseline, shares.canary].map(words::percent);
         let width = |value: f64| format!("{:.2}", value.clamp(0.0, 100.0));
