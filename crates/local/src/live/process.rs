@@ -186,7 +186,7 @@ async fn spawn(launch: &Launch) -> io::Result<Child> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
