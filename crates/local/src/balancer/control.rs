@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use arya_plan::listener::{GroupHealth, GroupId, Protocol, Rule};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -85,6 +86,8 @@ pub(super) struct Control {
     table: Arc<ArcSwap<Table>>,
     groups: Mutex<BTreeMap<GroupId, Entry>>,
     version: watch::Sender<u64>,
+    /// Where checks and drains run, so that a change may come from any thread.
+    runtime: Handle,
 }
 
 #[derive(Debug)]
@@ -144,7 +147,9 @@ impl Entry {
         self.checker = (now == GroupUse::Named).then(|| {
             let look_now = Arc::new(Notify::new());
             let (id, settings) = (self.group.id.clone(), self.group.settings.health_check.clone());
-            let task = tokio::spawn(keep_checking(Arc::clone(control), id, settings, Arc::clone(&look_now)));
+            let task = control
+                .runtime
+                .spawn(keep_checking(Arc::clone(control), id, settings, Arc::clone(&look_now)));
             Checker {
                 look_now,
                 _task: AbortOnDropHandle::new(task),
@@ -158,11 +163,12 @@ impl Entry {
 }
 
 impl Control {
-    pub(super) fn new(table: Arc<ArcSwap<Table>>) -> Self {
+    pub(super) fn new(table: Arc<ArcSwap<Table>>, runtime: Handle) -> Self {
         Self {
             table,
             groups: Mutex::default(),
             version: watch::Sender::new(0),
+            runtime,
         }
     }
 
@@ -318,7 +324,7 @@ impl Control {
         drop(groups);
         self.changed();
         let (control, id) = (Arc::clone(self), id.clone());
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             // After the delay the target is gone for the balancer; a request still in flight ends when its target does.
             let _ = tokio::time::timeout(delay, endpoint.emptied()).await;
             if let Some(entry) = control.groups().get_mut(&id) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use arya_plan::listener::{GroupId, Rule, RuleId};
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -43,8 +44,8 @@ pub enum StartError {
 
 /// A running load balancer. Clones are the same balancer; it runs until [`Balancer::shutdown`], or until its runtime ends.
 ///
-/// All changes are synchronous and hold for the next request, also on connections that are open. They must be called
-/// within a tokio runtime, since checks and drains are tasks.
+/// All changes are synchronous, may come from any thread, and hold for the next request, also on connections that are
+/// open.
 #[derive(Debug, Clone)]
 pub struct Balancer {
     shared: Arc<Shared>,
@@ -76,7 +77,7 @@ impl Balancer {
             opened.map_err(|source| StartError::AccessLog { path: path(), source })?;
         }
         let table = Arc::new(ArcSwap::default());
-        let control = Arc::new(Control::new(Arc::clone(&table)));
+        let control = Arc::new(Control::new(Arc::clone(&table), Handle::current()));
         let shared = Arc::new(Shared {
             log: settings.access_log.as_ref().map(|_| Arc::default()),
             settings,

@@ -187,6 +187,20 @@ async fn actions_other_than_forward_answer_without_a_target() {
 }
 
 #[tokio::test]
+async fn changes_may_come_from_any_thread() {
+    let (balancer, _origins) = world(&["a", "b"], everything_to(&[("a", 1)])).await;
+    let elsewhere = balancer.clone();
+    let changing = std::thread::spawn(move || {
+        elsewhere.set_rules(everything_to(&[("b", 1)])).unwrap();
+        elsewhere.deregister(&id("a"), "t1").unwrap();
+    });
+    changing.join().unwrap();
+    becomes_state(&balancer, "b", "healthy").await;
+    becomes_state(&balancer, "a", "unused (Target.NotRegistered)").await;
+    assert_eq!(get_once(&balancer, "/").await.body, "b");
+}
+
+#[tokio::test]
 async fn a_rule_that_names_an_unknown_group_changes_nothing() {
     let (balancer, _origins) = world(&["a"], everything_to(&[("a", 1)])).await;
     let refused = balancer

@@ -24,10 +24,26 @@ async fn a_large_upload_arrives_whole() {
     assert_eq!(caller.send(sized).await.unwrap().body, length);
 }
 
+/// What two pairs of sockets hold in the kernel, and a buffer each; far below the whole.
+const HELD_MAX: usize = 20 * MIB;
+
+#[tokio::test]
+async fn an_upload_is_taken_no_faster_than_the_target_reads() {
+    const WHOLE: usize = 96 * MIB;
+    let (balancer, origins) = world(&["a"], everything_to(&[("a", 1)])).await;
+    let told = &origins[0].told;
+    let mut caller = Caller::connect(&balancer).await;
+    let answer = caller
+        .send(request("PUT", "/upload", &[], counted_bytes(WHOLE, told)))
+        .await
+        .unwrap();
+    assert_eq!(answer.body, WHOLE.to_string());
+    let ahead = told.most_ahead.load(SeqCst) as usize;
+    assert!(ahead < HELD_MAX, "{ahead} bytes ahead");
+}
+
 #[tokio::test]
 async fn a_download_is_produced_no_faster_than_it_is_read() {
-    // What two sockets hold in the kernel, and a buffer each; far below the whole.
-    const HELD_MAX: usize = 20 * MIB;
     const WHOLE: usize = 96 * MIB;
     let (balancer, origins) = world(&["a"], everything_to(&[("a", 1)])).await;
     let mut caller = Caller::connect(&balancer).await;

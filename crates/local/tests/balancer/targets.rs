@@ -285,6 +285,71 @@ async fn a_request_that_may_have_had_effects_is_not_sent_twice() {
 }
 
 #[tokio::test]
+async fn whatever_a_target_says_reaches_the_client_whole_or_not_at_all() {
+    let check = async |said: &'static str, closes, expected: Option<(u16, &str)>| {
+        let (balancer, _origins) = world(&["a"], everything_to(&[("a", 1)])).await;
+        balancer.register(&id("a"), says(said, closes).await).unwrap();
+        for _ in 0..3 {
+            let mut caller = Caller::connect(&balancer).await;
+            let answer = caller.try_get("/").await.ok();
+            let answer = answer.as_ref().map(|answer| (answer.status, answer.body.as_str()));
+            assert_eq!(answer, expected, "{said:?}");
+        }
+    };
+    let refused = "502 Bad Gateway\nThe target closed the connection or answered something that is not HTTP.\n";
+    check(
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        false,
+        Some((200, "ok")),
+    )
+    .await;
+    check("HTTP/1.1 200 OK\r\n\r\nto the end", true, Some((200, "to the end"))).await;
+    check("HTTP/1.0 200 OK\r\n\r\nto the end", true, Some((200, "to the end"))).await;
+    check(
+        "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        false,
+        Some((200, "ok")),
+    )
+    .await;
+    // Cut short: the client must not take it for whole.
+    check("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", true, None).await;
+    check(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+        true,
+        None,
+    )
+    .await;
+    check(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        false,
+        None,
+    )
+    .await;
+    // Framed twice: the chunks count, the length does not pass.
+    check(
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        false,
+        Some((200, "ok")),
+    )
+    .await;
+    // A second response that nobody asked for is never given to the next client.
+    check(
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+        false,
+        Some((200, "ok")),
+    )
+    .await;
+    check(
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nok",
+        false,
+        Some((502, refused)),
+    )
+    .await;
+    check("not HTTP at all\r\n\r\n", false, Some((502, refused))).await;
+    check("", true, Some((502, refused))).await;
+}
+
+#[tokio::test]
 async fn connections_to_targets_are_kept() {
     let (balancer, origins) = world(&["a"], everything_to(&[("a", 1)])).await;
     // Checks open connections of their own.

@@ -151,12 +151,33 @@ pub(crate) struct Told {
     pub(crate) requests: AtomicU64,
     pub(crate) checks: AtomicU64,
     pub(crate) produced: AtomicU64,
+    /// Of uploads.
+    pub(crate) received: AtomicU64,
+    /// The most that was produced and not yet received.
+    pub(crate) most_ahead: AtomicU64,
     pub(crate) connections: AtomicU64,
     /// `/slow` has arrived.
     pub(crate) arrived: Semaphore,
     /// `/slow` may go on.
     pub(crate) go_on: Semaphore,
     pub(crate) last_check: Mutex<HeaderMap>,
+}
+
+impl Told {
+    fn new() -> Self {
+        Self {
+            health: AtomicU16::new(200),
+            requests: AtomicU64::new(0),
+            checks: AtomicU64::new(0),
+            produced: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            most_ahead: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            arrived: Semaphore::new(0),
+            go_on: Semaphore::new(0),
+            last_check: Mutex::default(),
+        }
+    }
 }
 
 /// A real HTTP server that answers by path.
@@ -183,16 +204,7 @@ impl Origin {
     pub(crate) async fn start(name: &str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let told = Arc::new(Told {
-            health: AtomicU16::new(200),
-            requests: AtomicU64::new(0),
-            checks: AtomicU64::new(0),
-            produced: AtomicU64::new(0),
-            connections: AtomicU64::new(0),
-            arrived: Semaphore::new(0),
-            go_on: Semaphore::new(0),
-            last_check: Mutex::default(),
-        });
+        let told = Arc::new(Told::new());
         let (name, seen) = (Arc::<str>::from(name), Arc::clone(&told));
         let server = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
@@ -259,7 +271,10 @@ async fn respond(
             let mut body = request.into_body();
             let mut bytes = 0;
             while let Some(frame) = body.frame().await {
-                bytes += frame.map_err(std::io::Error::other)?.data_ref().map_or(0, Bytes::len);
+                let size = frame.map_err(std::io::Error::other)?.data_ref().map_or(0, Bytes::len);
+                told.received.fetch_add(size as u64, SeqCst);
+                bytes += size;
+                tokio::task::yield_now().await;
             }
             Response::new(full(bytes.to_string()))
         }
@@ -322,9 +337,34 @@ impl Body for Chunks {
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let size = self.left.min(CHUNK);
         self.left -= size;
-        self.told.produced.fetch_add(size as u64, SeqCst);
+        let produced = self.told.produced.fetch_add(size as u64, SeqCst) + size as u64;
+        let ahead = produced.saturating_sub(self.told.received.load(SeqCst));
+        self.told.most_ahead.fetch_max(ahead, SeqCst);
         let chunk = Bytes::from_static(&[b'x'; CHUNK]).slice(..size);
         Poll::Ready((size > 0).then(|| Ok(Frame::data(chunk))))
+    }
+}
+
+/// A target that answers every read with the same bytes, whatever they are, and then closes if told so.
+pub(crate) async fn says(bytes: &'static str, closes: bool) -> Target {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut read = [0; 4096];
+                while matches!(stream.read(&mut read).await, Ok(1..)) {
+                    if stream.write_all(bytes.as_bytes()).await.is_err() || closes {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    Target {
+        id: "t1".to_owned(),
+        address,
     }
 }
 
@@ -401,19 +441,14 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
 }
 
 pub(crate) fn some_bytes(count: usize) -> OriginBody {
-    let told = Told {
-        health: AtomicU16::new(0),
-        requests: AtomicU64::new(0),
-        checks: AtomicU64::new(0),
-        produced: AtomicU64::new(0),
-        connections: AtomicU64::new(0),
-        arrived: Semaphore::new(0),
-        go_on: Semaphore::new(0),
-        last_check: Mutex::default(),
-    };
+    counted_bytes(count, &Arc::new(Told::new()))
+}
+
+/// Counts in `told` how far the sender is ahead of the receiver.
+pub(crate) fn counted_bytes(count: usize, told: &Arc<Told>) -> OriginBody {
     Chunks {
         left: count,
-        told: Arc::new(told),
+        told: Arc::clone(told),
     }
     .boxed()
 }
