@@ -1,0 +1,363 @@
+//! A deployment as scripts read it and as the pages show it.
+
+use arya_judge::{Timestamp, Verdict};
+use arya_plan::desired::{Desired, Goal, Harmful, Hold, PROBE_HEADER};
+use arya_plan::identity::{Arm, DeploymentId, Place, Role};
+use arya_plan::observed::{Instance, Observed, SideTraffic, Status};
+use arya_plan::phase::Phase;
+use arya_plan::plan::{WaitReason, Waiting};
+use arya_plan::proof::{Difference, RestoreProof};
+use arya_plan::spec::Spec;
+use serde::Serialize;
+
+use super::progress::{CheckDocument, RailDocument, checklist, phase_word, rail};
+use super::verdict::VerdictLine;
+use super::weights::WeightsDocument;
+
+/// What a deployment's document is made from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look<'a> {
+    pub(crate) desired: &'a Desired,
+    pub(crate) observed: Option<&'a Observed>,
+    pub(crate) phase: Phase,
+    pub(crate) waiting: &'a [Waiting],
+    /// Why the latest look failed, if it did.
+    pub(crate) cloud_error: Option<&'a str>,
+    pub(crate) verdict: Option<&'a Verdict>,
+    pub(crate) restore_proof: Option<&'a RestoreProof>,
+    pub(crate) closed_at: Option<Timestamp>,
+    pub(crate) as_of: Timestamp,
+    /// US dollars.
+    pub(crate) price_per_hour: f64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct DeploymentDocument {
+    pub(crate) id: DeploymentId,
+    pub(crate) name: String,
+    pub(crate) phase: Phase,
+    pub(crate) phase_word: &'static str,
+    /// The one sentence in large type.
+    pub(crate) headline: String,
+    /// `serve` or `absent`.
+    pub(crate) goal: &'static str,
+    pub(crate) generation: u64,
+    pub(crate) created_at: Timestamp,
+    /// When it removes itself.
+    pub(crate) expires_at: Timestamp,
+    pub(crate) closed_at: Option<Timestamp>,
+    /// When the cloud was looked at.
+    pub(crate) as_of: Timestamp,
+    pub(crate) spec: Spec,
+    pub(crate) weights: WeightsDocument,
+    pub(crate) instances: Vec<InstanceDocument>,
+    /// Matching traffic of the last seconds; `None` while nothing was counted.
+    pub(crate) traffic: Option<TrafficDocument>,
+    pub(crate) links: LinksDocument,
+    pub(crate) verdict: Option<VerdictLine>,
+    pub(crate) waiting: Vec<WaitingDocument>,
+    pub(crate) hold: Option<Hold>,
+    pub(crate) harmful: Option<Harmful>,
+    pub(crate) failed: Option<String>,
+    /// Why the latest look at the cloud failed; what is shown is then older.
+    pub(crate) cloud_error: Option<String>,
+    pub(crate) rail: Vec<RailDocument>,
+    pub(crate) checklist: Vec<CheckDocument>,
+    pub(crate) cost: CostDocument,
+    pub(crate) probe: ProbeDocument,
+    pub(crate) restore_proof: Option<ProofDocument>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct InstanceDocument {
+    pub(crate) role: Role,
+    /// Its place in words, e.g. `canary instance 2`.
+    pub(crate) place: String,
+    pub(crate) id: String,
+    /// Which filling of the place, from 1.
+    pub(crate) incarnation: u32,
+    pub(crate) state: &'static str,
+    /// As the load balancer sees it; `None` for an instance that is not registered.
+    pub(crate) health: Option<&'static str>,
+    /// Why it is not healthy, in the load balancer's words.
+    pub(crate) health_reason: Option<String>,
+    pub(crate) address: Option<String>,
+    pub(crate) report: Option<Status>,
+}
+
+/// One side of the traffic picture.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct SideDocument {
+    pub(crate) requests_per_s: f64,
+    /// Answers with a 5xx status, in percent; `None` without requests.
+    pub(crate) error_percent: Option<f64>,
+    pub(crate) p95_ms: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct TrafficDocument {
+    pub(crate) window_s: f64,
+    pub(crate) production: SideDocument,
+    pub(crate) baseline: SideDocument,
+    pub(crate) canary: SideDocument,
+}
+
+/// Where to look closer. `None` = not part of this world.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct LinksDocument {
+    pub(crate) grafana: Option<String>,
+    pub(crate) referee: Option<String>,
+    /// In `arya try` the embedded monitor, which answers Prometheus' API.
+    pub(crate) prometheus: Option<String>,
+    pub(crate) kayenta: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct WaitingDocument {
+    /// One stable word, e.g. `healthy_targets`.
+    #[serde(rename = "for")]
+    pub(crate) reason: &'static str,
+    pub(crate) since: Timestamp,
+    /// The sentence.
+    pub(crate) why: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct CostDocument {
+    /// US dollars.
+    pub(crate) per_hour: f64,
+    pub(crate) so_far: f64,
+}
+
+/// How to see the canary before users do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct ProbeDocument {
+    pub(crate) header: &'static str,
+    /// Not a credential, but whoever knows it sees the canary.
+    pub(crate) value: String,
+    /// A line for a terminal; `None` while the listener is not known.
+    pub(crate) curl: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct ProofDocument {
+    /// Whether nothing of ours is left.
+    pub(crate) holds: bool,
+    pub(crate) sentence: String,
+    pub(crate) differences: Vec<Difference>,
+}
+
+impl DeploymentDocument {
+    pub(crate) fn of(look: &Look<'_>) -> Self {
+        let desired = look.desired;
+        let proof = look.restore_proof.map(ProofDocument::of);
+        Self {
+            id: desired.id,
+            name: desired.spec.name.clone(),
+            phase: look.phase,
+            phase_word: phase_word(look.phase),
+            headline: headline(look, proof.as_ref()),
+            goal: match desired.goal {
+                Goal::Serve { .. } => "serve",
+                Goal::Absent => "absent",
+            },
+            generation: desired.generation,
+            created_at: desired.created_at,
+            expires_at: desired.expires_at,
+            closed_at: look.closed_at,
+            as_of: look.as_of,
+            spec: desired.spec.clone(),
+            weights: WeightsDocument::of(desired, look.observed),
+            instances: look.observed.map(|seen| instances(seen)).unwrap_or_default(),
+            traffic: look
+                .observed
+                .and_then(|seen| seen.traffic.as_ref())
+                .map(TrafficDocument::of),
+            links: LinksDocument {
+                prometheus: Some("/monitor".into()),
+                ..LinksDocument::default()
+            },
+            verdict: look.verdict.map(|v| VerdictLine {
+                outcome: v.outcome,
+                sentence: v.sentence(),
+            }),
+            waiting: look.waiting.iter().map(WaitingDocument::of).collect(),
+            hold: desired.hold.clone(),
+            harmful: desired.harmful.clone(),
+            failed: desired.failed.clone(),
+            cloud_error: look.cloud_error.map(str::to_owned),
+            rail: rail(look.phase),
+            checklist: checklist(desired, look.observed, look.phase),
+            cost: cost(look),
+            probe: probe(look),
+            restore_proof: proof,
+        }
+    }
+
+    /// Whether the harmful verdict stands and nobody overruled it.
+    pub(crate) fn harmful_stands(&self) -> bool {
+        self.harmful.as_ref().is_some_and(|harmful| harmful.overruled.is_none())
+    }
+}
+
+fn headline(look: &Look<'_>, proof: Option<&ProofDocument>) -> String {
+    let desired = look.desired;
+    let first_wait = || look.waiting.first().map(|waiting| waiting.reason.to_string());
+    match look.phase {
+        Phase::Uploading => first_wait().unwrap_or_else(|| "The files are on their way.".into()),
+        Phase::Provisioning => first_wait().unwrap_or_else(|| "Baseline and canary are being started.".into()),
+        Phase::WarmingUp => {
+            first_wait().unwrap_or_else(|| "Baseline and canary warm up; no user reaches them yet.".into())
+        }
+        Phase::Serving => match look.verdict {
+            Some(verdict) => verdict.sentence(),
+            None => format!(
+                "The canary gets {} of the matching traffic; nothing is judged yet.",
+                desired.share()
+            ),
+        },
+        Phase::Held => match &desired.hold {
+            Some(_) if desired.harmful.as_ref().is_some_and(|h| h.overruled.is_none()) => {
+                let sentence = desired.harmful.as_ref().map_or("", |harmful| harmful.sentence.as_str());
+                format!("{sentence} Its traffic was removed; production answers everything.")
+            }
+            Some(hold) => hold.reason.to_string(),
+            None => "The share is 0: production answers everything, the instances stand.".into(),
+        },
+        Phase::Draining => "No new request reaches baseline or canary; the last ones finish.".into(),
+        Phase::Destroying => first_wait().unwrap_or_else(|| "Everything that was made is being removed.".into()),
+        Phase::Destroyed => match proof {
+            Some(proof) => proof.sentence.clone(),
+            None => "Everything that was made is gone.".into(),
+        },
+        Phase::Failed => {
+            let why = desired.failed.as_deref().unwrap_or("It cannot go on.");
+            format!("{why} Production answers everything; what stands stays until it is destroyed.")
+        }
+    }
+}
+
+fn instances(observed: &Observed) -> Vec<InstanceDocument> {
+    observed
+        .instances
+        .iter()
+        .map(|instance| InstanceDocument::of(instance, observed))
+        .collect()
+}
+
+impl InstanceDocument {
+    fn of(instance: &Instance, observed: &Observed) -> Self {
+        let health = instance
+            .place
+            .role
+            .arm()
+            .and_then(|arm| target_health(observed, arm, instance));
+        Self {
+            role: instance.place.role,
+            place: Place::to_string(&instance.place),
+            id: instance.id.clone(),
+            incarnation: instance.incarnation,
+            state: instance.state.as_str(),
+            health: health.map(|health| health.state.as_str()),
+            health_reason: health.and_then(|health| health.description.clone().or_else(|| health.reason.clone())),
+            address: instance.address.map(|address| address.to_string()),
+            report: instance.report.clone(),
+        }
+    }
+}
+
+fn target_health<'o>(
+    observed: &'o Observed,
+    arm: Arm,
+    instance: &Instance,
+) -> Option<&'o arya_plan::observed::TargetHealth> {
+    let target = observed.groups.get(&arm)?.target(instance.place)?;
+    (target.incarnation == instance.incarnation).then_some(&target.health)
+}
+
+impl TrafficDocument {
+    fn of(traffic: &arya_plan::observed::Traffic) -> Self {
+        let side = |side: &SideTraffic| SideDocument {
+            requests_per_s: if traffic.window_s > 0.0 {
+                side.requests as f64 / traffic.window_s
+            } else {
+                0.0
+            },
+            error_percent: (side.requests > 0).then(|| 100.0 * side.errors as f64 / side.requests as f64),
+            p95_ms: side.p95_ms,
+        };
+        Self {
+            window_s: traffic.window_s,
+            production: side(&traffic.production),
+            baseline: side(&traffic.baseline),
+            canary: side(&traffic.canary),
+        }
+    }
+}
+
+impl WaitingDocument {
+    pub(crate) fn of(waiting: &Waiting) -> Self {
+        Self {
+            reason: wait_word(&waiting.reason),
+            since: waiting.since,
+            why: waiting.reason.to_string(),
+        }
+    }
+}
+
+const fn wait_word(reason: &WaitReason) -> &'static str {
+    match reason {
+        WaitReason::Uploads { .. } => "uploads",
+        WaitReason::Instance { .. } => "instance",
+        WaitReason::HealthyTargets { .. } => "healthy_targets",
+        WaitReason::SecondHealthyLook => "second_healthy_look",
+        WaitReason::Person { .. } => "person",
+        WaitReason::Settling => "settling",
+        WaitReason::Draining { .. } => "draining",
+        WaitReason::InstancesToEnd { .. } => "instances_to_end",
+        WaitReason::SecondQuietLook => "second_quiet_look",
+        WaitReason::Stuck { .. } => "stuck",
+        WaitReason::Cloud { .. } => "cloud",
+    }
+}
+
+fn cost(look: &Look<'_>) -> CostDocument {
+    let end = look.closed_at.unwrap_or(look.as_of);
+    let hours = (end.duration_since(look.desired.created_at).as_secs_f64() / 3600.0).max(0.0);
+    let cents = |dollars: f64| (dollars * 10_000.0).round() / 10_000.0;
+    CostDocument {
+        per_hour: cents(look.price_per_hour),
+        so_far: cents(hours * look.price_per_hour),
+    }
+}
+
+fn probe(look: &Look<'_>) -> ProbeDocument {
+    let value = look.desired.placement.probe_secret.reveal().to_owned();
+    let site = look.observed.and_then(|seen| seen.site.as_ref());
+    let path = &look.desired.spec.app.health_check_path;
+    let curl = site.map(|site| format!("curl -H '{PROBE_HEADER}: {value}' {}{path}", site.address));
+    ProbeDocument {
+        header: PROBE_HEADER,
+        value,
+        curl,
+    }
+}
+
+impl ProofDocument {
+    fn of(proof: &RestoreProof) -> Self {
+        let count = proof.differences.len();
+        let sentence = match (proof.holds(), count) {
+            (true, 0) => "Production is exactly as before: 0 differences.".into(),
+            (true, 1) => "Nothing of ours is left. Others changed one thing meanwhile; it was not touched.".into(),
+            (true, _) => {
+                format!("Nothing of ours is left. Others changed {count} things meanwhile; they were not touched.")
+            }
+            (false, _) => "Something of ours is still there; see the list.".into(),
+        };
+        Self {
+            holds: proof.holds(),
+            sentence,
+            differences: proof.differences.clone(),
+        }
+    }
+}

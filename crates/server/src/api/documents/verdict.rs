@@ -1,0 +1,111 @@
+//! The verdict with its numbers and reasons.
+
+use arya_engine::Track;
+use arya_judge::{ArmCount, MetricVerdict, Outcome, Timestamp, TrackPoint, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// The verdict as a deployment carries it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct VerdictLine {
+    pub(crate) outcome: Outcome,
+    pub(crate) sentence: String,
+}
+
+/// The whole verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct VerdictDocument {
+    pub(crate) outcome: Outcome,
+    /// The outcome as a person says it, e.g. `not enough evidence yet`.
+    pub(crate) word: String,
+    pub(crate) sentence: String,
+    pub(crate) metrics: Vec<MetricDocument>,
+    /// What had to be assumed for want of history.
+    pub(crate) assumption: Option<String>,
+    /// The Kayenta-equal score; this version has none.
+    pub(crate) kayenta: Option<serde_json::Value>,
+    /// The end of the latest block that was judged.
+    pub(crate) as_of: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MetricDocument {
+    pub(crate) name: String,
+    pub(crate) outcome: Outcome,
+    pub(crate) critical: bool,
+    /// Failed requests in percent of all; `None` without requests.
+    pub(crate) baseline: Option<f64>,
+    pub(crate) canary: Option<f64>,
+    pub(crate) baseline_count: ArmCount,
+    pub(crate) canary_count: ArmCount,
+    /// The canary's share less the baseline's, in percentage points.
+    pub(crate) difference: Option<f64>,
+    /// The canary's rate over the baseline's.
+    pub(crate) ratio: Option<f64>,
+    /// Confidence sequence of `ratio`; an open upper end is null.
+    pub(crate) interval: (f64, Option<f64>),
+    pub(crate) reason: String,
+    pub(crate) sentence: String,
+    pub(crate) query: String,
+    /// How the estimate grew, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) track: Vec<TrackDocument>,
+}
+
+/// A point of the chart.
+pub(crate) type TrackDocument = TrackPoint;
+
+impl VerdictDocument {
+    pub(crate) fn of(verdict: &Verdict, tracks: &[Track]) -> Self {
+        let mut metrics: Vec<MetricDocument> = verdict.metrics.iter().map(MetricDocument::of).collect();
+        for metric in &mut metrics {
+            if let Some(track) = tracks.iter().find(|track| track.metric == metric.name) {
+                metric.track.clone_from(&track.points);
+            }
+        }
+        Self {
+            outcome: verdict.outcome,
+            word: verdict.outcome.word().to_owned(),
+            sentence: verdict.sentence(),
+            metrics,
+            assumption: verdict.assumption(),
+            kayenta: None,
+            as_of: verdict.as_of,
+        }
+    }
+
+    /// Before anything was measured.
+    pub(crate) fn nothing_yet() -> Self {
+        Self {
+            outcome: Outcome::Inconclusive,
+            word: Outcome::Inconclusive.word().to_owned(),
+            sentence: NOTHING_YET.into(),
+            metrics: Vec::new(),
+            assumption: None,
+            kayenta: None,
+            as_of: None,
+        }
+    }
+}
+
+const NOTHING_YET: &str = "Not enough evidence yet: no traffic has reached the canary.";
+
+impl MetricDocument {
+    fn of(metric: &MetricVerdict) -> Self {
+        Self {
+            name: metric.name.clone(),
+            outcome: metric.outcome,
+            critical: metric.critical,
+            baseline: metric.baseline.share_percent(),
+            canary: metric.canary.share_percent(),
+            baseline_count: metric.baseline,
+            canary_count: metric.canary,
+            difference: metric.difference,
+            ratio: metric.ratio,
+            interval: metric.interval,
+            reason: metric.reason.sentence(),
+            sentence: metric.sentence(),
+            query: metric.query.clone(),
+            track: Vec::new(),
+        }
+    }
+}

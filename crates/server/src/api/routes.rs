@@ -1,0 +1,258 @@
+//! The one table of calls. What is not in it does not exist; what is in it is documented.
+
+use axum::http::Method;
+use axum::routing::{MethodRouter, get, post, put};
+
+use super::{artifacts, controls, deployments, events, metrics, openapi};
+use crate::app::App;
+
+/// One call.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    /// Below `/api/v1`, or from the root when it starts with two slashes.
+    below: &'static str,
+    pub(crate) summary: &'static str,
+    /// What the body is, if there is one.
+    pub(crate) body: Body,
+    /// The status of success and the media types of its answer.
+    pub(crate) answers: (u16, &'static [&'static str]),
+    /// Other statuses than the ones that every call may give.
+    pub(crate) refuses: &'static [u16],
+    /// The name of the example under `docs/api/`.
+    pub(crate) example: &'static str,
+    pub(crate) handler: MethodRouter<App>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Body {
+    None,
+    /// Bytes of a file.
+    File,
+    /// A spec in YAML or JSON.
+    Spec,
+    /// A JSON object with these keys: name, JSON type, what it is.
+    Object(&'static [(&'static str, &'static str, &'static str)]),
+}
+
+const JSON: &[&str] = &["application/json"];
+const TEXT: &[&str] = &["text/plain"];
+
+impl Route {
+    pub(crate) fn path(&self) -> String {
+        match self.below.strip_prefix("//") {
+            Some(rest) => format!("/{rest}"),
+            None => format!("/api/v1{}", self.below),
+        }
+    }
+
+    fn new(
+        method: Method,
+        below: &'static str,
+        example: &'static str,
+        summary: &'static str,
+        handler: MethodRouter<App>,
+    ) -> Self {
+        Self {
+            method,
+            below,
+            summary,
+            body: Body::None,
+            answers: (200, JSON),
+            refuses: &[],
+            example,
+            handler,
+        }
+    }
+
+    fn get(below: &'static str, example: &'static str, summary: &'static str, handler: MethodRouter<App>) -> Self {
+        Self::new(Method::GET, below, example, summary, handler)
+    }
+
+    fn post(below: &'static str, example: &'static str, summary: &'static str, handler: MethodRouter<App>) -> Self {
+        Self::new(Method::POST, below, example, summary, handler)
+    }
+
+    fn takes(self, body: Body) -> Self {
+        Self { body, ..self }
+    }
+
+    fn answers(self, status: u16, media_types: &'static [&'static str]) -> Self {
+        Self {
+            answers: (status, media_types),
+            ..self
+        }
+    }
+
+    fn refuses(self, statuses: &'static [u16]) -> Self {
+        Self {
+            refuses: statuses,
+            ..self
+        }
+    }
+}
+
+/// Every call.
+pub(crate) fn routes() -> Vec<Route> {
+    let mut all = reading();
+    all.extend(changing());
+    all.extend(trying());
+    all
+}
+
+fn reading() -> Vec<Route> {
+    vec![
+        Route::get(
+            "/cloud/listeners",
+            "listeners",
+            "Load balancers, listeners and rules in priority order, in plain words",
+            get(deployments::listeners),
+        )
+        .refuses(&[502]),
+        Route::get(
+            "/deployments",
+            "deployments",
+            "Live and past deployments, newest first",
+            get(deployments::list),
+        ),
+        Route::get(
+            "/deployments/{id}",
+            "deployment",
+            "One deployment",
+            get(deployments::get),
+        )
+        .refuses(&[404]),
+        Route::get(
+            "/deployments/{id}/events",
+            "events",
+            "The feed: a stream that resumes after Last-Event-ID, or JSON by Accept",
+            get(events::events),
+        )
+        .answers(200, &["text/event-stream", "application/json"])
+        .refuses(&[404]),
+        Route::get(
+            "/deployments/{id}/verdict",
+            "verdict",
+            "The verdict with its numbers and reasons",
+            get(deployments::verdict),
+        )
+        .refuses(&[404]),
+        Route::get(
+            "/deployments/{id}/report",
+            "report",
+            "The whole story: one HTML file, or JSON by Accept",
+            get(deployments::report),
+        )
+        .answers(200, &["text/html", "application/json"])
+        .refuses(&[404]),
+        Route::get(
+            "//healthz",
+            "healthz",
+            "Whether the server and its database answer; needs no login",
+            get(metrics::healthz),
+        )
+        .refuses(&[503]),
+        Route::get(
+            "//metrics",
+            "metrics",
+            "The server's own numbers as Prometheus reads them",
+            get(metrics::metrics),
+        )
+        .answers(200, TEXT),
+        Route::get("//api/openapi.json", "openapi", "This document", get(openapi::openapi)),
+    ]
+}
+
+fn changing() -> Vec<Route> {
+    vec![
+        Route::new(
+            Method::PUT,
+            "/artifacts",
+            "artifact",
+            "Stores an image archive or a compose file while it streams",
+            put(artifacts::put),
+        )
+        .takes(Body::File)
+        .refuses(&[400, 413, 422, 507]),
+        Route::post(
+            "/plans",
+            "plan",
+            "The plan for a spec; touches nothing",
+            post(deployments::plan),
+        )
+        .takes(Body::Spec)
+        .refuses(&[400, 413, 415, 422, 502]),
+        Route::post(
+            "/deployments",
+            "deployment",
+            "Starts a deployment; refuses when the plan that was seen is stale",
+            post(deployments::create),
+        )
+        .takes(Body::Spec)
+        .answers(201, JSON)
+        .refuses(&[400, 409, 413, 415, 422, 502]),
+        Route::post(
+            "/deployments/{id}/weight",
+            "deployment",
+            "Sets the share of matching traffic for each of canary and baseline",
+            post(deployments::weight),
+        )
+        .takes(Body::Object(&[("canary_percent", "number", "Percent, 0 to 50")]))
+        .refuses(&[400, 404, 409, 413, 415, 422]),
+        Route::post(
+            "/deployments/{id}/destroy",
+            "deployment",
+            "Destroys, from any state; twice is once",
+            post(deployments::destroy),
+        )
+        .answers(202, JSON)
+        .refuses(&[404]),
+        Route::post(
+            "/deployments/{id}/override",
+            "deployment",
+            "A person overrules *harmful*",
+            post(deployments::overrule),
+        )
+        .takes(Body::Object(&[(
+            "reason",
+            "string",
+            "Why, in 3 to 500 characters; kept in the feed",
+        )]))
+        .refuses(&[400, 404, 409, 413, 415, 422]),
+    ]
+}
+
+/// The demo's controls; 404 outside `arya try`.
+fn trying() -> Vec<Route> {
+    vec![
+        Route::post(
+            "/try/{id}/make-worse",
+            "control",
+            "Only in `arya try`: the canary fails a tenth of its requests and answers later",
+            post(controls::make_worse),
+        )
+        .refuses(&[404, 409]),
+        Route::post(
+            "/try/{id}/heal",
+            "control",
+            "Only in `arya try`: the canary is well again",
+            post(controls::heal),
+        )
+        .refuses(&[404, 409]),
+        Route::post(
+            "/try/production-deploys",
+            "control",
+            "Only in `arya try`: production swaps its group, as a blue/green deploy does",
+            post(controls::production_deploys),
+        )
+        .refuses(&[404, 409]),
+        Route::post(
+            "/try/load",
+            "control",
+            "Only in `arya try`: sets the background traffic",
+            post(controls::load),
+        )
+        .takes(Body::Object(&[("per_s", "integer", "Requests per second, 0 to 1000")]))
+        .refuses(&[400, 404, 415, 422]),
+    ]
+}

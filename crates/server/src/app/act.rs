@@ -1,0 +1,204 @@
+//! Changing: plans, new deployments, edits of the desired state. Every change is stored by the engine before it acts.
+
+use arya_engine::{CreateError, SubmitError, Summary};
+use arya_plan::desired::{Actor, Change, ProbeSecret, Refusal};
+use arya_plan::identity::DeploymentId;
+use arya_plan::listener::shares::CanaryPercent;
+use arya_plan::preview::{HarmfulPair, LiveDeployment, Preview, PreviewRequest, preview};
+use arya_plan::spec::Spec;
+use axum::http::StatusCode;
+
+use super::App;
+use super::ask::{DEPLOYMENTS_MAX, cloud_problem};
+use crate::api::documents::{DeploymentDocument, PlanDocument};
+use crate::api::input::SpecBody;
+use crate::api::problem::Problem;
+use crate::auth::{Caller, secret};
+
+impl App {
+    /// The plan for a spec. Touches nothing.
+    pub(crate) async fn plan(&self, spec: &Spec) -> Result<PlanDocument, Problem> {
+        let preview = self.preview(spec).await?;
+        Ok(PlanDocument::of(&preview, &spec.acknowledged, self.now()))
+    }
+
+    async fn preview(&self, spec: &Spec) -> Result<Preview, Problem> {
+        let sites = self.world.discover().await.map_err(cloud_problem)?;
+        let (app, spec) = (self.clone(), spec.clone());
+        let harmful_before = self.harmful_before()?;
+        let live = self.live()?;
+        let id = self.engine.new_id().map_err(|error| Problem::internal(&error))?;
+        let probe_secret = secret().map_err(|error| Problem::internal(&error))?;
+        let work = move || {
+            preview(&PreviewRequest {
+                id,
+                installation: app.engine.installation(),
+                spec: &spec,
+                sites: &sites,
+                files: &app
+                    .artifacts
+                    .facts(spec.baseline.digests().chain(spec.canary.digests())),
+                capabilities: &app.world.capabilities(),
+                harmful_before: &harmful_before,
+                live: &live,
+                probe_secret: ProbeSecret::new(probe_secret),
+                traffic_per_s: app.world.traffic_per_s(&spec),
+                now: app.now(),
+                timing: &app.settings.timing,
+            })
+        };
+        // Files that were not described since the start are read here.
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|panic| Problem::internal(&panic))
+    }
+
+    fn harmful_before(&self) -> Result<Vec<HarmfulPair>, Problem> {
+        self.engine.harmful_pairs().map_err(|error| Problem::internal(&error))
+    }
+
+    fn live(&self) -> Result<Vec<LiveDeployment>, Problem> {
+        let summaries = self
+            .engine
+            .deployments(DEPLOYMENTS_MAX)
+            .map_err(|error| Problem::internal(&error))?;
+        let open = summaries.into_iter().filter(|summary| summary.closed_at.is_none());
+        let live = |summary: Summary| LiveDeployment {
+            id: summary.id,
+            name: summary.name,
+            in_front_of: summary.desired.placement.chosen,
+        };
+        Ok(open.map(live).collect())
+    }
+
+    /// Starts a deployment, unless the plan that the person saw is stale or something blocks.
+    pub(crate) async fn deploy(&self, body: SpecBody, caller: &Caller) -> Result<DeploymentDocument, Problem> {
+        let preview = self.preview(&body.spec).await?;
+        if body.plan_digest.as_ref().is_some_and(|seen| *seen != preview.digest) {
+            return Err(stale(&preview));
+        }
+        let plan = PlanDocument::of(&preview, &body.spec.acknowledged, self.now());
+        let (Some(desired), Some(before)) = (preview.desired, preview.before) else {
+            return Err(blocked(&plan));
+        };
+        let id = desired.id;
+        self.engine
+            .create(&desired, &before, &person(caller))
+            .map_err(create_problem)?;
+        self.deployment(&id)
+    }
+
+    /// Sets the share of matching traffic that canary and baseline each get.
+    pub(crate) fn set_share(
+        &self,
+        id: &DeploymentId,
+        percent: f64,
+        caller: &Caller,
+    ) -> Result<DeploymentDocument, Problem> {
+        let canary_percent = CanaryPercent::new(percent).map_err(|error| {
+            Problem::invalid(format!(
+                "{}. The share was left as it is.",
+                capitalised(&error.to_string())
+            ))
+            .at("canary_percent")
+            .next("Choose a share from 0 to 50.")
+        })?;
+        self.submit(id, Change::SetShare { canary_percent }, caller)
+    }
+
+    /// From any state, at any second; twice is once.
+    pub(crate) fn destroy(&self, id: &DeploymentId, caller: &Caller) -> Result<DeploymentDocument, Problem> {
+        let closed = self.report(id)?.closed_at.is_some();
+        if closed {
+            self.deployment(id)
+        } else {
+            self.submit(id, Change::Destroy, caller)
+        }
+    }
+
+    /// A person overrules *harmful*, with a reason that is kept.
+    pub(crate) fn overrule(
+        &self,
+        id: &DeploymentId,
+        reason: String,
+        caller: &Caller,
+    ) -> Result<DeploymentDocument, Problem> {
+        self.submit(id, Change::Overrule { reason }, caller)
+    }
+
+    fn submit(&self, id: &DeploymentId, change: Change, caller: &Caller) -> Result<DeploymentDocument, Problem> {
+        match self.engine.submit(id, &change, &person(caller)) {
+            Ok(_) => self.deployment(id),
+            // It closed between the look and the edit: what was asked is so.
+            Err(SubmitError::Closed) if change == Change::Destroy => self.deployment(id),
+            Err(error) => Err(submit_problem(error)),
+        }
+    }
+}
+
+fn person(caller: &Caller) -> Actor {
+    Actor::Person(caller.name.clone())
+}
+
+fn stale(preview: &Preview) -> Problem {
+    let kind = "plan-stale";
+    let detail = "The rule you chose, one of its groups or an earlier overlapping rule changed since you saw the plan. \
+                  Nothing was created.";
+    let mut problem = Problem::new(StatusCode::CONFLICT, kind, detail).at("plan_digest");
+    problem.problems = vec![serde_json::json!({ "digest": preview.digest })];
+    problem.next("Make the plan again (POST /api/v1/plans), look at it, and apply that one.")
+}
+
+fn blocked(plan: &PlanDocument) -> Problem {
+    let blocking = || plan.problems.iter().filter(|problem| problem.blocking);
+    let sentences: Vec<&str> = blocking().map(|problem| problem.sentence.as_str()).collect();
+    let detail = format!("{} Nothing was created.", sentences.join(" "));
+    let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "plan-blocked", detail);
+    problem.field = blocking().find_map(|problem| problem.field.clone());
+    problem.next = blocking().next().map(|problem| problem.next.clone());
+    problem.problems = blocking().map(|problem| serde_json::json!(problem)).collect();
+    problem
+}
+
+fn create_problem(error: CreateError) -> Problem {
+    let conflict = |kind, error: &CreateError| Problem::new(StatusCode::CONFLICT, kind, error.to_string());
+    match &error {
+        CreateError::NameTaken { .. } => conflict("name-taken", &error).at("name").next("Choose another name."),
+        CreateError::IdTaken => conflict("id-taken", &error).next("Try again."),
+        CreateError::TooMany { .. } => conflict("too-many", &error).next("Destroy a deployment first."),
+        CreateError::ShuttingDown => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", error.to_string())
+            .next("Try again once it runs."),
+        CreateError::Store(inner) => Problem::internal(inner),
+    }
+}
+
+fn submit_problem(error: SubmitError) -> Problem {
+    match error {
+        SubmitError::Unknown(id) => Problem::not_found(&format!("deployment with the id `{id}`")),
+        SubmitError::Closed => {
+            Problem::new(StatusCode::CONFLICT, "closed", error.to_string()).next("Start a new deployment.")
+        }
+        SubmitError::Refused(refusal) => refused(&refusal),
+        SubmitError::Store(inner) => Problem::internal(&inner),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Problem {
+    let conflict = |next: &str| Problem::new(StatusCode::CONFLICT, "refused", refusal.to_string()).next(next);
+    let invalid = |field: &str, next: &str| Problem::invalid(refusal.to_string()).at(field).next(next);
+    match refusal {
+        Refusal::Destroying | Refusal::Failed { .. } => conflict("Destroy it, and start a new deployment."),
+        Refusal::Harmful { .. } => conflict("Overrule the verdict with a reason first, or destroy the deployment."),
+        Refusal::NothingToOverrule => conflict("Nothing needs to be done."),
+        Refusal::ReasonMissing => invalid("reason", "Say why in 3 to 500 characters."),
+        Refusal::ProductionZero => invalid("canary_percent", "Choose less than 50."),
+        Refusal::Share(_) => invalid("canary_percent", "Choose a share that weights of 0 to 999 can express."),
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,104 @@
+//! Reading: what the pages and the API show, from the engine's last reports and the store.
+
+use std::sync::Arc;
+
+use arya_engine::{EVENTS_AT_ONCE, Report};
+use arya_plan::cloud::CloudError;
+use arya_plan::identity::DeploymentId;
+use axum::http::StatusCode;
+
+use super::App;
+use crate::api::documents::{
+    DeploymentDocument, EventDocument, ListenersDocument, Look, ReportDocument, VerdictDocument,
+};
+use crate::api::problem::Problem;
+
+/// The most deployments that one answer lists, newest first.
+pub(crate) const DEPLOYMENTS_MAX: usize = 200;
+
+impl App {
+    /// The last report of one deployment.
+    pub(crate) fn report(&self, id: &DeploymentId) -> Result<Arc<Report>, Problem> {
+        let reports = self.engine.report(id).map_err(|error| Problem::internal(&error))?;
+        reports
+            .map(|reports| Arc::clone(&reports.borrow()))
+            .ok_or_else(|| Problem::not_found(&format!("deployment with the id `{id}`")))
+    }
+
+    pub(crate) fn deployment(&self, id: &DeploymentId) -> Result<DeploymentDocument, Problem> {
+        self.report(id).map(|report| document(&report))
+    }
+
+    /// Live and past ones, newest first.
+    pub(crate) fn deployments(&self) -> Result<Vec<DeploymentDocument>, Problem> {
+        let summaries = self
+            .engine
+            .deployments(DEPLOYMENTS_MAX)
+            .map_err(|error| Problem::internal(&error))?;
+        Ok(summaries
+            .iter()
+            .filter_map(|summary| self.deployment(&summary.id).ok())
+            .collect())
+    }
+
+    pub(crate) fn verdict(&self, id: &DeploymentId) -> Result<VerdictDocument, Problem> {
+        let report = self.report(id)?;
+        Ok(match &report.verdict {
+            Some(verdict) => VerdictDocument::of(verdict, &report.tracks),
+            None => VerdictDocument::nothing_yet(),
+        })
+    }
+
+    /// The feed after an event, oldest first.
+    pub(crate) fn events(&self, id: &DeploymentId, after: u64, limit: usize) -> Result<Vec<EventDocument>, Problem> {
+        self.report(id)?;
+        let events = self
+            .engine
+            .events(id, after, limit.min(EVENTS_AT_ONCE))
+            .map_err(|error| Problem::internal(&error))?;
+        Ok(events.iter().map(EventDocument::of).collect())
+    }
+
+    /// The frozen page as data.
+    pub(crate) fn report_document(&self, id: &DeploymentId) -> Result<ReportDocument, Problem> {
+        Ok(ReportDocument {
+            deployment: self.deployment(id)?,
+            verdict: self.verdict(id)?,
+            events: self.events(id, 0, EVENTS_AT_ONCE)?,
+            made_at: self.now(),
+        })
+    }
+
+    pub(crate) async fn listeners(&self) -> Result<ListenersDocument, Problem> {
+        let sites = self.world.discover().await.map_err(cloud_problem)?;
+        Ok(ListenersDocument::of(&sites, self.now()))
+    }
+}
+
+fn document(report: &Report) -> DeploymentDocument {
+    DeploymentDocument::of(&Look {
+        desired: &report.desired,
+        observed: report.observed.as_ref(),
+        phase: report.phase,
+        waiting: report.plan.as_ref().map_or(&[], |plan| &plan.waiting),
+        cloud_error: report.cloud_error.as_deref(),
+        verdict: report.verdict.as_ref(),
+        restore_proof: report.restore_proof.as_ref(),
+        closed_at: report.closed_at,
+        as_of: report.as_of,
+        price_per_hour: 0.0,
+    })
+}
+
+pub(super) fn cloud_problem(error: CloudError) -> Problem {
+    Problem::new(
+        StatusCode::BAD_GATEWAY,
+        "cloud",
+        format!("The cloud did not answer: {} Nothing was changed.", error.what),
+    )
+    .next(if error.next.is_empty() {
+        "Try again in a moment.".to_owned()
+    } else {
+        error.next
+    })
+}

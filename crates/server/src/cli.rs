@@ -1,0 +1,346 @@
+//! The command line: what can be asked, and the exit codes that scripts rely on.
+
+mod judge;
+mod live;
+mod spec_file;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::client::{Client, Connection};
+use crate::config::{self, Config};
+use crate::output;
+use crate::try_mode::{Browser, TryOptions};
+
+/// What every failure of the tool itself exits with, wrong usage included.
+pub(crate) const TOOL_ERROR: u8 = 3;
+/// How long a verdict is waited for unless said otherwise: most regressions that matter show within this.
+const WAIT_DEFAULT: &str = "30m";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "arya",
+    version,
+    about = "Canary deployments behind an existing load balancer",
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// The running server; by default the one that `arya try` started for this user
+    #[arg(long, global = true, env = "ARYA_SERVER", value_name = "URL")]
+    server: Option<String>,
+    /// Its API token
+    #[arg(
+        long,
+        global = true,
+        env = "ARYA_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    token: Option<String>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole product on this machine: a local cloud, real requests, a sample service
+    Try(Try),
+    /// The server. This version has no AWS world yet and serves the local one
+    Serve(Serve),
+    /// Shows the plan for a spec; touches nothing in the cloud
+    Plan(SpecFile),
+    /// Starts a deployment
+    Apply(Apply),
+    /// Follows a deployment
+    Watch(Watch),
+    /// Sets the share of matching traffic for each of canary and baseline
+    Weight { id: String, percent: f64 },
+    /// Removes a deployment, from any state
+    Destroy {
+        id: String,
+        /// Return when everything is gone
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Prints the verdict; exits 0 no worse, 1 harmful, 2 not enough evidence, 3 tool error
+    Check {
+        id: String,
+        /// Report, but exit 0 whatever the verdict
+        #[arg(long)]
+        soft_fail: bool,
+    },
+    /// Prints the report as one HTML file, or as JSON
+    Report { id: String },
+    /// Overrules a harmful verdict, with a reason that is kept
+    Override {
+        id: String,
+        #[arg(long)]
+        reason: String,
+    },
+    /// Judges counts from a file, without a server
+    Judge(judge::Judge),
+    /// The sample service that `arya try` deploys
+    #[command(hide = true)]
+    Sample,
+}
+
+#[derive(Debug, Args)]
+struct Try {
+    /// Where the pages and the API are
+    #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Where everything is kept [default: arya/try in the user's state directory]
+    #[arg(long, value_name = "DIRECTORY")]
+    data_dir: Option<PathBuf>,
+    /// Do not open a browser
+    #[arg(long)]
+    no_browser: bool,
+    /// Background requests per second
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    load: u32,
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// A YAML file with `listen`, `data_dir` and `load`
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    #[arg(long, value_name = "DIRECTORY")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct SpecFile {
+    /// The spec in YAML or JSON; files that it names by path are uploaded
+    #[arg(short = 'f', long = "file", value_name = "SPEC")]
+    file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Apply {
+    #[command(flatten)]
+    spec: SpecFile,
+    /// Return with the verdict; the exit code says which
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+#[derive(Debug, Args)]
+struct Watch {
+    /// Its id, or the name of a live one
+    id: String,
+    #[arg(long, value_enum, default_value_t = Until::Destroyed)]
+    until: Until,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+/// How long to wait, and what happens when somebody loses patience.
+#[derive(Debug, Clone, Copy, Args)]
+struct Patience {
+    /// Such as 90s, 30m or 2h; a verdict that is not there by then counts as not enough evidence
+    #[arg(long, default_value = WAIT_DEFAULT, value_parser = duration)]
+    timeout: Duration,
+    /// What Ctrl-C or SIGTERM does to the deployment [default: destroy without a terminal, else leave]
+    #[arg(long, value_enum)]
+    on_cancel: Option<OnCancel>,
+    /// Report the verdict, but exit 0
+    #[arg(long)]
+    soft_fail: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Until {
+    Verdict,
+    Serving,
+    Destroyed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnCancel {
+    Destroy,
+    Leave,
+}
+
+/// `90s`, `30m`, `2h`, or seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("`{text}` is no duration; write 90s, 30m or 2h"))?;
+    let seconds = match &text[digits.len()..] {
+        "" | "s" => Some(number),
+        "m" => number.checked_mul(60),
+        "h" => number.checked_mul(3600),
+        _ => None,
+    };
+    // A deployment lives at most a week.
+    let seconds = seconds.filter(|seconds| *seconds <= 7 * 24 * 3600);
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("`{text}` is no duration up to 168h; write 90s, 30m or 2h"))
+}
+
+/// Reads the arguments, does what they ask, answers the exit code.
+pub(crate) async fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // The text goes to where clap wants it; a closed pipe changes nothing about the code.
+            let _ = error.print();
+            let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return ExitCode::from(if shown { 0 } else { TOOL_ERROR });
+        }
+    };
+    match obey(cli).await {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::complain(&format!("{error:#}"));
+            ExitCode::from(TOOL_ERROR)
+        }
+    }
+}
+
+async fn obey(cli: Cli) -> anyhow::Result<u8> {
+    let session = Session {
+        server: cli.server,
+        token: cli.token,
+        json: cli.json,
+    };
+    match cli.command {
+        Command::Try(asked) => crate::try_mode::run(trying(asked, session.json)?).await.map(|()| 0),
+        Command::Serve(asked) => crate::try_mode::run(serving(asked, session.json)?).await.map(|()| 0),
+        Command::Sample => sample().await.map(|()| 0),
+        Command::Judge(asked) => judge::judge(&asked).map(|()| 0),
+        Command::Plan(asked) => live::plan(&session, &asked.file).await,
+        Command::Apply(asked) => live::apply(&session, &asked.spec.file, asked.wait, asked.patience).await,
+        Command::Watch(asked) => live::watch(&session, &asked.id, asked.until, asked.patience).await,
+        Command::Weight { id, percent } => live::weight(&session, &id, percent).await,
+        Command::Destroy { id, wait } => live::destroy(&session, &id, wait).await,
+        Command::Check { id, soft_fail } => live::check(&session, &id, soft_fail).await,
+        Command::Report { id } => live::report(&session, &id).await,
+        Command::Override { id, reason } => live::overrule(&session, &id, &reason).await,
+    }
+}
+
+/// What every command that speaks to a server needs.
+#[derive(Debug)]
+struct Session {
+    server: Option<String>,
+    token: Option<String>,
+    json: bool,
+}
+
+impl Session {
+    fn client(&self) -> anyhow::Result<Client> {
+        let running = || config::data_dir("try").ok().and_then(|dir| Connection::recall(&dir));
+        let connection = match (&self.server, &self.token) {
+            (Some(server), Some(token)) => Some(Connection {
+                server: server.clone(),
+                token: token.clone(),
+            }),
+            (None, None) => running(),
+            (Some(server), None) => running().filter(|known| known.server == *server),
+            (None, Some(token)) => running().map(|known| Connection {
+                token: token.clone(),
+                ..known
+            }),
+        };
+        connection.map(Client::new).ok_or_else(|| {
+            anyhow::anyhow!(
+                "There is no server to speak to. Nothing was done. Start `arya try`, or give --server and --token \
+                 (or ARYA_SERVER and ARYA_TOKEN)."
+            )
+        })
+    }
+}
+
+fn trying(asked: Try, json: bool) -> anyhow::Result<TryOptions> {
+    let data_dir = match asked.data_dir {
+        Some(dir) => dir,
+        None => config::data_dir("try")?,
+    };
+    let browser = if asked.no_browser || json {
+        Browser::Leave
+    } else {
+        Browser::Open
+    };
+    Ok(TryOptions {
+        listen: asked.listen,
+        data_dir,
+        browser,
+        json,
+        load_per_s: asked.load,
+        remark: None,
+    })
+}
+
+fn serving(asked: Serve, json: bool) -> anyhow::Result<TryOptions> {
+    let config = asked
+        .config
+        .as_deref()
+        .map(Config::read)
+        .transpose()?
+        .unwrap_or_default();
+    let data_dir = match asked.data_dir.or(config.data_dir) {
+        Some(dir) => dir,
+        None => config::data_dir("serve")?,
+    };
+    Ok(TryOptions {
+        listen: asked
+            .listen
+            .or(config.listen)
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070))),
+        data_dir,
+        browser: Browser::Leave,
+        json,
+        load_per_s: config.load.unwrap_or(0),
+        remark: Some(
+            "This version has no AWS world yet: it serves the local one, and changes nothing outside this machine.",
+        ),
+    })
+}
+
+async fn sample() -> anyhow::Result<()> {
+    let config = arya_local::sample::SampleConfig::from_env()?;
+    arya_local::sample::run(config, tokio::io::stdin()).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, seconds) in [
+            ("90s", Some(90)),
+            ("30m", Some(1800)),
+            ("2h", Some(7200)),
+            ("5", Some(5)),
+            ("m", None),
+            ("200h", None),
+            ("1d", None),
+        ] {
+            assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! A spec on disk: files that it names by path are uploaded, and their digests take the paths' places.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::api::input::yaml;
+use crate::client::Client;
+
+/// Keys of a version that hold a digest or a path.
+const FILE_KEYS: [&str; 3] = ["image", "compose", "env_file"];
+const DIGEST: &str = "sha256:";
+
+/// Reads a spec and replaces paths by digests. Paths are relative to the spec's own directory.
+pub(super) fn prepare(
+    client: &Client,
+    path: &Path,
+    mut said: impl FnMut(&str) -> std::io::Result<()>,
+) -> anyhow::Result<Value> {
+    let name = path.display();
+    let text = std::fs::read(path)
+        .with_context(|| format!("The spec {name} cannot be read. Nothing was done. Check the path"))?;
+    let mut document = yaml(&text).map_err(|problem| anyhow::anyhow!("{name}: {}", problem.detail))?;
+    let base = path.parent().unwrap_or(Path::new("")).to_owned();
+    for place in places(&mut document) {
+        let Some(file) = local_file(place, &base) else { continue };
+        said(&format!("Uploading {} …", file.display()))?;
+        let stored = client.upload(&file)?;
+        let digest = stored.get("digest").cloned().unwrap_or_default();
+        said(&format!(
+            "Uploaded {} as {}.",
+            file.display(),
+            digest.as_str().unwrap_or_default()
+        ))?;
+        *place = digest;
+    }
+    Ok(document)
+}
+
+/// Every value of a spec that may name a file.
+fn places(document: &mut Value) -> Vec<&mut Value> {
+    let Some(spec) = document.as_object_mut() else {
+        return Vec::new();
+    };
+    let versions = spec
+        .iter_mut()
+        .filter(|(key, _)| matches!(key.as_str(), "baseline" | "canary"));
+    let mut places = Vec::new();
+    for (_, version) in versions {
+        let Some(version) = version.as_object_mut() else {
+            continue;
+        };
+        for (key, value) in version {
+            if FILE_KEYS.contains(&key.as_str()) {
+                places.push(value);
+            } else if let Some(files) = value.as_object_mut().filter(|_| key == "files") {
+                places.extend(files.values_mut());
+            }
+        }
+    }
+    places
+}
+
+fn local_file(value: &Value, base: &Path) -> Option<PathBuf> {
+    let text = value.as_str()?;
+    (!text.starts_with(DIGEST)).then(|| base.join(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_paths_are_uploaded() {
+        let mut document = json!({
+            "name": "x",
+            "baseline": {"image": "a.tar", "compose": "sha256:00", "services": {"run": ["image"]}},
+            "canary": {"image": "/b.tar", "files": {"/etc/x": "x.txt"}},
+        });
+        let files: Vec<PathBuf> = places(&mut document)
+            .into_iter()
+            .filter_map(|place| local_file(place, Path::new("specs")))
+            .collect();
+        assert_eq!(
+            files,
+            [Path::new("specs/a.tar"), Path::new("specs/x.txt"), Path::new("/b.tar")].map(Path::to_owned)
+        );
+    }
+}

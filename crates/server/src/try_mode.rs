@@ -1,0 +1,245 @@
+//! `arya try`: the whole product on this machine. Samples, local cloud, engine and server are started in that order and
+//! ended in the opposite one.
+
+use std::io::IsTerminal as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arya_engine::{Engine, EngineSettings, Store};
+use arya_judge::{JudgeConfig, MetricConfig};
+use arya_local::live::{LiveCloud, LiveSettings};
+use arya_local::samples::{Sample, Samples, write_samples};
+use arya_plan::timing::Timing;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, Settings, World};
+use crate::artifacts::Artifacts;
+use crate::auth::{Auth, secret};
+use crate::client::Connection;
+use crate::counters::Counters;
+use crate::guard::Hosts;
+use crate::serve::{listen, serve};
+use crate::{output, signals};
+
+/// What `arya try` was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct TryOptions {
+    pub(crate) listen: SocketAddr,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) browser: Browser,
+    pub(crate) json: bool,
+    /// Background requests per second.
+    pub(crate) load_per_s: u32,
+    /// A sentence to print before anything else.
+    pub(crate) remark: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Browser {
+    /// If somebody sits at this terminal.
+    Open,
+    Leave,
+}
+
+/// The metric that every deployment is judged by until its own analysis configuration is read.
+fn judging() -> JudgeConfig {
+    let query = "5xx answers of all answers, by target group, as the load balancer counted them";
+    JudgeConfig {
+        metrics: vec![MetricConfig::error_share("error share", query)],
+        ..JudgeConfig::default()
+    }
+}
+
+/// Runs until a signal.
+pub(crate) async fn run(options: TryOptions) -> anyhow::Result<()> {
+    let running = start(&options).await?;
+    let served = tokio::spawn(serve(running.listener, running.app.clone()));
+    let connection = Connection {
+        server: running.app.settings.ui.clone(),
+        token: running.token.clone(),
+    };
+    let told = connection.remember(&options.data_dir);
+    if let Err(error) = told {
+        tracing::warn!(%error, "the address could not be written down; commands need --server and --token");
+    }
+    announce(&options, &running.app, &connection)?;
+    signals::told_to_stop().await;
+    running.app.stopping.cancel();
+    running.app.engine.shutdown().await;
+    if let Some(cloud) = running.app.world.local() {
+        cloud.stop().await;
+    }
+    Connection::forget(&options.data_dir);
+    served
+        .await
+        .context("the server broke off")?
+        .context("the server could not go on")
+}
+
+struct Running {
+    listener: tokio::net::TcpListener,
+    app: App,
+    token: String,
+}
+
+async fn start(options: &TryOptions) -> anyhow::Result<Running> {
+    let store = Arc::new(Store::open(&options.data_dir)?);
+    let listener = listen(options.listen).await?;
+    let address = listener.local_addr().context("the listener has no address")?;
+    let (samples, artifacts) = prepare(&options.data_dir).await?;
+    let cloud = LiveCloud::start(live_settings(options, &samples, &artifacts, &store)?).await?;
+    let timing = Timing::TRY;
+    let settings = EngineSettings {
+        abandon_open: true,
+        ..EngineSettings::new(timing.clone(), judging())
+    };
+    let engine = Engine::start(store, cloud.clone(), cloud.clone(), settings)?;
+    let token = secret().context("the system gives no random numbers")?;
+    let counters = Counters::default();
+    tokio::spawn(counters.clone().listen(engine.subscribe()));
+    let app = App {
+        engine,
+        world: World::Local(cloud),
+        artifacts,
+        auth: Auth::new([(token.as_str(), "You")]),
+        counters,
+        settings: Arc::new(Settings {
+            hosts: Hosts::of(address.ip()),
+            timing,
+            data_dir: options.data_dir.clone(),
+            ui: format!("http://{}", reachable(address)),
+            samples: Some(samples),
+        }),
+        stopping: CancellationToken::new(),
+    };
+    Ok(Running { listener, app, token })
+}
+
+/// An address that a browser on this machine can use; "every address" is none.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// The sample archives, written once, and put where uploads go, so that nobody has to upload them.
+async fn prepare(data_dir: &Path) -> anyhow::Result<(Samples, Artifacts)> {
+    let data_dir = data_dir.to_owned();
+    let work = move || -> anyhow::Result<(Samples, Artifacts)> {
+        let executable = std::env::current_exe().context("the program does not know its own file")?;
+        let unwritable = || {
+            format!(
+                "The data directory {} cannot be used. Nothing was started. Choose another with --data-dir.",
+                data_dir.display()
+            )
+        };
+        let samples = write_samples(&executable, &data_dir.join("samples")).with_context(unwritable)?;
+        let artifacts = Artifacts::open(&data_dir.join("artifacts")).with_context(unwritable)?;
+        for sample in [&samples.baseline, &samples.canary, &samples.canary_bad] {
+            artifacts
+                .adopt(&sample.image, &sample.image_digest)
+                .with_context(unwritable)?;
+            artifacts
+                .adopt(&sample.compose, &sample.compose_digest)
+                .with_context(unwritable)?;
+        }
+        Ok((samples, artifacts))
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .context("preparing the samples broke off")?
+}
+
+fn live_settings(
+    options: &TryOptions,
+    samples: &Samples,
+    artifacts: &Artifacts,
+    store: &Store,
+) -> anyhow::Result<LiveSettings> {
+    let artifacts_dir = artifacts
+        .dir()
+        .canonicalize()
+        .context("the artifacts directory is gone")?;
+    let usual = LiveSettings::new(
+        options.data_dir.clone(),
+        artifacts_dir,
+        samples.clone(),
+        store.installation(),
+    );
+    Ok(LiveSettings {
+        load_per_s: options.load_per_s,
+        ..usual
+    })
+}
+
+/// Says where everything is: one line of JSON, or a few for a person.
+fn announce(options: &TryOptions, app: &App, connection: &Connection) -> anyhow::Result<()> {
+    let login = format!(
+        "{}/login?token={}",
+        connection.server,
+        app.auth.login_link().context("the system gives no random numbers")?
+    );
+    let balancer = app
+        .world
+        .local()
+        .map(|cloud| format!("http://{}", cloud.address()))
+        .unwrap_or_default();
+    if options.json {
+        output::line(&announcement(app, connection, &login, &balancer).to_string())?;
+        return Ok(());
+    }
+    if let Some(remark) = options.remark {
+        output::line(remark)?;
+    }
+    output::line(&format!("Arya is ready: {login}"))?;
+    output::line(&format!(
+        "The local load balancer answers at {balancer}, with {} requests per second.",
+        options.load_per_s
+    ))?;
+    output::line(&format!(
+        "Everything is kept in {}. Ctrl-C ends it all.",
+        options.data_dir.display()
+    ))?;
+    if options.browser == Browser::Open && std::io::stdout().is_terminal() {
+        open_browser(&login);
+    }
+    Ok(())
+}
+
+fn announcement(app: &App, connection: &Connection, login: &str, balancer: &str) -> Value {
+    let sample = |sample: &Sample| json!({ "image": sample.image, "compose": sample.compose });
+    let samples = app.settings.samples.as_ref();
+    json!({
+        "ui": connection.server,
+        "load_balancer": balancer,
+        "token": connection.token,
+        "data_dir": app.settings.data_dir,
+        "samples": samples.map(|s| json!({
+            "baseline": sample(&s.baseline),
+            "canary": sample(&s.canary),
+            "canary_bad": sample(&s.canary_bad),
+        })),
+        "login": login,
+    })
+}
+
+/// A browser that does not open is no failure: the address is printed.
+fn open_browser(url: &str) {
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let quiet = std::process::Command::new(opener)
+        .arg(url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    if let Err(error) = quiet {
+        tracing::info!(%error, "no browser was opened");
+    }
+}
