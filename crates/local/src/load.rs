@@ -24,6 +24,9 @@ const BEAT: Duration = Duration::from_millis(10);
 const KEPT_CONNECTIONS: usize = 16;
 /// Each request of this number opens a connection of its own.
 const FRESH_EVERY: u64 = 25;
+/// Idle connections are closed after this: well before a load balancer does (60 s), so that no request meets a
+/// connection that is just being closed.
+const KEPT_FOR: Duration = Duration::from_secs(15);
 /// A request without an answer is given up after this; the load balancer itself answers 504 after 60 s at most.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// More requests than this under way mean that nobody answers; further ones are counted and not sent.
@@ -274,6 +277,7 @@ fn client(kept_connections: usize) -> Http {
     connector.set_connect_timeout(Some(REQUEST_TIMEOUT));
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(KEPT_FOR)
         .pool_max_idle_per_host(kept_connections)
         .build(connector)
 }

@@ -31,8 +31,9 @@ use routes::Service;
 /// is far below it, and a person waiting for Ctrl-C does not wait longer than this gladly.
 pub const STOP_WITHIN: Duration = Duration::from_secs(2);
 
-/// A client that opens a connection and says nothing is dropped after this long.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A connection without a request is closed after this long. Longer than a load balancer keeps one idle (60 s by
+/// default): were the service to close first, a request just sent on it would be lost.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// One control line is a small JSON object; more than this without a newline is not a control channel.
 const CONTROL_LINE_LIMIT: u64 = 4096;
