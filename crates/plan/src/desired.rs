@@ -334,7 +334,10 @@ impl Desired {
         self.goal = Goal::Serve {
             canary: CanaryPercent::ZERO,
         };
-        self.main_rule = MainRule::Away;
+        // Before users ever came, what is missing may still be launched once a person raises the share again.
+        if self.main_rule != MainRule::NotYet {
+            self.main_rule = MainRule::Away;
+        }
         self.hold = Some(Hold { reason, since: at });
     }
 

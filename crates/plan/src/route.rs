@@ -60,13 +60,31 @@ fn main(desired: &Desired, observed: &Observed, draft: &mut Draft) {
                 actions,
             }
         }
-        (Some(rule), Some(actions)) if rule.actions != actions && arms_healthy(desired, observed) => Step::ModifyRule {
-            kind: RuleKind::Main,
-            actions,
-        },
+        // Less may always be sent to our groups; more only while all their targets are healthy.
+        (Some(rule), Some(actions))
+            if rule.actions != actions
+                && (arms_healthy(desired, observed)
+                    || exposure(&actions, desired) < exposure(&rule.actions, desired)) =>
+        {
+            Step::ModifyRule {
+                kind: RuleKind::Main,
+                actions,
+            }
+        }
         (Some(_) | None, Some(_)) | (None, None) => return,
     };
     draft.steps.push(step);
+}
+
+/// The share of a forward action that does not go to production's own groups, 0 to 1.
+fn exposure(actions: &[Action], desired: &Desired) -> f64 {
+    let Some(Action::Forward(forward)) = actions.last() else {
+        return 0.0;
+    };
+    let ours = |g: &&WeightedGroup| !desired.placement.production.iter().any(|p| p.group == g.group);
+    let total: f64 = forward.groups.iter().map(|g| f64::from(g.weight)).sum();
+    let weight: f64 = forward.groups.iter().filter(ours).map(|g| f64::from(g.weight)).sum();
+    if total > 0.0 { weight / total } else { 0.0 }
 }
 
 fn waiting(desired: &Desired, observed: &Observed, seen: &Seen, draft: &mut Draft) {

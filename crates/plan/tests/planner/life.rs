@@ -100,6 +100,38 @@ fn the_share_of_a_live_canary_changes_in_place_and_zero_removes_the_rule() {
 }
 
 #[test]
+fn with_one_target_of_two_sick_the_share_can_be_lowered_but_not_raised() {
+    let mut paper = Paper::with(|spec| spec.instances.per_arm = 2);
+    paper.run_until_quiet();
+    paper.one_target_health(Arm::Canary, TargetState::Unhealthy);
+    assert_eq!(paper.phase(), Phase::Serving, "one healthy target is enough to go on");
+    paper.change(Change::SetShare {
+        canary_percent: share(25.0),
+    });
+    assert_eq!(paper.round(), []);
+    paper.change(Change::SetShare {
+        canary_percent: share(1.0),
+    });
+    assert!(matches!(paper.round()[..], [Step::ModifyRule { .. }]));
+}
+
+#[test]
+fn a_rule_below_that_changes_during_provisioning_holds_and_a_person_can_go_on_once_it_is_back() {
+    let mut paper = Paper::new();
+    paper.run_steps(5);
+    let before = paper.world.site.clone();
+    paper.swap_production();
+    paper.run_until_quiet();
+    assert_eq!(paper.phase(), Phase::Held);
+    paper.world.site.clone_from(&before);
+    paper.change(Change::SetShare {
+        canary_percent: share(5.0),
+    });
+    paper.run_until_quiet();
+    assert_eq!(paper.phase(), Phase::Serving);
+}
+
+#[test]
 fn destroy_at_any_step_leaves_nothing_and_strangers_alone() {
     for steps_before in 0..40 {
         let mut paper = Paper::new();

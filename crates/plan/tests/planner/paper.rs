@@ -323,6 +323,10 @@ impl Paper {
         group.targets.iter_mut().for_each(|target| target.health.state = state);
     }
 
+    pub(crate) fn one_target_health(&mut self, arm: Arm, state: TargetState) {
+        self.world.groups.get_mut(&arm).unwrap().targets[0].health.state = state;
+    }
+
     pub(crate) fn both_healthy(&self) -> bool {
         let targets = |arm| self.world.groups.get(&arm).map_or(&[][..], |group| &group.targets);
         Arm::BOTH

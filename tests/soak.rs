@@ -1,0 +1,52 @@
+//! The long half, by `cargo xtask soak`: load through many cycles, and a healthy canary that must stay unblamed.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tests::Arya;
+use tests::load::Load;
+
+const SERVING_MAX: Duration = Duration::from_secs(15);
+const DESTROYED_MAX: Duration = Duration::from_secs(20);
+const CYCLES: u32 = 10;
+const QUIET: Duration = Duration::from_secs(600);
+
+#[test]
+fn soak_no_request_is_lost_in_ten_cycles() {
+    let arya = Arya::start(&["--load", "0"]);
+    let address = arya.balancer().trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let load = runtime.block_on(async { Load::start(&address, 300) });
+    for cycle in 0..CYCLES {
+        let deployment = arya.deploy(&arya.spec(&format!("cycle {cycle}"), "canary", 5.0));
+        deployment.wait_phase("serving", SERVING_MAX);
+        for share in [25.0, 0.0, 10.0] {
+            deployment.set_share(share);
+        }
+        deployment.destroy_and_prove(DESTROYED_MAX);
+    }
+    let counts = runtime.block_on(load.stop());
+    println!("{CYCLES} cycles at 300 req/s: {counts:?}");
+    assert_eq!(counts.lost.load(Ordering::SeqCst), 0, "{counts:?}");
+    assert_eq!((502..=504).map(|status| counts.by_status(status)).sum::<u64>(), 0, "{counts:?}");
+}
+
+#[test]
+fn soak_a_healthy_canary_is_not_harmful_in_ten_minutes() {
+    let arya = Arya::start(&[]);
+    let deployment = arya.deploy(&arya.spec("healthy", "canary", 20.0));
+    deployment.wait_phase("serving", SERVING_MAX);
+    let begun = Instant::now();
+    let mut last = String::new();
+    while begun.elapsed() < QUIET {
+        let look = deployment.look();
+        assert_ne!(look["verdict"]["outcome"], "harmful", "{look:#}");
+        assert_eq!(look["phase"], "serving", "{look:#}");
+        last = look["verdict"]["sentence"].as_str().unwrap_or_default().to_owned();
+        std::thread::park_timeout(Duration::from_secs(2));
+    }
+    println!("after {QUIET:?}: {last}");
+    deployment.destroy_and_prove(DESTROYED_MAX);
+}
