@@ -60,7 +60,7 @@ fn of_group(op: AggregateOp, parameter: f64, labels: Labels, mut members: Vec<Sa
     vec![Sample { labels, value }]
 }
 
-/// With the lost low-order bits carried along (Neumaier), as Prometheus does since 2.52.
+/// With the lost low-order bits carried along (Neumaier): the order of the series must not show in the sum.
 pub(super) fn sum(values: impl Iterator<Item = f64>) -> f64 {
     let (mut total, mut lost) = (0.0_f64, 0.0_f64);
     for value in values {
