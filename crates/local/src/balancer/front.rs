@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Shared;
+use super::access_log::{Entry, Sizes, Times};
 use super::client::{Client, ClientSocket};
+use super::clock::clock;
 use super::proxy::answer;
 
 /// After an accept that failed (no file descriptors left): long enough for some to be closed, short for a person.
@@ -87,8 +89,11 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, client: Arc<Client>) {
     let mut closing = pin!(shared.closing.cancelled());
     let mut told_to_close = false;
     poll_fn(|cx| {
-        // How a connection ends is no news: the client's fault, or its wish.
-        if connection.as_mut().poll(cx).is_ready() {
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            // How else a connection ends is no news: the client's fault, or its wish.
+            if let Some(error) = ended.err().filter(hyper::Error::is_parse) {
+                write_unreadable(&shared, &client, &error);
+            }
             return Poll::Ready(());
         }
         if !told_to_close && closing.as_mut().poll(cx).is_ready() {
@@ -113,6 +118,37 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, client: Arc<Client>) {
         }
     })
     .await;
+}
+
+/// The HTTP library itself answers what it cannot read as a request; the access log has a line of it all the same.
+fn write_unreadable(shared: &Shared, client: &Client, error: &hyper::Error) {
+    let Some(log) = &shared.log else { return };
+    let now = clock();
+    log.write(&Entry {
+        time: now,
+        created: now,
+        name: &shared.settings.name,
+        client: client.peer,
+        target: None,
+        times: Times {
+            request: None,
+            target: None,
+            response: None,
+        },
+        elb_status: if error.is_parse_too_large() { 431 } else { 400 },
+        target_status: None,
+        sizes: Sizes { received: 0, sent: 0 },
+        request: "- - - ",
+        user_agent: "-",
+        group: None,
+        trace: "-",
+        domain: "-",
+        rule: None,
+        action: "-",
+        redirect: None,
+        error: Some("BadRequest"),
+        connection_id: client.connection_id,
+    });
 }
 
 fn nodelay(stream: &TcpStream) -> io::Result<()> {

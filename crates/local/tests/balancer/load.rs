@@ -100,10 +100,11 @@ async fn the_access_log_has_a_line_for_each_request() {
     caller.send(get("/x?y=1", &[("user-agent", "a \"b\"")])).await.unwrap();
     caller.get("/drop").await;
     drop(caller);
+    raw(&balancer, b"no HTTP\r\n\r\n").await;
     balancer.shutdown().await;
     let log = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<_> = log.lines().collect();
-    assert_eq!(lines.len(), 2, "{log}");
+    assert_eq!(lines.len(), 3, "{log}");
     let target = origins[0].address;
     for part in [
         "http 20",
@@ -120,6 +121,7 @@ async fn the_access_log_has_a_line_for_each_request() {
         "{}",
         lines[1]
     );
+    assert!(lines[2].contains(" - -1 -1 -1 400 - 0 0 \"- - - \" "), "{}", lines[2]);
 }
 
 #[tokio::test]

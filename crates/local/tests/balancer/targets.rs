@@ -100,7 +100,7 @@ async fn only_healthy_targets_receive_until_none_is_healthy() {
 #[tokio::test]
 async fn failures_of_targets_have_an_albs_status_codes() {
     let settings = BalancerSettings {
-        idle_timeout: Duration::from_millis(300),
+        idle_timeout: Duration::from_secs(2),
         ..BalancerSettings::default()
     };
     let names = ["good", "empty", "closed"];

@@ -78,7 +78,7 @@ pub(crate) fn quick() -> GroupSettings {
         health_check: HealthCheckSettings {
             path: "/health".to_owned(),
             interval: Duration::from_millis(20),
-            timeout: Duration::from_millis(500),
+            timeout: Duration::from_secs(5),
             healthy_threshold: 2,
             unhealthy_threshold: 2,
             ..HealthCheckSettings::default()
