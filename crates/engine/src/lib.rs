@@ -20,7 +20,7 @@ use arya_plan::desired::{Actor, Change, Desired};
 use arya_plan::identity::{DeploymentId, InstallationId};
 use arya_plan::listener::Site;
 use arya_plan::phase::Phase;
-use arya_plan::spec::Digest;
+use arya_plan::preview::HarmfulPair;
 use arya_plan::timing::Timing;
 use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
@@ -83,14 +83,6 @@ pub struct Summary {
     pub closed_at: Option<Timestamp>,
     /// Fresh from the store.
     pub desired: Desired,
-}
-
-/// The images of a deployment that was *harmful* and not overruled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HarmfulPair {
-    pub baseline: Digest,
-    pub canary: Digest,
-    pub deployment: DeploymentId,
 }
 
 /// The running engine: a plain handle, cheap to clone.

@@ -200,13 +200,22 @@ fn pause(tries: u32, timing: &Timing) -> Duration {
     }
 }
 
-/// What is seen of ours, without what moves by itself: the time, users' traffic, bytes on their way, other people's rules.
+/// What is seen of ours, without what moves by itself: times, log lines, users' traffic, bytes on their way, other
+/// people's rules.
 fn fingerprint(observed: &Observed) -> String {
     let mut ours = observed.clone();
     ours.at = Timestamp::UNIX_EPOCH;
     ours.traffic = None;
     for upload in ours.uploads.values_mut() {
         upload.sent = 0;
+    }
+    for report in ours
+        .instances
+        .iter_mut()
+        .filter_map(|instance| instance.report.as_mut())
+    {
+        report.at = Timestamp::UNIX_EPOCH;
+        report.tail = None;
     }
     if let Some(site) = &mut ours.site {
         site.rules.retain(|rule| rule.owner.is_some());

@@ -1,0 +1,11 @@
+//! The engine on a small world of its own: whole lives, crashes, harm, trouble with the cloud, the feed, the store.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
+mod crash;
+mod feed;
+mod harm;
+mod life;
+mod store;
+mod trouble;
+mod world;

@@ -1,0 +1,159 @@
+//! A cloud or a source that says no, does not answer, or says yes and does nothing.
+
+use std::time::Duration;
+
+use arya_engine::BACK_OFF_AT_MOST;
+use arya_judge::{Outcome, SourceError};
+use arya_plan::cloud::{CloudError, ErrorKind};
+use arya_plan::desired::Change;
+use arya_plan::phase::Phase;
+use arya_plan::plan::WaitReason;
+
+use crate::world::{Rig, set_share};
+
+const CREATE_GROUP: &str = "create the canary target group";
+
+fn throttled() -> CloudError {
+    CloudError::new(ErrorKind::Throttled, "Rate exceeded.", "")
+}
+
+fn pause(report: &arya_engine::Report) -> Duration {
+    report.plan.as_ref().unwrap().look_again_in
+}
+
+fn waits(report: &arya_engine::Report, wanted: impl Fn(&WaitReason) -> bool) -> bool {
+    report
+        .plan
+        .as_ref()
+        .is_some_and(|plan| plan.waiting.iter().any(|waiting| wanted(&waiting.reason)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_look_backs_off_doubling_up_to_the_limit() {
+    let rig = Rig::new();
+    rig.world.fail_looks(Some(throttled()));
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        let report = rig.tick().await;
+        assert!(waits(&report, |reason| matches!(reason, WaitReason::Cloud { .. })));
+        assert_eq!(report.cloud_error.as_deref(), Some("Rate exceeded."));
+        pauses.push(pause(&report).as_secs());
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30, 30]);
+    assert_eq!(BACK_OFF_AT_MOST.as_secs(), 30);
+    rig.world.fail_looks(None);
+    let report = rig.tick().await;
+    assert_eq!(report.cloud_error, None);
+    assert!(pause(&report) <= Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_step_backs_off_and_is_no_news() {
+    let rig = Rig::new();
+    rig.world.refuse(CREATE_GROUP, throttled());
+    let pauses = [rig.tick().await, rig.tick().await, rig.tick().await].map(|report| pause(&report).as_secs());
+    assert_eq!(pauses, [1, 2, 4]);
+    assert_eq!(rig.told("The cloud said no"), 0);
+    rig.world.refuse_nothing();
+    rig.until_phase(Phase::Serving).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_does_not_answer_decides_and_destroys_nothing() {
+    let rig = Rig::new();
+    rig.until_judged().await;
+    rig.world.take_applied();
+    rig.world
+        .fail_looks(Some(CloudError::new(ErrorKind::Unknown, "No answer.", "")));
+    let before = rig.feed();
+    for _ in 0..30 {
+        let report = rig.tick().await;
+        assert_eq!(report.phase, Phase::Serving);
+        assert!(report.observed.is_some());
+    }
+    assert_eq!((rig.world.take_applied(), rig.feed()), (vec![], before));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_step_is_told_once_and_then_each_tenth_time() {
+    let rig = Rig::new();
+    rig.world.refuse(
+        CREATE_GROUP,
+        CloudError::refused("The role lacks a permission", "Add it."),
+    );
+    rig.until(|_| rig.told("10 times in a row") == 1).await;
+    assert_eq!(rig.told("The cloud said no"), 2);
+    let first = "The cloud said no to \"create the canary target group\": The role lacks a permission Add it. It will be tried again.";
+    assert_eq!(rig.told(first), 1, "{:?}", rig.feed());
+    rig.world.refuse_nothing();
+    rig.until_phase(Phase::Serving).await;
+    assert_eq!(rig.told("Arya created the canary target group."), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_changes_nothing_five_times_shows_as_stuck_and_is_still_tried() {
+    let rig = Rig::new();
+    rig.world.ignore(CREATE_GROUP);
+    let stuck = |report: &arya_engine::Report| {
+        waits(
+            report,
+            |reason| matches!(reason, WaitReason::Stuck { step, .. } if step == CREATE_GROUP),
+        )
+    };
+    rig.until(stuck).await;
+    rig.world.take_applied();
+    for _ in 0..100 {
+        assert!(stuck(&rig.tick().await));
+    }
+    let tries = rig.world.take_applied().len();
+    assert!((2..20).contains(&tries), "{tries} tries in half a minute");
+    assert_eq!(rig.told("Arya created the canary target group."), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn taking_our_rule_away_is_never_put_off() {
+    let rig = Rig::new();
+    rig.until_judged().await;
+    rig.world
+        .refuse("delete the main rule", CloudError::refused("Not allowed.", ""));
+    rig.submit(&set_share(0.0)).unwrap();
+    for _ in 0..12 {
+        rig.tick().await;
+    }
+    rig.world.take_applied();
+    for _ in 0..5 {
+        rig.tick().await;
+    }
+    assert_eq!(rig.world.take_applied().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_source_is_a_reason_and_never_a_verdict() {
+    let rig = Rig::new();
+    rig.world.fail_source(Some(SourceError::Unreachable {
+        what: "connection refused".into(),
+    }));
+    let report = rig.until_judged().await;
+    let verdict = report.verdict.unwrap();
+    assert_eq!(verdict.outcome, Outcome::Inconclusive);
+    assert!(
+        verdict.sentence().contains("connection refused"),
+        "{}",
+        verdict.sentence()
+    );
+    assert!(rig.world.main_rule_stands(&rig.desired));
+    rig.world.fail_source(None);
+    rig.until(|r| r.verdict.as_ref().is_some_and(|v| v.outcome == Outcome::NoWorse))
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_changes_meanwhile_are_listed_and_do_not_block() {
+    let rig = Rig::new();
+    rig.until_judged().await;
+    rig.world.change(|seen| seen.site.as_mut().unwrap().port = 81);
+    rig.submit(&Change::Destroy).unwrap();
+    let last = rig.until_phase(Phase::Destroyed).await;
+    assert_eq!(last.restore_proof.unwrap().differences.len(), 1);
+    assert_eq!(rig.told("Others changed production meanwhile: 1 difference(s)."), 1);
+}

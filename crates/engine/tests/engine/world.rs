@@ -1,0 +1,550 @@
+//! A cloud in memory with one listener, a source that measures it, and a rig that looks when it is told to.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use arya_engine::{Clock, EngineSettings, Reconciler, RecordedEvent, Report, Store, SubmitError};
+use arya_judge::{CountBlock, Evidence, JudgeConfig, MetricConfig, MetricSource, SourceError, Timestamp};
+use arya_plan::assume::assume;
+use arya_plan::cloud::{Cloud, CloudError};
+use arya_plan::desired::{Actor, Change, Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
+use arya_plan::identity::{DeploymentId, RuleKind};
+use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
+use arya_plan::listener::shares::CanaryPercent;
+use arya_plan::listener::{
+    Action, Forward, GroupHealth, GroupId, GroupSettings, ListenerId, LoadBalancerId, Priority, Protocol, Rule, RuleId,
+    Site, SiteGroup, TargetStickiness, TargetType, WeightedGroup,
+};
+use arya_plan::observed::{BootPhase, Observed, TargetState};
+use arya_plan::phase::Phase;
+use arya_plan::plan::Step;
+use arya_plan::spec::Spec;
+use arya_plan::timing::Timing;
+use serde_json::json;
+use tokio::sync::Notify;
+
+/// Length of a block of the source.
+pub(crate) const BLOCK_S: i64 = 5;
+/// Far more looks than any life here needs.
+pub(crate) const MANY_LOOKS: usize = 200;
+
+pub(crate) fn start() -> Timestamp {
+    Timestamp::from_second(1_900_000_000).unwrap()
+}
+
+pub(crate) fn percent(share: f64) -> CanaryPercent {
+    CanaryPercent::new(share).unwrap()
+}
+
+pub(crate) fn ana() -> Actor {
+    Actor::Person("Ana".into())
+}
+
+pub(crate) fn set_share(share: f64) -> Change {
+    Change::SetShare {
+        canary_percent: percent(share),
+    }
+}
+
+pub(crate) fn production() -> GroupId {
+    GroupId::new("production")
+}
+
+pub(crate) fn site() -> Site {
+    let settings = GroupSettings {
+        name: "production".into(),
+        target_type: TargetType::Instance,
+        protocol: Protocol::Http,
+        port: 80,
+        deregistration_delay_s: 2,
+        stickiness: TargetStickiness::Off,
+    };
+    let health = GroupHealth {
+        registered: 2,
+        healthy: 2,
+    };
+    let forward = Forward {
+        groups: vec![WeightedGroup {
+            group: production(),
+            weight: 1,
+        }],
+        stickiness_s: None,
+    };
+    Site {
+        listener: ListenerId::new("web"),
+        load_balancer: LoadBalancerId::new("shop"),
+        load_balancer_name: "shop".into(),
+        address: "http://127.0.0.1".into(),
+        port: 80,
+        rules: vec![Rule {
+            id: RuleId::new("default"),
+            priority: Priority::Default,
+            conditions: vec![],
+            actions: vec![Action::Forward(forward)],
+            transforms: vec![],
+            owner: None,
+        }],
+        groups: BTreeMap::from([(production(), SiteGroup { settings, health })]),
+    }
+}
+
+pub(crate) fn desired_of(store: &Store, number: u128, name: &str, analysis: serde_json::Value) -> Desired {
+    let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+    let spec = Spec::parse(&json!({
+        "name": name,
+        "listener": "web",
+        "app": {"port": 8080, "health_check_path": "/health"},
+        "baseline": {"image": digest("a"), "compose": digest("c")},
+        "canary": {"image": digest("b"), "compose": digest("c")},
+        "analysis": analysis,
+    }))
+    .unwrap();
+    let site = site();
+    let chosen = site.default_rule().unwrap();
+    let composed = in_front_of(chosen, &spec.conditions).unwrap();
+    let placement = Placement {
+        chosen: chosen.id.clone(),
+        slots: slots_before(&site, chosen).unwrap(),
+        site_digest: site_digest(&site, chosen, &composed),
+        composed,
+        production: vec![WeightedGroup {
+            group: production(),
+            weight: 1,
+        }],
+        group: OurGroupSettings {
+            protocol: Protocol::Http,
+            port: 8080,
+            health_check_path: "/health".into(),
+            deregistration_delay_s: 2,
+        },
+        probe_secret: ProbeSecret::new("only-for-probes"),
+    };
+    Desired {
+        id: DeploymentId::new(uuid::Uuid::from_u128(number << 100)),
+        installation: store.installation(),
+        generation: 1,
+        goal: Goal::Serve {
+            canary: spec.canary_percent,
+        },
+        spec,
+        placement,
+        main_rule: MainRule::NotYet,
+        incarnations: vec![],
+        hold: None,
+        harmful: None,
+        failed: None,
+        created_at: start(),
+        expires_at: start().checked_add(Duration::from_secs(4 * 3600)).unwrap(),
+    }
+}
+
+/// A cloud that does at once what it is told, boots instances look by look, and can be told to misbehave.
+#[derive(Debug, Clone)]
+pub(crate) struct World(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    seen: Observed,
+    applied: Vec<String>,
+    refusals: BTreeMap<String, CloudError>,
+    ignored: Vec<String>,
+    observe_error: Option<CloudError>,
+    source_error: Option<SourceError>,
+    /// Failed requests of the canary in percent; the baseline's are 1.
+    canary_errors: f64,
+    windows: Vec<RangeInclusive<Timestamp>>,
+    freeze: Option<Freeze>,
+    frozen: Arc<Notify>,
+}
+
+/// The call at which the process dies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Freeze {
+    pub(crate) calls_left: usize,
+    pub(crate) when: When,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    BeforeTheEffect,
+    AfterTheEffect,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let mut seen = Observed::nothing(start());
+        seen.site = Some(site());
+        Self(Arc::new(Mutex::new(State {
+            seen,
+            applied: vec![],
+            refusals: BTreeMap::new(),
+            ignored: vec![],
+            observe_error: None,
+            source_error: None,
+            canary_errors: 1.0,
+            windows: vec![],
+            freeze: None,
+            frozen: Arc::default(),
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    /// What somebody else does to the world.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Observed)) {
+        change(&mut self.state().seen);
+    }
+
+    pub(crate) fn seen(&self) -> Observed {
+        self.state().seen.clone()
+    }
+
+    /// The steps since the last question, in their own words.
+    pub(crate) fn take_applied(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().applied)
+    }
+
+    pub(crate) fn refuse(&self, step: &str, error: CloudError) {
+        self.state().refusals.insert(step.to_owned(), error);
+    }
+
+    pub(crate) fn refuse_nothing(&self) {
+        self.state().refusals.clear();
+    }
+
+    /// The cloud says yes to this step and does nothing.
+    pub(crate) fn ignore(&self, step: &str) {
+        self.state().ignored.push(step.to_owned());
+    }
+
+    pub(crate) fn fail_looks(&self, error: Option<CloudError>) {
+        self.state().observe_error = error;
+    }
+
+    pub(crate) fn fail_source(&self, error: Option<SourceError>) {
+        self.state().source_error = error;
+    }
+
+    pub(crate) fn canary_fails(&self, percent: f64) {
+        self.state().canary_errors = percent;
+    }
+
+    pub(crate) fn windows(&self) -> Vec<RangeInclusive<Timestamp>> {
+        self.state().windows.clone()
+    }
+
+    pub(crate) fn freeze(&self, freeze: Option<Freeze>) {
+        self.state().freeze = freeze;
+    }
+
+    pub(crate) fn frozen(&self) -> Arc<Notify> {
+        self.state().frozen.clone()
+    }
+
+    pub(crate) fn main_rule_stands(&self, desired: &Desired) -> bool {
+        self.seen().our_rule(&desired.id, RuleKind::Main).is_some()
+    }
+
+    /// Nothing of ours but dead instances, and the user's listener as it was.
+    pub(crate) fn is_restored(&self) -> bool {
+        let seen = self.seen();
+        let ended = seen.instances.iter().all(|i| i.state.is_ending());
+        !seen.bucket && seen.groups.is_empty() && seen.security_groups.is_empty() && ended && seen.site == Some(site())
+    }
+
+    /// Whether the process dies in this call, and on which side of its effect.
+    fn dies(&self) -> Option<When> {
+        let mut state = self.state();
+        let freeze = state.freeze.as_mut()?;
+        if freeze.calls_left > 0 {
+            freeze.calls_left -= 1;
+            return None;
+        }
+        Some(freeze.when)
+    }
+
+    async fn die(&self) -> ! {
+        self.frozen().notify_one();
+        std::future::pending().await
+    }
+
+    fn carry_out(&self, desired: &Desired, step: &Step) -> Result<(), CloudError> {
+        let mut state = self.state();
+        let words = step.to_string();
+        state.applied.push(words.clone());
+        if let Some(error) = state.refusals.get(&words) {
+            return Err(error.clone());
+        }
+        if state.ignored.contains(&words) {
+            return Ok(());
+        }
+        if let Step::DeregisterTarget { arm, place, .. } = step {
+            let targets = state
+                .seen
+                .groups
+                .get_mut(arm)
+                .into_iter()
+                .flat_map(|group| &mut group.targets);
+            targets
+                .filter(|t| t.place == *place)
+                .for_each(|t| t.health.state = TargetState::Draining);
+            return Ok(());
+        }
+        assume(desired, &mut state.seen, step);
+        if let Step::LaunchInstance { .. } = step
+            && let Some(report) = state.seen.instances.last_mut().and_then(|i| i.report.as_mut())
+        {
+            report.phase = BootPhase::Booting;
+        }
+        Ok(())
+    }
+}
+
+impl Cloud for World {
+    async fn discover(&self) -> Result<Vec<Site>, CloudError> {
+        Ok(self.seen().site.into_iter().collect())
+    }
+
+    async fn list(&self) -> Result<Vec<DeploymentId>, CloudError> {
+        Ok(vec![])
+    }
+
+    async fn observe(&self, _: &Desired, now: Timestamp) -> Result<Observed, CloudError> {
+        let mut state = self.state();
+        if let Some(error) = &state.observe_error {
+            return Err(error.clone());
+        }
+        state.seen.at = now;
+        let answer = state.seen.clone();
+        for report in state.seen.instances.iter_mut().filter_map(|i| i.report.as_mut()) {
+            report.phase = match report.phase {
+                BootPhase::Booting => BootPhase::Up,
+                BootPhase::Up => BootPhase::Ready,
+                other => other,
+            };
+            report.at = now;
+        }
+        for group in state.seen.groups.values_mut() {
+            group
+                .targets
+                .retain(|target| target.health.state != TargetState::Draining);
+        }
+        Ok(answer)
+    }
+
+    async fn apply(&self, desired: &Desired, step: &Step) -> Result<(), CloudError> {
+        match self.dies() {
+            Some(When::BeforeTheEffect) => self.die().await,
+            Some(When::AfterTheEffect) => {
+                let _ = self.carry_out(desired, step);
+                self.die().await
+            }
+            None => self.carry_out(desired, step),
+        }
+    }
+}
+
+impl MetricSource for World {
+    async fn evidence(
+        &self,
+        _: &str,
+        metric: &MetricConfig,
+        window: RangeInclusive<Timestamp>,
+    ) -> Result<Evidence, SourceError> {
+        let mut state = self.state();
+        state.windows.push(window.clone());
+        if let Some(error) = &state.source_error {
+            return Err(error.clone());
+        }
+        let first = window.start().as_second().div_euclid(BLOCK_S) * BLOCK_S;
+        let ends = (first..=window.end().as_second()).step_by(BLOCK_S as usize);
+        let blocks = ends.map(|end| CountBlock {
+            ends_at: Timestamp::from_second(end).unwrap(),
+            baseline_events: 100.0,
+            canary_events: 100.0 * state.canary_errors,
+            baseline_exposure: 10_000.0,
+            canary_exposure: 10_000.0,
+        });
+        Ok(Evidence {
+            metric: metric.name.clone(),
+            source: "the world".into(),
+            query: "errors".into(),
+            block_s: BLOCK_S as f64,
+            blocks: blocks.collect(),
+            problem: None,
+        })
+    }
+}
+
+/// A clock that only its owner moves.
+#[derive(Debug, Clone)]
+pub(crate) struct Hand(Arc<AtomicI64>);
+
+impl Hand {
+    fn now(&self) -> Timestamp {
+        start()
+            .checked_add(Duration::from_millis(self.0.load(Ordering::SeqCst).unsigned_abs()))
+            .unwrap()
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0
+            .fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+pub(crate) fn settings(clock: Clock) -> EngineSettings {
+    let judge = JudgeConfig {
+        minimum_bake_s: 30.0,
+        metrics: vec![MetricConfig {
+            known_dispersion: Some(1.0),
+            ..MetricConfig::error_share("errors", "errors")
+        }],
+        ..JudgeConfig::default()
+    };
+    EngineSettings {
+        clock,
+        ..EngineSettings::new(Timing::TRY, judge)
+    }
+}
+
+/// One deployment, looked at when a test says so.
+pub(crate) struct Rig {
+    pub(crate) world: World,
+    pub(crate) store: Arc<Store>,
+    pub(crate) desired: Desired,
+    pub(crate) hand: Hand,
+    reconciler: Reconciler<World, World>,
+    /// Where the store's file lies, if it has one.
+    dir: Option<tempfile::TempDir>,
+}
+
+impl Rig {
+    pub(crate) fn new() -> Self {
+        Self::analysed(json!({}))
+    }
+
+    /// With the spec's `analysis` part.
+    pub(crate) fn analysed(analysis: serde_json::Value) -> Self {
+        Self::with_store(Store::in_memory().unwrap(), None, analysis)
+    }
+
+    pub(crate) fn on_disk() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self::with_store(Store::open(dir.path()).unwrap(), Some(dir), json!({}))
+    }
+
+    fn with_store(store: Store, dir: Option<tempfile::TempDir>, analysis: serde_json::Value) -> Self {
+        let store = Arc::new(store);
+        let desired = desired_of(&store, 7, "emr", analysis);
+        let hand = Hand(Arc::default());
+        store.create(&desired, &site(), &ana(), hand.now()).unwrap();
+        let world = World::new();
+        let reconciler = reconciler_of(&store, &world, &hand);
+        Self {
+            world,
+            store,
+            desired,
+            hand,
+            reconciler,
+            dir,
+        }
+    }
+
+    /// The process dies and starts again: only what is stored and the cloud remain.
+    pub(crate) fn crash(self) -> Self {
+        let Self {
+            world,
+            mut store,
+            desired,
+            hand,
+            reconciler,
+            dir,
+        } = self;
+        drop(reconciler);
+        if let Some(dir) = &dir {
+            drop(store);
+            store = Arc::new(Store::open(dir.path()).unwrap());
+        }
+        let reconciler = reconciler_of(&store, &world, &hand);
+        Self {
+            world,
+            store,
+            desired,
+            hand,
+            reconciler,
+            dir,
+        }
+    }
+
+    /// One look; the clock then moves on to the next one.
+    pub(crate) async fn tick(&self) -> Report {
+        let report = self.reconciler.tick(&self.desired.id).await.unwrap();
+        self.hand.advance(
+            report
+                .plan
+                .as_ref()
+                .map_or(Duration::from_millis(300), |plan| plan.look_again_in),
+        );
+        report
+    }
+
+    /// One look in which the process may die; `None` = it did.
+    pub(crate) async fn tick_or_die(&self) -> Option<Report> {
+        let frozen = self.world.frozen();
+        tokio::select! {
+            biased;
+            () = frozen.notified() => None,
+            report = self.tick() => Some(report),
+        }
+    }
+
+    pub(crate) async fn until(&self, wanted: impl Fn(&Report) -> bool) -> Report {
+        for _ in 0..MANY_LOOKS {
+            let report = self.tick().await;
+            if wanted(&report) {
+                return report;
+            }
+        }
+        panic!("it did not come to that; the feed:\n{}", self.feed().join("\n"));
+    }
+
+    pub(crate) async fn until_phase(&self, phase: Phase) -> Report {
+        self.until(|report| report.phase == phase).await
+    }
+
+    /// Serving, with the main rule seen.
+    pub(crate) async fn until_judged(&self) -> Report {
+        self.until(|report| report.phase == Phase::Serving && report.verdict.is_some())
+            .await
+    }
+
+    pub(crate) fn submit(&self, change: &Change) -> Result<Desired, SubmitError> {
+        self.store
+            .edit(&self.desired.id, change, &ana(), self.hand.now())
+            .map(|edited| edited.desired)
+    }
+
+    pub(crate) fn events(&self) -> Vec<RecordedEvent> {
+        self.store.events(&self.desired.id, 0, 1_000).unwrap()
+    }
+
+    pub(crate) fn feed(&self) -> Vec<String> {
+        self.events().into_iter().map(|event| event.sentence).collect()
+    }
+
+    pub(crate) fn told(&self, part: &str) -> usize {
+        self.feed().iter().filter(|sentence| sentence.contains(part)).count()
+    }
+}
+
+fn reconciler_of(store: &Arc<Store>, world: &World, hand: &Hand) -> Reconciler<World, World> {
+    let clock = hand.clone();
+    let settings = settings(Clock::driven(move || clock.now()));
+    Reconciler::new(store.clone(), world.clone(), world.clone(), settings)
+}
