@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,14 +14,13 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Shared;
 use super::access_log::{Entry, Sizes, Times};
 use super::client::{Client, ClientSocket};
 use super::clock::clock;
 use super::proxy::answer;
+use super::{STAGE_CLOSING, STAGE_ENDED, Shared};
 
 /// After an accept that failed (no file descriptors left): long enough for some to be closed, short for a person.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
@@ -30,7 +30,7 @@ const SECOND_LOOK: Duration = Duration::from_millis(100);
 const BUFFER_MIN: usize = 16 * 1024;
 
 /// Accepts until the balancer closes, each client in a task of its own.
-pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener, clients: TaskTracker, ended: CancellationToken) {
+pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener, clients: TaskTracker) {
     let places = Arc::new(Semaphore::new(shared.settings.max_client_connections));
     loop {
         let accepted = async {
@@ -52,9 +52,8 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener, clients: 
                 let (port, idle, header) = (shared.address.port(), settings.idle_timeout, settings.header_timeout);
                 let client = Arc::new(Client::new(peer, port, seeds, idle, header));
                 let shared = Arc::clone(&shared);
-                let ended = ended.clone();
                 clients.spawn(async move {
-                    ended.run_until_cancelled(serve(shared, stream, client)).await;
+                    serve(shared, stream, client).await;
                     drop(place);
                 });
             }
@@ -87,8 +86,18 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, client: Arc<Client>) {
     let mut connection = pin!(http(&shared).serve_connection(socket, service).with_upgrades());
     let mut timer = pin!(sleep_until(client.deadline()));
     let mut closing = pin!(shared.closing.cancelled());
-    let mut told_to_close = false;
+    let mut ended = pin!(shared.ended.cancelled());
+    let (mut listens, mut told_to_close) = (false, false);
     poll_fn(|cx| {
+        // Both wake this task from now on. Asked again on each wake-up they would cost a lock that all connections
+        // share; the stage is a plain number.
+        if !std::mem::replace(&mut listens, true) {
+            let _ = (closing.as_mut().poll(cx), ended.as_mut().poll(cx));
+        }
+        let stage = shared.stage.load(Ordering::Acquire);
+        if stage == STAGE_ENDED {
+            return Poll::Ready(());
+        }
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             // How else a connection ends is no news: the client's fault, or its wish.
             if let Some(error) = ended.err().filter(hyper::Error::is_parse) {
@@ -96,7 +105,7 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, client: Arc<Client>) {
             }
             return Poll::Ready(());
         }
-        if !told_to_close && closing.as_mut().poll(cx).is_ready() {
+        if !told_to_close && stage == STAGE_CLOSING {
             told_to_close = true;
             connection.as_mut().graceful_shutdown();
             if connection.as_mut().poll(cx).is_ready() {

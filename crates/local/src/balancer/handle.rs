@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,7 +16,6 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Shared;
 use super::access_log::AccessLog;
 use super::clock::Chance;
 use super::control::{BalancerError, Control, GroupState};
@@ -23,6 +23,7 @@ use super::cookie::CookieKey;
 use super::front::accept;
 use super::measured::Counts;
 use super::settings::{BalancerSettings, GroupSettings, Target};
+use super::{STAGE_CLOSING, STAGE_ENDED, STAGE_SERVING, Shared};
 
 /// How often connections are looked at that were idle for too long.
 const FORGET_EVERY: Duration = Duration::from_secs(1);
@@ -52,7 +53,6 @@ pub struct Balancer {
     control: Arc<Control>,
     clients: TaskTracker,
     tasks: TaskTracker,
-    ended: CancellationToken,
 }
 
 impl Balancer {
@@ -85,37 +85,34 @@ impl Balancer {
             table,
             cookies: CookieKey::new(secret),
             chance: Chance::seeded(seed),
+            stage: AtomicU8::new(STAGE_SERVING),
             closing: CancellationToken::new(),
+            ended: CancellationToken::new(),
         });
         let balancer = Self {
             shared,
             control,
             clients: TaskTracker::new(),
             tasks: TaskTracker::new(),
-            ended: CancellationToken::new(),
         };
         balancer.spawn_tasks(listener);
         Ok(balancer)
     }
 
     fn spawn_tasks(&self, listener: tokio::net::TcpListener) {
-        self.tasks.spawn(accept(
-            Arc::clone(&self.shared),
-            listener,
-            self.clients.clone(),
-            self.ended.clone(),
-        ));
+        self.tasks
+            .spawn(accept(Arc::clone(&self.shared), listener, self.clients.clone()));
         if let (Some(log), Some(settings)) = (&self.shared.log, &self.shared.settings.access_log) {
             self.tasks.spawn(AccessLog::keep_writing(
                 Arc::clone(log),
                 settings.clone(),
-                self.ended.clone(),
+                self.shared.ended.clone(),
             ));
         }
         let (control, max_idle, ended) = (
             Arc::clone(&self.control),
             self.shared.settings.pool_idle,
-            self.ended.clone(),
+            self.shared.ended.clone(),
         );
         self.tasks.spawn(async move {
             let mut ticks = interval(FORGET_EVERY);
@@ -207,6 +204,7 @@ impl Balancer {
     /// Accepts nobody any more, lets requests in flight finish within the grace of the settings, then ends everything
     /// and writes out the access log.
     pub async fn shutdown(&self) {
+        self.shared.stage.store(STAGE_CLOSING, Ordering::Release);
         self.shared.closing.cancel();
         self.clients.close();
         if timeout(self.shared.settings.shutdown_grace, self.clients.wait())
@@ -219,7 +217,8 @@ impl Balancer {
             );
         }
         self.control.stop();
-        self.ended.cancel();
+        self.shared.stage.store(STAGE_ENDED, Ordering::Release);
+        self.shared.ended.cancel();
         self.tasks.close();
         self.clients.wait().await;
         self.tasks.wait().await;

@@ -41,6 +41,7 @@ pub use settings::{AccessLogSettings, BalancerSettings, GroupSettings, Target};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
@@ -54,6 +55,14 @@ struct Shared {
     cookies: cookie::CookieKey,
     chance: clock::Chance,
     log: Option<Arc<access_log::AccessLog>>,
+    /// One of the stages below; set before the token that tells of it.
+    stage: AtomicU8,
     /// Shutting down: no new clients, the last request of each connection.
     closing: CancellationToken,
+    /// The grace is over.
+    ended: CancellationToken,
 }
+
+const STAGE_SERVING: u8 = 0;
+const STAGE_CLOSING: u8 = 1;
+const STAGE_ENDED: u8 = 2;
