@@ -4,7 +4,7 @@
 use std::fmt;
 
 use arya_judge::{Outcome, Timestamp};
-use arya_plan::desired::{Actor, Change};
+use arya_plan::desired::{Actor, Change, HoldReason};
 use arya_plan::identity::{DeploymentId, Place};
 use arya_plan::listener::shares::CanaryPercent;
 use arya_plan::observed::BootPhase;
@@ -185,6 +185,11 @@ fn changed(
         }
         Change::SetShare { .. } if before == after => write!(f, "{who} set the canary share to {after} again."),
         Change::SetShare { .. } => write!(f, "{who} set the canary share to {after} (before: {before})."),
+        Change::RemoveTraffic {
+            reason: reason @ (HoldReason::OurRuleRemoved | HoldReason::ListenerGone),
+        } => {
+            write!(f, "{who} took the canary share to 0 % (before: {before}): {reason}")
+        }
         Change::RemoveTraffic { reason } => write!(f, "{who} removed our main rule: {reason}"),
         Change::LatchHarmful { sentence } if after < before => {
             write!(f, "{who} removed the canary's traffic (before: {before}). {sentence}")
@@ -201,7 +206,8 @@ fn changed(
         Change::Replace { place } => write!(f, "The {place} ended by itself; {} launches it anew.", by),
         Change::GiveUp { why } => write!(
             f,
-            "{who} gave up: {why} Users stay on production; what stands waits for destroy."
+            "{who} gave up: {} Users stay on production; what stands waits for destroy.",
+            sentence(why)
         ),
         Change::Destroy => write!(f, "{who} asked for everything of ours to be removed."),
     }

@@ -27,8 +27,8 @@ use crate::journal::Journal;
 use crate::report::Report;
 use crate::store::{Store, StoreError, StoredDeployment, SubmitError};
 pub use judging::{CATCH_UP_AT_MOST, EVIDENCE_AT_MOST};
-use memory::Memory;
 pub use memory::{BACK_OFF_AT_LEAST, BACK_OFF_AT_MOST};
+use memory::{Memory, Unsaved};
 pub use stepping::{REFUSALS_PER_EVENT, STEP_AT_MOST, STUCK_AFTER};
 
 /// A look that takes longer is given up; the next one starts anew.
@@ -95,15 +95,16 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         memory.seen.look(&stored.desired, &observed);
         self.tell_of_instances(id, &observed, &mut memory);
         // The watchdog first: a slow source of evidence must not hold back what the look alone forbids.
-        let mut stored = self.follow(stored, &observed, &memory, None)?;
+        let mut stored = self.follow(stored, &observed, &mut memory, None)?;
         if stored.desired.main_rule == MainRule::Seen && matches!(stored.desired.goal, Goal::Serve { .. }) {
             let verdict = self.judge(&stored, now, &mut memory).await;
-            stored = self.follow(self.load(id)?, &observed, &memory, verdict.as_ref())?;
+            stored = self.follow(self.load(id)?, &observed, &mut memory, verdict.as_ref())?;
         }
         let mut plan = plan(&stored.desired, &observed, &memory.seen, &self.settings.timing);
         self.tell_phase(id, plan.phase, &mut memory);
         memory.seen.note_waiting(&plan);
         self.carry_out(&stored.desired, &observed, &mut plan, &mut memory).await;
+        plan.waiting.extend(memory.unsaved.as_ref().map(Unsaved::waiting));
         if plan.phase == Phase::Destroyed {
             self.close(&mut stored, &observed)?;
         }
@@ -143,21 +144,30 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         &self,
         mut stored: StoredDeployment,
         observed: &Observed,
-        memory: &Memory,
+        memory: &mut Memory,
         verdict: Option<&Verdict>,
     ) -> Result<StoredDeployment, TickError> {
         let id = stored.desired.id;
+        let mut unsaved = memory.unsaved.take().map(|unsaved| (unsaved.change, unsaved.by));
         for _ in 0..CHANGES_PER_LOOK {
-            let answer = decide(&stored.desired, observed, &memory.seen, &self.settings.timing, verdict);
-            let Some((change, by)) = answer else { return Ok(stored) };
+            let decide = || decide(&stored.desired, observed, &memory.seen, &self.settings.timing, verdict);
+            let Some((change, by)) = unsaved.take().or_else(decide) else {
+                return Ok(stored);
+            };
             match self.journal.edit(&id, &change, &by) {
                 Ok(_) => stored = self.load(&id)?,
-                // Failing towards production's own rule does not wait for a disk. What is not stored now is decided
-                // again by the next look.
+                // Failing towards production's own rule does not wait for a disk.
                 Err(SubmitError::Store(problem)) if only_lowers(&change) => {
                     error!(deployment = %id, error = %problem, "a change that lowers exposure is followed without being stored");
                     let at = self.journal.clock.now();
-                    if !stored.desired.apply(&change, &by, at).unwrap_or(false) {
+                    let applied = stored.desired.apply(&change, &by, at);
+                    memory.unsaved = Some(Unsaved {
+                        change,
+                        by,
+                        since: at,
+                        problem: problem.to_string(),
+                    });
+                    if !applied.unwrap_or(false) {
                         return Ok(stored);
                     }
                 }
@@ -206,8 +216,20 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
 
     fn tell_phase(&self, id: &DeploymentId, phase: Phase, memory: &mut Memory) {
         memory.blind_since = None;
-        // The restore proof says it better than the word.
-        if memory.phase.replace(phase) != Some(phase) && phase != Phase::Destroyed {
+        let told = memory.phase.replace(phase);
+        // The restore proof says the end better than its word, and what follows draining was told before it.
+        let known = match phase {
+            Phase::Destroyed => true,
+            Phase::Destroying => told == Some(Phase::Draining),
+            Phase::Uploading
+            | Phase::Provisioning
+            | Phase::WarmingUp
+            | Phase::Serving
+            | Phase::Held
+            | Phase::Draining
+            | Phase::Failed => false,
+        };
+        if told != Some(phase) && !known {
             self.journal.mention(id, Event::PhaseChanged { to: phase });
         }
     }

@@ -103,7 +103,8 @@ impl<C: Cloud, M: MetricSource> Loop<C, M> {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.wake.notified() => {}
-                _ = self.closing.changed() => {}
+                // An error means that the last handle of the engine is gone.
+                told = self.closing.changed() => if told.is_err() { break },
             }
         }
         self.reconciler.forget(&self.id);

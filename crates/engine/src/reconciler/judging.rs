@@ -39,9 +39,16 @@ pub(crate) struct Judged {
     pub(crate) tracks: Vec<Track>,
     /// What each metric's source said instead of blocks, at the latest question.
     problems: BTreeMap<String, SourceError>,
-    ask_at: Option<Timestamp>,
+    /// When each metric's source is asked next.
+    ask_at: BTreeMap<String, Timestamp>,
     /// The share's beginning that the verdict took into account.
     share_since: Option<Timestamp>,
+}
+
+impl Judged {
+    fn is_due(&self, metric: &MetricConfig, now: Timestamp) -> bool {
+        self.ask_at.get(&metric.name).is_none_or(|at| *at <= now)
+    }
 }
 
 impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
@@ -53,7 +60,12 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         memory: &mut Memory,
     ) -> Option<Verdict> {
         let from = stored.evidence_from?;
-        let due = memory.judged.ask_at.is_none_or(|at| at <= now);
+        let due = self
+            .settings
+            .judge
+            .metrics
+            .iter()
+            .any(|metric| memory.judged.is_due(metric, now));
         if due {
             self.gather(stored, from, now, &mut memory.judged).await;
         }
@@ -105,13 +117,18 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     async fn gather(&self, stored: &StoredDeployment, from: Timestamp, now: Timestamp, judged: &mut Judged) {
         let deployment = stored.desired.id.to_string();
         let oldest = now.checked_sub(CATCH_UP_AT_MOST).unwrap_or(from);
-        let questions = self.settings.judge.metrics.iter().filter_map(|metric| {
-            let known = self.last_block(stored, metric);
-            let start = known.unwrap_or(from).max(oldest);
+        let due = self
+            .settings
+            .judge
+            .metrics
+            .iter()
+            .filter(|metric| judged.is_due(metric, now));
+        let questions: Vec<(&MetricConfig, Timestamp)> = due
+            .map(|metric| (metric, self.last_block(stored, metric).unwrap_or(from).max(oldest)))
             // A clock that was set back has nothing to ask for.
-            (start < now).then_some((metric, start))
-        });
-        let answers = join_all(questions.map(|(metric, start)| {
+            .filter(|(_, start)| *start < now)
+            .collect();
+        let answers = join_all(questions.into_iter().map(|(metric, start)| {
             let deployment = deployment.as_str();
             async move {
                 let answer = timeout(EVIDENCE_AT_MOST, self.source.evidence(deployment, metric, start..=now)).await;
@@ -123,19 +140,19 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             }
         }))
         .await;
-        let mut ask_at = after(now, ASK_AGAIN_AFTER);
         for (metric, start, answer) in answers {
-            match answer {
+            let ask_at = match answer {
                 Ok(evidence) => {
                     judged.problems.remove(&metric.name);
-                    ask_at = ask_at.max(self.keep(stored, metric, evidence, start, now));
+                    self.keep(stored, metric, evidence, start, now)
                 }
                 Err(problem) => {
                     judged.problems.insert(metric.name.clone(), problem);
+                    after(now, ASK_AGAIN_AFTER)
                 }
-            }
+            };
+            judged.ask_at.insert(metric.name.clone(), ask_at);
         }
-        judged.ask_at = Some(ask_at);
     }
 
     /// Stores an answer's blocks; says when the next one can be complete.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arya_judge::{Outcome, Timestamp};
-use arya_plan::desired::Change;
+use arya_plan::desired::{Actor, Change};
 use arya_plan::identity::Place;
 use arya_plan::observed::{BootPhase, Observed};
 use arya_plan::phase::Phase;
-use arya_plan::plan::Plan;
+use arya_plan::plan::{Plan, WaitReason, Waiting};
 use arya_plan::seen::Seen;
 use arya_plan::timing::Timing;
 
@@ -37,7 +37,31 @@ pub(crate) struct Memory {
     /// What each instance reported last, by place and incarnation.
     pub(crate) reported: BTreeMap<(Place, u32), BootPhase>,
     pub(crate) launched: BTreeMap<(Place, u32), Timestamp>,
+    /// A change that is followed and could not be stored.
+    pub(crate) unsaved: Option<Unsaved>,
     throttled_for: Option<Duration>,
+}
+
+/// A change that lowers exposure while the store does not answer; every look tries to store it.
+#[derive(Debug)]
+pub(crate) struct Unsaved {
+    pub(crate) change: Change,
+    pub(crate) by: Actor,
+    pub(crate) since: Timestamp,
+    pub(crate) problem: String,
+}
+
+impl Unsaved {
+    pub(crate) fn waiting(&self) -> Waiting {
+        let reason = WaitReason::Stuck {
+            step: "store a change".into(),
+            error: self.problem.clone(),
+        };
+        Waiting {
+            reason,
+            since: self.since,
+        }
+    }
 }
 
 impl Memory {

@@ -205,3 +205,18 @@ async fn what_was_harmful_is_known_to_the_next_plan() {
             .is_err()
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn loops_end_with_the_last_handle() {
+    let (dir, world) = (tempfile::tempdir().unwrap(), World::new());
+    let engine = engine_with(dir.path(), &world, settings(clock()));
+    let desired = created(&engine);
+    let mut reports = engine.report(&desired.id).unwrap().unwrap();
+    drop(engine);
+    let ended = timeout(Duration::from_secs(60), async {
+        while reports.changed().await.is_ok() {}
+    })
+    .await;
+    assert!(ended.is_ok());
+    assert!(Store::open(dir.path()).is_ok());
+}

@@ -79,11 +79,11 @@ async fn a_refused_step_is_told_once_and_then_each_tenth_time() {
     let rig = Rig::new();
     rig.world.refuse(
         CREATE_GROUP,
-        CloudError::refused("The role lacks a permission", "Add it."),
+        CloudError::refused("The role lacks a permission.", "Add it."),
     );
     rig.until(|_| rig.told("10 times in a row") == 1).await;
     assert_eq!(rig.told("The cloud said no"), 2);
-    let first = "The cloud said no to \"create the canary target group\": The role lacks a permission Add it. It will be tried again.";
+    let first = "The cloud said no to \"create the canary target group\": The role lacks a permission. Add it. It will be tried again.";
     assert_eq!(rig.told(first), 1, "{:?}", rig.feed());
     rig.world.refuse_nothing();
     rig.until_phase(Phase::Serving).await;
@@ -156,4 +156,37 @@ async fn others_changes_meanwhile_are_listed_and_do_not_block() {
     let last = rig.until_phase(Phase::Destroyed).await;
     assert_eq!(last.restore_proof.unwrap().differences.len(), 1);
     assert_eq!(rig.told("Others changed production meanwhile: 1 difference(s)."), 1);
+}
+
+/// Makes every edit fail as a broken disk would.
+fn break_the_disk(rig: &Rig, broken: bool) {
+    let db = rusqlite::Connection::open(rig.database()).unwrap();
+    let sql = if broken {
+        "CREATE TRIGGER broken BEFORE UPDATE ON deployments BEGIN SELECT RAISE(FAIL, 'broken'); END"
+    } else {
+        "DROP TRIGGER broken"
+    };
+    db.execute_batch(sql).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_leave_a_doubtful_canary_even_when_nothing_can_be_stored() {
+    let rig = Rig::on_disk();
+    rig.until_judged().await;
+    break_the_disk(&rig, true);
+    rig.world.canary_fails(20.0);
+    let report = rig.until(|_| !rig.world.main_rule_stands(&rig.desired)).await;
+    assert!(waits(
+        &report,
+        |reason| matches!(reason, WaitReason::Stuck { step, .. } if step == "store a change")
+    ));
+    for _ in 0..5 {
+        rig.tick().await;
+    }
+    assert_eq!(rig.told("Harmful:"), 0);
+    break_the_disk(&rig, false);
+    let report = rig.tick().await;
+    assert_eq!((report.phase, rig.told("Harmful:")), (Phase::Held, 1));
+    assert!(!waits(&report, |reason| matches!(reason, WaitReason::Stuck { .. })));
+    assert!(rig.crash().tick().await.desired.harmful.is_some());
 }

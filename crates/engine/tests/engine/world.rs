@@ -530,6 +530,11 @@ impl Rig {
             .map(|edited| edited.desired)
     }
 
+    /// The store's file.
+    pub(crate) fn database(&self) -> std::path::PathBuf {
+        self.dir.as_ref().unwrap().path().join("arya.sqlite")
+    }
+
     pub(crate) fn events(&self) -> Vec<RecordedEvent> {
         self.store.events(&self.desired.id, 0, 1_000).unwrap()
     }
