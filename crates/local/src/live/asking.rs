@@ -15,10 +15,6 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-/// An app that is not healthy this long after its start is not coming up.
-pub(super) const UP_WITHIN: Duration = Duration::from_secs(30);
-/// An app that is not warm after this long is too slow for what the spec asks.
-pub(super) const WARM_WITHIN: Duration = Duration::from_secs(30);
 /// One answer; longer than any that could count, shorter than a person's patience.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The part of an answer that is read; what is longer is cut off, its time counts all the same.
@@ -57,8 +53,8 @@ async fn get(address: SocketAddr, path: &str, host: Option<&str>) -> io::Result<
 }
 
 /// Returns when the health path answers 200; else says what it answered last.
-pub(super) async fn until_up(address: SocketAddr, path: &str) -> Result<(), String> {
-    let deadline = Instant::now() + UP_WITHIN;
+pub(super) async fn until_up(address: SocketAddr, path: &str, limit: Duration) -> Result<(), String> {
+    let deadline = Instant::now() + limit;
     loop {
         let last = match get(address, path, None).await {
             Ok(200) => return Ok(()),
@@ -66,7 +62,7 @@ pub(super) async fn until_up(address: SocketAddr, path: &str) -> Result<(), Stri
             Err(error) => format!("it does not answer ({error})"),
         };
         if Instant::now() >= deadline {
-            let limit = UP_WITHIN.as_secs();
+            let limit = limit.as_secs();
             return Err(format!(
                 "The health path {path} did not answer 200 within {limit} s: {last}."
             ));
@@ -76,11 +72,11 @@ pub(super) async fn until_up(address: SocketAddr, path: &str) -> Result<(), Stri
 }
 
 /// Returns when so many answers in a row came within the asked time, the paths taken in turn.
-pub(super) async fn until_warm(address: SocketAddr, warm_up: &WarmUp) -> Result<(), String> {
+pub(super) async fn until_warm(address: SocketAddr, warm_up: &WarmUp, limit: Duration) -> Result<(), String> {
     if warm_up.paths.is_empty() {
         return Ok(());
     }
-    let deadline = Instant::now() + WARM_WITHIN;
+    let deadline = Instant::now() + limit;
     let under = Duration::from_millis(u64::from(warm_up.under_ms));
     let mut in_a_row = 0;
     for path in warm_up.paths.iter().cycle() {
@@ -104,7 +100,7 @@ pub(super) async fn until_warm(address: SocketAddr, warm_up: &WarmUp) -> Result<
                 "The app did not give {} answers in a row within {} ms each during {} s of warm-up: {last}.",
                 warm_up.in_a_row,
                 warm_up.under_ms,
-                WARM_WITHIN.as_secs()
+                limit.as_secs()
             ));
         }
         sleep(ASK_EVERY).await;
@@ -137,9 +133,18 @@ mod tests {
         address
     }
 
+    const ENOUGH: Duration = Duration::from_secs(10);
+    const SHORT: Duration = Duration::from_millis(120);
+
     #[tokio::test]
     async fn an_app_is_up_at_its_first_200() {
-        assert_eq!(until_up(app(&[503, 503, 200]).await, "/health").await, Ok(()));
+        assert_eq!(until_up(app(&[503, 503, 200]).await, "/health", ENOUGH).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn an_app_that_does_not_come_up_is_quoted() {
+        let error = until_up(app(&[503]).await, "/health", SHORT).await.unwrap_err();
+        assert!(error.contains("/health") && error.contains("it answers 503"), "{error}");
     }
 
     #[tokio::test]
@@ -149,13 +154,30 @@ mod tests {
             ..WarmUp::default()
         };
         assert_eq!(
-            until_warm(app(&[200, 500, 200, 200, 200]).await, &warm_up).await,
+            until_warm(app(&[200, 500, 200, 200, 200]).await, &warm_up, ENOUGH).await,
             Ok(())
         );
         let nothing = WarmUp {
             paths: vec![],
             ..WarmUp::default()
         };
-        assert_eq!(until_warm(app(&[500]).await, &nothing).await, Ok(()));
+        assert_eq!(until_warm(app(&[500]).await, &nothing, ENOUGH).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn an_app_that_fails_or_is_slow_is_not_warm() {
+        let error = until_warm(app(&[200, 500]).await, &WarmUp::default(), SHORT)
+            .await
+            .unwrap_err();
+        assert!(
+            error.contains("5 answers in a row within 1000 ms") && error.contains("/ answered 500"),
+            "{error}"
+        );
+        let at_once = WarmUp {
+            under_ms: 0,
+            ..WarmUp::default()
+        };
+        let error = until_warm(app(&[200]).await, &at_once, SHORT).await.unwrap_err();
+        assert!(error.contains("within 0 ms"), "{error}");
     }
 }

@@ -1,5 +1,6 @@
 //! What a person, a demo or a test may do to the local cloud by hand. Each answers with a sentence for the event feed.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use arya_plan::identity::{Arm, DeploymentId, Place};
@@ -8,6 +9,7 @@ use arya_plan::observed::InstanceState;
 
 use super::world::Order;
 use super::{LiveCloud, production};
+use crate::load::RATE_LIMIT;
 use crate::sample::Faults;
 
 /// What *worse* means: one request in ten fails, and all take longer. As the bad sample is from its start.
@@ -100,14 +102,18 @@ impl LiveCloud {
         }))
     }
 
-    /// Sets the background load, up to [`crate::load::RATE_LIMIT`].
+    /// Sets the background load, at most [`RATE_LIMIT`].
     pub fn set_load(&self, per_s: u32) -> String {
-        match self.0.load().as_ref() {
+        let per_s = per_s.min(RATE_LIMIT);
+        // Under the lock: a load that starts meanwhile takes the new rate.
+        let load = self.0.load();
+        self.0.load_per_s.store(per_s, Relaxed);
+        match load.as_ref() {
             Some(load) => {
                 load.set_rate(per_s);
-                format!("The background load is now {} requests per second.", load.rate())
+                format!("The background load is now {per_s} requests per second.")
             }
-            None => "The background load has not started yet; it was left as it is.".into(),
+            None => format!("The background load will be {per_s} requests per second once production is ready."),
         }
     }
 

@@ -5,12 +5,15 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arya_plan::spec::Digest;
 use sha2::{Digest as _, Sha256};
 
 /// One read and write: large enough to be fast, small enough that progress moves and a stop is prompt.
 const CHUNK: usize = 256 * 1024;
+
+static COPIES: AtomicU64 = AtomicU64::new(0);
 
 /// A folder that stands for a bucket.
 #[derive(Debug, Clone)]
@@ -46,12 +49,14 @@ impl Folder {
         digest: &Digest,
         mut progress: impl FnMut(u64) -> Go,
     ) -> Result<(), String> {
-        let part = self.0.join("files").join(format!("{}.part", digest.hex()));
+        // A copy that was stopped may still be ending when the next one of the same file begins.
+        let turn = COPIES.fetch_add(1, Ordering::Relaxed);
+        let part = self.0.join("files").join(format!("{}.{turn}.part", digest.hex()));
         let copied = copy_checked(artifact, &part, digest, &mut progress).and_then(|()| {
             fs::rename(&part, self.file(digest)).map_err(|error| sentence("Writing into the bucket failed", &error))
         });
         if copied.is_err() {
-            // It may never have been made; the next start of this upload overwrites it in any case.
+            // It may never have been made, and goes with the bucket in any case.
             let _ = fs::remove_file(&part);
         }
         copied

@@ -22,6 +22,11 @@ use super::{Inner, asking, container, folder};
 
 /// How long an instance waits for its files: a gigabyte on a slow disk, with room.
 const FETCH_WITHIN: Duration = Duration::from_secs(10 * 60);
+/// An app that is not healthy this long after its start is not coming up.
+const UP_WITHIN: Duration = Duration::from_secs(30);
+/// An app that is not warm after this long is too slow for what the spec asks. With the rest of the boot it stays below
+/// the minute after which a deployment gives its instances up.
+const WARM_WITHIN: Duration = Duration::from_secs(20);
 /// Orders that wait for an instance; they come from a person's clicks.
 const ORDERS_WAITING: usize = 16;
 
@@ -70,6 +75,7 @@ impl From<String> for Halt {
 
 /// Launches an instance: its record stands at once, the rest is a task. Gives its id.
 pub(super) fn launch(inner: &Arc<Inner>, world: &mut World, birth: Birth) -> String {
+    world.forget_ended();
     let id = world.new_name("i");
     let (orders, inbox) = mpsc::channel(ORDERS_WAITING);
     let stop = inner.stopping.child_token();
@@ -162,10 +168,10 @@ impl Life {
             )
         })?);
         let address = self.unless_stopped(running.address()).await??;
-        self.while_running(running, asking::until_up(address, &self.birth.health_path))
+        self.while_running(running, asking::until_up(address, &self.birth.health_path, UP_WITHIN))
             .await?;
         self.reporter.phase(BootPhase::Up).await;
-        self.while_running(running, asking::until_warm(address, &self.birth.warm_up))
+        self.while_running(running, asking::until_warm(address, &self.birth.warm_up, WARM_WITHIN))
             .await?;
         self.inner.change(|world| {
             if let Some(machine) = world.machines.get_mut(&self.id) {

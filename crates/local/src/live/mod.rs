@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -136,6 +137,8 @@ struct Inner {
     /// Turns whenever something in `world` changed that a task may wait for.
     changes: watch::Sender<u64>,
     load: Mutex<Option<Load>>,
+    /// The background load that is wanted; production may not be ready for it yet.
+    load_per_s: AtomicU32,
     /// One production deploy at a time.
     deploying: Arc<tokio::sync::Mutex<()>>,
     stopping: CancellationToken,
@@ -155,7 +158,8 @@ impl Inner {
         answer
     }
 
-    /// Looks at every change of the records or of the load balancer until there is an answer, or for at most `limit`.
+    /// Looks at every change of the records or of the load balancer until there is an answer; `None` after `limit`, or
+    /// when the cloud stops.
     async fn until<T>(&self, limit: Duration, mut look: impl FnMut(&World) -> Option<T>) -> Option<T> {
         let (mut records, mut balancer) = (self.changes.subscribe(), self.balancer.changes());
         let looking = async {
@@ -167,6 +171,7 @@ impl Inner {
                 tokio::select! {
                     turned = records.changed() => turned.ok()?,
                     turned = balancer.changed() => turned.ok()?,
+                    () = self.stopping.cancelled() => return None,
                 }
             }
         };
@@ -177,13 +182,15 @@ impl Inner {
         self.load.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Called when production is ready; before that every request would fail.
     fn start_load(&self) {
+        let mut load = self.load();
         let settings = LoadSettings {
-            rate: self.settings.load_per_s,
+            rate: self.load_per_s.load(Relaxed),
             ..LoadSettings::to(self.balancer.address())
         };
         match Load::start(settings) {
-            Ok(load) => *self.load() = Some(load),
+            Ok(started) => *load = Some(started),
             Err(error) => tracing::error!(%error, "the background load did not start; the site runs without it"),
         }
     }
@@ -222,12 +229,14 @@ impl LiveCloud {
     /// # Errors
     /// A folder cannot be written, or the address cannot be listened on. Nothing is left running.
     pub async fn start(settings: LiveSettings) -> Result<Self, LiveError> {
-        let settings = prepare(settings).await?;
+        // First of all: where another cloud runs, its folders must not be emptied.
         let address = settings.listen;
         let listener = TcpListener::bind(address).map_err(|source| LiveError::Listen { address, source })?;
+        let settings = prepare(settings).await?;
         let balancer = Balancer::start(listener, settings.balancer.clone()).await?;
         let inner = Arc::new(Inner {
             monitor: monitoring::start(),
+            load_per_s: AtomicU32::new(settings.load_per_s),
             settings,
             balancer,
             world: Mutex::default(),

@@ -223,7 +223,7 @@ pub(super) async fn deploy(inner: &Arc<Inner>) -> Result<String, ControlError> {
     if let Err(error) = moved.await {
         // As a deploy that fails: the rules are put back, the new instances go, the old ones never stopped serving.
         let _ = point(inner, &old, &[(&old, WHOLE)]);
-        tokio::spawn(retire(Arc::clone(inner), new));
+        inner.tasks.spawn(retire(Arc::clone(inner), new));
         end(inner, &machines);
         return Err(error);
     }

@@ -3,7 +3,7 @@
 use arya_plan::cloud::{Cloud, ErrorKind};
 use arya_plan::identity::{Arm, Place, Role, RuleKind, SecurityGroupKind};
 use arya_plan::listener::{Action, Condition, Priority, Rule, RuleId};
-use arya_plan::observed::{BootPhase, InstanceState, UploadState};
+use arya_plan::observed::{BootPhase, InstanceState, Observed, UploadState};
 use arya_plan::plan::Step;
 use arya_plan::spec::Digest;
 
@@ -142,7 +142,7 @@ async fn what_is_in_use_is_not_deleted() {
 }
 
 /// The only deployment whose rules are on the listener.
-fn story_id(observed: &arya_plan::observed::Observed) -> arya_plan::identity::DeploymentId {
+fn story_id(observed: &Observed) -> arya_plan::identity::DeploymentId {
     let owners = observed
         .site
         .iter()
@@ -203,21 +203,68 @@ async fn a_strangers_rule_keeps_its_priority_and_stays() {
 async fn an_archive_that_is_no_sample_does_not_run() {
     let stage = Stage::set().await;
     let mut story = stage.story(&samples().canary, 5.0).await;
-    let foreign = b"not an archive of ours";
-    let digest = Digest::of(foreign);
-    std::fs::write(stage.dir.path().join("artifacts").join(digest.hex()), foreign).unwrap();
-    story.desired.spec.canary.image = digest;
+    story.desired.spec.canary.image = stage.store(b"not an archive of ours");
+    fails_to_start(&story, &["none of the samples", "Nothing of it was started"]).await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_boot_that_fails_says_why_and_the_instance_stands_for_its_log() {
+    let stage = Stage::set().await;
+    let compose = |more: &str| {
+        let image = &samples().canary.reference;
+        stage.store(format!("services:\n  web:\n    image: {image}\n    ports: [\"8080:8080\"]\n{more}").as_bytes())
+    };
+    let cases = [
+        (
+            compose("    environment: {SAMPLE_ERROR_SHARE: \"7\"}\n"),
+            &["ended at once", "SAMPLE_ERROR_SHARE=7"][..],
+        ),
+        (
+            compose("    entrypoint: [/nothing]\n"),
+            &["/nothing could not be started"][..],
+        ),
+        (
+            stage.store(b"services: {web: {image: other, ports: [\"8080:8080\"]}}"),
+            &["no image named `other`"][..],
+        ),
+        (stage.store(b"services: {web: {image: other}}"), &["8080"][..]),
+        (stage.store(b"{{{"), &["YAML"][..]),
+    ];
+    for (compose, words) in cases {
+        let mut story = stage.story(&samples().canary, 5.0).await;
+        story.desired.spec.canary.compose = compose;
+        fails_to_start(&story, words).await;
+    }
+    stage.end().await;
+}
+
+/// The canary alone does not come up; its report has these words, and it stands until it is terminated.
+async fn fails_to_start(story: &Story, words: &[&str]) {
     story.launch_alone(CANARY).await;
-    let failed = |o: &arya_plan::observed::Observed| {
+    let failed = |o: &Observed| {
         o.instance(CANARY, 1)
             .is_some_and(|i| i.phase() == Some(BootPhase::Failed))
     };
     let observed = story.watch("failed", failed).await;
     let instance = observed.instance(CANARY, 1).unwrap();
     let tail = instance.report.as_ref().unwrap().tail.clone().unwrap();
-    assert!(tail.contains("none of the samples"), "{tail}");
+    for words in words {
+        assert!(tail.contains(words), "{words}: {tail}");
+    }
     assert_eq!((instance.state, instance.address), (InstanceState::Running, None));
-    stage.end().await;
+    story
+        .apply(&Step::TerminateInstance {
+            place: CANARY,
+            incarnation: 1,
+        })
+        .await
+        .unwrap();
+    story
+        .watch("ended", |o| {
+            o.instance(CANARY, 1).unwrap().state == InstanceState::Terminated
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,7 +283,7 @@ async fn a_file_that_is_not_stored_fails_its_upload_with_a_sentence() {
     };
     assert!(sentence.contains("not stored here"), "{sentence}");
     // It can be started again once the file is there.
-    std::fs::write(stage.dir.path().join("artifacts").join(digest.hex()), b"never uploaded").unwrap();
+    stage.store(b"never uploaded");
     story.apply(&start).await.unwrap();
     let observed = story
         .watch("done", |o| o.uploads[&digest].state == UploadState::Done)

@@ -12,12 +12,13 @@ use arya_plan::decide::decide;
 use arya_plan::desired::{Actor, Change, Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
 use arya_plan::identity::{Arm, DeploymentId, InstallationId, Place};
 use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
+use arya_plan::listener::shares::CanaryPercent;
 use arya_plan::listener::{Protocol, RuleId, Site};
 use arya_plan::observed::Observed;
 use arya_plan::phase::Phase;
 use arya_plan::plan::{Plan, Step, plan};
 use arya_plan::seen::Seen;
-use arya_plan::spec::Spec;
+use arya_plan::spec::{Digest, Spec};
 use arya_plan::timing::Timing;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -128,6 +129,28 @@ impl Stage {
         }
     }
 
+    /// Answers with 5xx that the balancer gave by itself, because no target did: of all groups and rules that stand.
+    pub(crate) fn own_failures(&self) -> u64 {
+        let balancer = self.cloud.balancer();
+        let ever = Timestamp::UNIX_EPOCH..Timestamp::MAX;
+        let groups = balancer
+            .group_states()
+            .into_iter()
+            .filter_map(|state| balancer.measured(&state.id, ever.clone()));
+        let rules = balancer
+            .rules()
+            .into_iter()
+            .filter_map(|rule| balancer.measured_rule(&rule.id, ever.clone()));
+        groups.chain(rules).map(|counts| counts.elb[3] - counts.target[3]).sum()
+    }
+
+    /// Stores a file as an upload would, and gives its digest.
+    pub(crate) fn store(&self, bytes: &[u8]) -> Digest {
+        let digest = Digest::of(bytes);
+        std::fs::write(self.dir.path().join("artifacts").join(digest.hex()), bytes).unwrap();
+        digest
+    }
+
     pub(crate) async fn end(self) {
         self.cloud.stop().await;
     }
@@ -166,6 +189,12 @@ impl Story {
 
     pub(crate) async fn apply(&self, step: &Step) -> Result<(), CloudError> {
         self.cloud.apply(&self.desired, step).await
+    }
+
+    pub(crate) fn set_share(&mut self, percent: f64) {
+        self.change(Change::SetShare {
+            canary_percent: CanaryPercent::new(percent).unwrap(),
+        });
     }
 
     pub(crate) fn change(&mut self, change: Change) {

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use arya_local::live::ControlError;
 use arya_plan::cloud::Cloud;
 use arya_plan::desired::{Change, HoldReason};
 use arya_plan::identity::{Arm, RuleKind};
-use arya_plan::observed::InstanceState;
+use arya_plan::listener::{Condition, RuleId};
+use arya_plan::observed::{InstanceState, Traffic};
 use arya_plan::phase::Phase;
 
 use crate::stage::{Stage, samples};
@@ -64,14 +66,84 @@ async fn a_deployment_lives_from_plan_to_destroyed_and_leaves_nothing() {
         ended.len() == 3 && ended.iter().all(|i| i.state == InstanceState::Terminated),
         "{ended:?}"
     );
+    nothing_was_lost(&stage);
+    stage.end().await;
+}
+
+/// The sample fails two requests in a thousand in any release; the balancer itself fails none.
+#[track_caller]
+fn nothing_was_lost(stage: &Stage) {
     let load = stage.cloud.load_counts().unwrap();
     assert_eq!(
         (load.failed, load.reset, load.timed_out, load.skipped),
         (0, 0, 0, 0),
         "{load:?}"
     );
-    // The sample fails two requests in a thousand in any release; the balancer's own answers would be many more.
     assert!(load.status_5xx * 50 < load.sent.max(500), "{load:?}");
+    assert_eq!(stage.own_failures(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_come_and_go_and_no_request_is_lost() {
+    let stage = Stage::set().await;
+    stage.cloud.set_load(300);
+    let mut story = stage.story(&samples().canary, 5.0).await;
+    story.desired.spec.instances.per_arm = 2;
+    story.until_phase(Phase::Serving).await;
+    for percent in [25.0, 0.0, 10.0] {
+        story.set_share(percent);
+        let wanted = if percent == 0.0 { Phase::Held } else { Phase::Serving };
+        let (_, observed) = story
+            .until("settled", |plan, _| plan.phase == wanted && plan.steps.is_empty())
+            .await;
+        assert_eq!(
+            observed.our_rule(&story.desired.id, RuleKind::Main).is_some(),
+            percent > 0.0
+        );
+        let users = if percent == 0.0 {
+            |t: &Traffic| t.production.requests > 50
+        } else {
+            |t: &Traffic| t.canary.requests > 5
+        };
+        story
+            .until("measured", |_, observed| observed.traffic.as_ref().is_some_and(users))
+            .await;
+        nothing_was_lost(&stage);
+    }
+    story.change(Change::Destroy);
+    // Counts go with their groups, so they are looked at while these still stand.
+    story
+        .until("on its way out", |plan, _| plan.phase != Phase::Serving)
+        .await;
+    nothing_was_lost(&stage);
+    story.until_phase(Phase::Destroyed).await;
+    nothing_was_lost(&stage);
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_of_the_rule_below_takes_our_rule_away() {
+    let stage = Stage::set().await;
+    let mut story = stage.story(&samples().canary, 10.0).await;
+    story.until_phase(Phase::Serving).await;
+    let below = story.desired.placement.chosen.clone();
+    let narrower = Condition::HttpRequestMethod {
+        values: vec!["GET".into()],
+    };
+    stage
+        .cloud
+        .edit_rule(&below, |rule| rule.conditions.push(narrower))
+        .unwrap();
+    story.until_phase(Phase::Held).await;
+    assert_eq!(
+        story.desired.hold.as_ref().unwrap().reason,
+        HoldReason::RuleBelowChanged
+    );
+    let unknown = RuleId::new("local:rule-of-nobody");
+    assert!(matches!(
+        stage.cloud.edit_rule(&unknown, |_| {}),
+        Err(ControlError::NoRule { .. })
+    ));
     stage.end().await;
 }
 
@@ -98,24 +170,31 @@ async fn production_deploys_while_a_canary_serves_and_our_rule_goes() {
 
     let cloud = stage.cloud.clone();
     let deploying = tokio::spawn(async move { cloud.production_deploys_now().await });
+    let other = stage.cloud.clone();
+    let refused = tokio::spawn(async move { other.production_deploys_now().await });
     let id = story.desired.id;
-    let digest = story.desired.placement.site_digest.clone();
     let changed = Instant::now();
     story
         .until("held", |plan, observed| {
             plan.phase == Phase::Held && observed.our_rule(&id, RuleKind::Main).is_none()
         })
         .await;
-    println!(
-        "our rule went {:?} after the deploy began ({digest})",
-        changed.elapsed()
-    );
+    println!("our rule went {:?} after the deploy began", changed.elapsed());
     assert_eq!(
         story.desired.hold.as_ref().unwrap().reason,
         HoldReason::RuleBelowChanged
     );
 
-    let sentence = deploying.await.unwrap().unwrap();
+    // Whichever of the two came second was refused.
+    let (first, second) = (deploying.await.unwrap(), refused.await.unwrap());
+    assert_eq!(
+        [&first, &second]
+            .into_iter()
+            .filter(|r| **r == Err(ControlError::DeployRuns))
+            .count(),
+        1
+    );
+    let sentence = first.or(second).unwrap();
     assert!(sentence.starts_with("Production deployed"), "{sentence}");
     let gone = |observed: &arya_plan::observed::Observed| {
         observed
@@ -126,9 +205,7 @@ async fn production_deploys_while_a_canary_serves_and_our_rule_goes() {
     story.until("rid of the old group", |_, observed| gone(observed)).await;
     story.change(Change::Destroy);
     story.until_phase(Phase::Destroyed).await;
-    let load = stage.cloud.load_counts().unwrap();
-    assert_eq!((load.failed, load.reset, load.timed_out), (0, 0, 0), "{load:?}");
-    assert!(load.status_5xx * 50 < load.sent.max(500), "{load:?}");
+    nothing_was_lost(&stage);
     stage.end().await;
 }
 
