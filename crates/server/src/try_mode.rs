@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arya_engine::{Engine, EngineSettings, Store};
@@ -45,6 +46,9 @@ pub(crate) enum Browser {
     Leave,
 }
 
+/// Production's two instances start in half a second; a plan made before they are healthy would be refused.
+const PRODUCTION_WITHIN: Duration = Duration::from_secs(10);
+
 /// The metric that every deployment is judged by until its own analysis configuration is read.
 fn judging() -> JudgeConfig {
     let query = "5xx answers of all answers, by target group, as the load balancer counted them";
@@ -65,6 +69,11 @@ pub(crate) async fn run(options: TryOptions) -> anyhow::Result<()> {
     let told = connection.remember(&options.data_dir);
     if let Err(error) = told {
         tracing::warn!(%error, "the address could not be written down; commands need --server and --token");
+    }
+    if let Some(cloud) = running.app.world.local()
+        && let Err(error) = cloud.production_ready(PRODUCTION_WITHIN).await
+    {
+        tracing::warn!(%error, "production of the local cloud is not well; a plan will say so");
     }
     announce(&options, &running.app, &connection)?;
     signals::told_to_stop().await;

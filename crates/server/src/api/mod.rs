@@ -3,7 +3,7 @@
 //! The table in `routes` is the only list of calls: the router and the OpenAPI document are both made from it.
 
 mod artifacts;
-mod controls;
+pub(crate) mod controls;
 mod deployments;
 pub(crate) mod documents;
 mod events;

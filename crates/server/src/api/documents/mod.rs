@@ -14,11 +14,13 @@ mod verdict;
 mod weights;
 
 pub(crate) use artifact::ArtifactDocument;
-pub(crate) use deployment::{DeploymentDocument, InstanceDocument, Look, ProbeDocument, SideDocument, WaitingDocument};
+pub(crate) use deployment::{DeploymentDocument, InstanceDocument, Look, ProbeDocument, ProofDocument, SideDocument, TrafficDocument, WaitingDocument};
 pub(crate) use event::{EventDocument, ReportDocument};
 pub(crate) use listeners::{ListenerDocument, ListenersDocument, LoadBalancerDocument};
-pub(crate) use plan::PlanDocument;
+pub(crate) use plan::{PlanDocument, ProblemLine};
 pub(crate) use progress::{CheckDocument, RailDocument, State};
 pub(crate) use rule::{RuleDocument, RuleGroupDocument};
 pub(crate) use verdict::{MetricDocument, TrackDocument, VerdictDocument, VerdictLine};
 pub(crate) use weights::{Shares, WeightsDocument};
+#[cfg(test)]
+pub(crate) use deployment::{CostDocument, LinksDocument, TrafficDocument};

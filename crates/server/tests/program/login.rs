@@ -1,0 +1,63 @@
+//! The way in with a browser.
+
+use crate::running::{Answer, Call, Running};
+
+fn log_in(running: &Running, token: &str, site: &str) -> Answer {
+    running
+        .post("/login")
+        .without_token()
+        .header("sec-fetch-site", site)
+        .body("application/x-www-form-urlencoded", format!("token={token}"))
+        .send()
+}
+
+fn with_cookie<'r>(call: Call<'r>, session: &str) -> Call<'r> {
+    call.without_token().header("cookie", session)
+}
+
+fn session(answer: &Answer) -> String {
+    answer.header("set-cookie").split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn the_printed_link_opens_a_session_once_and_only_from_our_own_page() {
+    let running = Running::start_with(&["--load", "0"]);
+    let link = running.said["login"].as_str().unwrap();
+    let token = link.split_once("?token=").unwrap().1;
+
+    log_in(&running, token, "cross-site").problem(403);
+    let answer = log_in(&running, token, "same-origin");
+    assert_eq!((answer.status, answer.header("location")), (303, "/"));
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    assert_eq!(log_in(&running, token, "same-origin").status, 403);
+
+    let session = session(&answer);
+    assert_eq!(with_cookie(running.get("/api/v1/deployments"), &session).send().status, 200);
+    with_cookie(running.post("/api/v1/try/load"), &session).json(&serde_json::json!({"per_s": 1})).send().problem(403);
+    let ours = with_cookie(running.post("/api/v1/try/load"), &session).header("origin", running.ui());
+    assert_eq!(ours.json(&serde_json::json!({"per_s": 1})).send().status, 200);
+}
+
+#[test]
+fn nothing_but_liveness_answers_strangers() {
+    let running = Running::start_with(&["--load", "0"]);
+    assert_eq!(running.get("/healthz").without_token().send().status, 200);
+    for path in ["/api/v1/deployments", "/api/openapi.json", "/metrics", "/monitor/api/v1/query?query=up", "/nothing"] {
+        let answer = running.get(path).without_token().send();
+        answer.problem(401);
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        running.get(path).header("authorization", "Bearer wrong").send().problem(401);
+        running.get(path).header("host", "evil.example").send().problem(421);
+    }
+    let answer = running.get("/api/v1/deployments").send();
+    for (name, words) in [
+        ("content-security-policy", "default-src 'self'"),
+        ("content-security-policy", "frame-ancestors 'none'"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
+    ] {
+        assert!(answer.header(name).contains(words), "{name}");
+    }
+}
