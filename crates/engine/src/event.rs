@@ -302,3 +302,6 @@ fn past_tense(words: &str) -> String {
     };
     format!("{past} {rest}")
 }
+
+#[cfg(test)]
+mod tests;

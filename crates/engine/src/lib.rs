@@ -7,6 +7,7 @@ mod journal;
 mod reconciler;
 mod report;
 mod running;
+mod settings;
 mod store;
 
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arya_judge::{JudgeConfig, MetricSource, Timestamp};
+use arya_judge::{MetricSource, Timestamp};
 use arya_plan::cloud::Cloud;
 use arya_plan::desired::{Actor, Change, Desired};
 use arya_plan::identity::{DeploymentId, InstallationId};
@@ -33,6 +34,7 @@ pub use reconciler::{
     REFUSALS_PER_EVENT, Reconciler, STEP_AT_MOST, STUCK_AFTER, TickError,
 };
 pub use report::{Report, Track};
+pub use settings::EngineSettings;
 pub use store::{
     ARTIFACTS_MAX, BLOCKS_KEPT, CreateError, EVENTS_AT_ONCE, EVENTS_KEPT, Edited, OPEN_MAX, ROWS_MAX, Store,
     StoreError, StoredArtifact, StoredDeployment, StoredVerdict, SubmitError, TOKENS_MAX, Token, TokenKind,
@@ -46,29 +48,6 @@ use running::Running;
 const SHUTDOWN_AT_MOST: Duration = Duration::from_secs(3);
 /// Ended loops whose last report stays at hand; older ones are read from the store.
 const ENDED_AT_HAND: usize = 100;
-
-/// What an engine is started with.
-#[derive(Debug, Clone)]
-pub struct EngineSettings {
-    pub timing: Timing,
-    /// How to judge; the planned length comes from each deployment's lifetime.
-    pub judge: JudgeConfig,
-    pub clock: Clock,
-    /// Deployments of an earlier run are wound up instead of continued: their world lived in memory.
-    pub abandon_open: bool,
-}
-
-impl EngineSettings {
-    /// The machine's clock, and deployments go on after a restart.
-    pub fn new(timing: Timing, judge: JudgeConfig) -> Self {
-        Self {
-            timing,
-            judge,
-            clock: Clock::system(),
-            abandon_open: false,
-        }
-    }
-}
 
 /// A number that rises with every stored change of a deployment.
 pub type Generation = u64;

@@ -75,8 +75,7 @@ impl Store {
         }
         let db = Connection::open(dir.join(DATABASE_FILE))?;
         db.pragma_update(None, "journal_mode", "WAL")?;
-        // An edit must be on disk before its effect is in the cloud, also when the power goes.
-        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "synchronous", "NORMAL")?;
         Self::prepared(db, dir, Some(lock))
     }
 
@@ -123,6 +122,16 @@ impl Store {
     /// When it does not.
     pub fn check(&self) -> Result<(), StoreError> {
         Ok(self.db().query_row("SELECT 1", [], |_| Ok(()))?)
+    }
+
+    /// Runs an edit so that it is on disk, also when the power goes, before its effect is in the cloud. Everything else
+    /// may lose its last moments then, and is spared the wait for the disk.
+    fn durably<T, E: From<rusqlite::Error>>(&self, edit: impl FnOnce(&mut Connection) -> Result<T, E>) -> Result<T, E> {
+        let mut db = self.db();
+        db.pragma_update(None, "synchronous", "FULL")?;
+        let answer = edit(&mut db);
+        db.pragma_update(None, "synchronous", "NORMAL")?;
+        answer
     }
 
     /// A transaction that a panic left half done was rolled back, so the connection behind a poisoned lock is sound.
@@ -173,4 +182,38 @@ fn timestamp(nanoseconds: i64) -> Timestamp {
 /// A limit as SQLite wants it.
 fn rows(limit: usize) -> i64 {
     limit.min(ROWS_MAX) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_full_disk_is_a_sentence_and_what_was_stored_stays() {
+        let store = Store::in_memory().unwrap();
+        let artifact = |digest: &str, description: &str| StoredArtifact {
+            digest: digest.into(),
+            filename: "a.tar".into(),
+            size: 1,
+            kind: "image_archive".into(),
+            description: json!(description),
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        store.put_artifact(&artifact("small", "x")).unwrap();
+        store.db().pragma_update(None, "max_page_count", 40).unwrap();
+        let refused = store
+            .put_artifact(&artifact("large", &"x".repeat(1_000_000)))
+            .unwrap_err();
+        assert!(matches!(refused, StoreError::DiskFull), "{refused}");
+        assert_eq!(store.artifacts(10).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn times_survive_the_store() {
+        let check = |at: Timestamp| assert_eq!(timestamp(nanoseconds(at)), at);
+        check(Timestamp::UNIX_EPOCH);
+        check(Timestamp::from_nanosecond(1_900_000_000_123_456_789).unwrap());
+        assert_eq!(nanoseconds(Timestamp::MAX), i64::MAX);
+    }
 }

@@ -50,46 +50,7 @@ impl Store {
         by: &Actor,
         at: Timestamp,
     ) -> Result<RecordedEvent, CreateError> {
-        let mut db = self.db();
-        let transaction = db.transaction()?;
-        let count = |sql: &str, text: &str| transaction.query_row(sql, [text], |row| row.get::<_, i64>(0));
-        let name = &desired.spec.name;
-        if count(
-            "SELECT count(*) FROM deployments WHERE closed_at IS NULL AND ?1 = ?1",
-            "",
-        )? >= OPEN_MAX as i64
-        {
-            return Err(CreateError::TooMany { limit: OPEN_MAX });
-        }
-        if count(
-            "SELECT count(*) FROM deployments WHERE closed_at IS NULL AND name = ?1",
-            name,
-        )? > 0
-        {
-            return Err(CreateError::NameTaken { name: name.clone() });
-        }
-        if count("SELECT count(*) FROM deployments WHERE short = ?1", &desired.id.short())? > 0 {
-            return Err(CreateError::IdTaken);
-        }
-        transaction.execute(
-            "INSERT INTO deployments (id, short, name, desired, before, harmful, created_at) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
-            params![
-                desired.id.to_string(),
-                desired.id.short(),
-                name,
-                to_json(desired)?,
-                to_json(before)?,
-                nanoseconds(at)
-            ],
-        )?;
-        let event = Event::Created {
-            by: by.clone(),
-            name: name.clone(),
-            canary: desired.share(),
-        };
-        let event = events::insert(&transaction, &desired.id, at, event)?;
-        transaction.commit()?;
-        Ok(event)
+        self.durably(|db| create(db, desired, before, by, at))
     }
 
     /// A deployment, open or closed.
@@ -162,39 +123,7 @@ impl Store {
     /// # Errors
     /// When the edit is refused; nothing has changed then.
     pub fn edit(&self, id: &DeploymentId, change: &Change, by: &Actor, at: Timestamp) -> Result<Edited, SubmitError> {
-        let mut db = self.db();
-        let transaction = db.transaction()?;
-        let mut stored = load(&transaction, id)?.ok_or(SubmitError::Unknown(*id))?;
-        if stored.closed_at.is_some() {
-            // Destroy is idempotent in every state.
-            let desired = stored.desired;
-            return if *change == Change::Destroy {
-                Ok(Edited { desired, event: None })
-            } else {
-                Err(SubmitError::Closed)
-            };
-        }
-        let before = stored.desired.clone();
-        if !stored.desired.apply(change, by, at)? {
-            return Ok(Edited {
-                desired: before,
-                event: None,
-            });
-        }
-        stored.follow(&before, at);
-        write(&transaction, &stored)?;
-        let event = Event::Changed {
-            by: by.clone(),
-            change: change.clone(),
-            before: before.share(),
-            after: stored.desired.share(),
-        };
-        let event = events::insert(&transaction, id, at, event)?;
-        transaction.commit()?;
-        Ok(Edited {
-            desired: stored.desired,
-            event: Some(event),
-        })
+        self.durably(|db| edit(db, id, change, by, at))
     }
 
     /// Closes a deployment with its proof.
@@ -205,16 +134,106 @@ impl Store {
         proof: &RestoreProof,
         event: Event,
     ) -> Result<RecordedEvent, StoreError> {
-        let mut db = self.db();
-        let transaction = db.transaction()?;
-        transaction.execute(
-            "UPDATE deployments SET closed_at = ?2, restore_proof = ?3 WHERE id = ?1",
-            params![id.to_string(), nanoseconds(at), to_json(proof)?],
-        )?;
-        let event = events::insert(&transaction, id, at, event)?;
-        transaction.commit()?;
-        Ok(event)
+        self.durably(|db| {
+            let transaction = db.transaction()?;
+            transaction.execute(
+                "UPDATE deployments SET closed_at = ?2, restore_proof = ?3 WHERE id = ?1",
+                params![id.to_string(), nanoseconds(at), to_json(proof)?],
+            )?;
+            let event = events::insert(&transaction, id, at, event)?;
+            transaction.commit()?;
+            Ok(event)
+        })
     }
+}
+
+fn create(
+    db: &mut Connection,
+    desired: &Desired,
+    before: &Site,
+    by: &Actor,
+    at: Timestamp,
+) -> Result<RecordedEvent, CreateError> {
+    let transaction = db.transaction()?;
+    let count = |sql: &str, text: &str| transaction.query_row(sql, [text], |row| row.get::<_, i64>(0));
+    let name = &desired.spec.name;
+    if count(
+        "SELECT count(*) FROM deployments WHERE closed_at IS NULL AND ?1 = ?1",
+        "",
+    )? >= OPEN_MAX as i64
+    {
+        return Err(CreateError::TooMany { limit: OPEN_MAX });
+    }
+    if count(
+        "SELECT count(*) FROM deployments WHERE closed_at IS NULL AND name = ?1",
+        name,
+    )? > 0
+    {
+        return Err(CreateError::NameTaken { name: name.clone() });
+    }
+    if count("SELECT count(*) FROM deployments WHERE short = ?1", &desired.id.short())? > 0 {
+        return Err(CreateError::IdTaken);
+    }
+    transaction.execute(
+        "INSERT INTO deployments (id, short, name, desired, before, harmful, created_at) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
+        params![
+            desired.id.to_string(),
+            desired.id.short(),
+            name,
+            to_json(desired)?,
+            to_json(before)?,
+            nanoseconds(at)
+        ],
+    )?;
+    let event = Event::Created {
+        by: by.clone(),
+        name: name.clone(),
+        canary: desired.share(),
+    };
+    let event = events::insert(&transaction, &desired.id, at, event)?;
+    transaction.commit()?;
+    Ok(event)
+}
+
+fn edit(
+    db: &mut Connection,
+    id: &DeploymentId,
+    change: &Change,
+    by: &Actor,
+    at: Timestamp,
+) -> Result<Edited, SubmitError> {
+    let transaction = db.transaction()?;
+    let mut stored = load(&transaction, id)?.ok_or(SubmitError::Unknown(*id))?;
+    if stored.closed_at.is_some() {
+        // Destroy is idempotent in every state.
+        let desired = stored.desired;
+        return if *change == Change::Destroy {
+            Ok(Edited { desired, event: None })
+        } else {
+            Err(SubmitError::Closed)
+        };
+    }
+    let before = stored.desired.clone();
+    if !stored.desired.apply(change, by, at)? {
+        return Ok(Edited {
+            desired: before,
+            event: None,
+        });
+    }
+    stored.follow(&before, at);
+    write(&transaction, &stored)?;
+    let event = Event::Changed {
+        by: by.clone(),
+        change: change.clone(),
+        before: before.share(),
+        after: stored.desired.share(),
+    };
+    let event = events::insert(&transaction, id, at, event)?;
+    transaction.commit()?;
+    Ok(Edited {
+        desired: stored.desired,
+        event: Some(event),
+    })
 }
 
 impl StoredDeployment {

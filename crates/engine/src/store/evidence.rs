@@ -192,3 +192,71 @@ const fn outcome_word(outcome: Outcome) -> &'static str {
         Outcome::Inconclusive => "inconclusive",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn block(second: i64, canary_events: f64) -> CountBlock {
+        CountBlock {
+            ends_at: Timestamp::from_second(second).unwrap(),
+            baseline_events: 1.0,
+            canary_events,
+            baseline_exposure: 100.0,
+            canary_exposure: 100.0,
+        }
+    }
+
+    /// Adds each answer in turn to an empty store; the canary's events that are then known.
+    fn check(answers: &[Vec<CountBlock>], expected: &[f64]) {
+        let store = Store::in_memory().unwrap();
+        store.db().pragma_update(None, "foreign_keys", false).unwrap();
+        let (id, metric) = (DeploymentId::new(Uuid::nil()), MetricConfig::error_share("errors", "q"));
+        for blocks in answers {
+            let evidence = Evidence {
+                metric: "errors".into(),
+                source: "s".into(),
+                query: "q".into(),
+                block_s: 5.0,
+                blocks: blocks.clone(),
+                problem: None,
+            };
+            store.add_blocks(&id, 0, &evidence).unwrap();
+        }
+        let known = store.evidence(&id, 0, &metric).unwrap().unwrap();
+        let events: Vec<f64> = known.blocks.iter().map(|b| b.canary_events).collect();
+        assert_eq!(events, expected);
+        assert_eq!(store.evidence(&id, 1, &metric).unwrap(), None);
+    }
+
+    #[test]
+    fn a_block_that_is_read_twice_counts_once() {
+        let answers = [
+            vec![block(5, 1.0), block(10, 2.0)],
+            vec![block(10, 9.0), block(15, 3.0)],
+        ];
+        check(&answers, &[1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn blocks_come_back_in_the_order_of_time() {
+        check(&[vec![block(15, 3.0)], vec![block(5, 1.0)]], &[1.0, 3.0]);
+    }
+
+    #[test]
+    fn what_is_no_count_is_not_stored() {
+        let odd = vec![
+            block(5, f64::NAN),
+            block(10, -1.0),
+            block(15, f64::INFINITY),
+            block(20, 4.0),
+        ];
+        check(&[odd], &[4.0]);
+    }
+
+    #[test]
+    fn an_answer_without_blocks_is_known_as_such() {
+        check(&[vec![]], &[]);
+    }
+}

@@ -3,7 +3,8 @@
 use arya_plan::desired::Change;
 use arya_plan::phase::Phase;
 
-use crate::world::{Freeze, MANY_LOOKS, Rig, When};
+use crate::rig::{MANY_LOOKS, Rig};
+use crate::world::{Freeze, When};
 
 /// Looks after which a person asks to destroy, in the lives below.
 const DESTROY_AT: usize = 16;

@@ -10,7 +10,8 @@ use arya_plan::phase::Phase;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use crate::world::{World, ana, desired_of, set_share, settings, site, start};
+use crate::rig::settings;
+use crate::world::{World, ana, desired_of, set_share, site, start};
 
 /// A clock that follows the runtime's, which the tests pause.
 fn clock() -> Clock {

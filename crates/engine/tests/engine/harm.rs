@@ -6,7 +6,8 @@ use arya_plan::observed::TargetState;
 use arya_plan::phase::Phase;
 use serde_json::json;
 
-use crate::world::{Rig, production, set_share};
+use crate::rig::Rig;
+use crate::world::{production, set_share};
 
 fn is_harmful(report: &arya_engine::Report) -> bool {
     report

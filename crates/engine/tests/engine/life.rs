@@ -6,7 +6,8 @@ use arya_judge::Outcome;
 use arya_plan::desired::{Change, MainRule};
 use arya_plan::phase::Phase;
 
-use crate::world::{Rig, set_share};
+use crate::rig::Rig;
+use crate::world::set_share;
 
 #[tokio::test(start_paused = true)]
 async fn a_whole_life_ends_with_production_exactly_as_before() {

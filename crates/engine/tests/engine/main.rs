@@ -6,6 +6,7 @@ mod crash;
 mod feed;
 mod harm;
 mod life;
+mod rig;
 mod store;
 mod trouble;
 mod world;

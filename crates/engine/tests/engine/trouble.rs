@@ -9,7 +9,8 @@ use arya_plan::desired::Change;
 use arya_plan::phase::Phase;
 use arya_plan::plan::WaitReason;
 
-use crate::world::{Rig, set_share};
+use crate::rig::Rig;
+use crate::world::set_share;
 
 const CREATE_GROUP: &str = "create the canary target group";
 
