@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use arya_engine::BACK_OFF_AT_MOST;
+use arya_engine::{BACK_OFF_AT_MOST, EVIDENCE_AT_MOST, OBSERVE_AT_MOST, STEP_AT_MOST};
 use arya_judge::{Outcome, SourceError};
 use arya_plan::cloud::{CloudError, ErrorKind};
 use arya_plan::desired::Change;
 use arya_plan::phase::Phase;
 use arya_plan::plan::WaitReason;
+use tokio::time::Instant;
 
 use crate::rig::Rig;
-use crate::world::set_share;
+use crate::world::{Question, production, set_share};
 
 const CREATE_GROUP: &str = "create the canary target group";
 
@@ -190,4 +191,56 @@ async fn users_leave_a_doubtful_canary_even_when_nothing_can_be_stored() {
     assert_eq!((report.phase, rig.told("Harmful:")), (Phase::Held, 1));
     assert!(!waits(&report, |reason| matches!(reason, WaitReason::Stuck { .. })));
     assert!(rig.crash().tick().await.desired.harmful.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_source_does_not_hold_back_the_watchdog() {
+    let rig = Rig::new();
+    rig.until_judged().await;
+    rig.world.hang(Question::Evidence);
+    rig.world.change(|seen| {
+        let site = seen.site.as_mut().unwrap();
+        site.groups.get_mut(&production()).unwrap().health.healthy = 0;
+    });
+    let began = Instant::now();
+    rig.tick().await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert!(!rig.world.main_rule_stands(&rig.desired));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_source_is_given_up_for_this_look() {
+    let rig = Rig::new();
+    rig.world.hang(Question::Evidence);
+    let report = rig.until_judged().await;
+    assert!(report.verdict.unwrap().sentence().contains("no answer within 5 s"));
+    let began = Instant::now();
+    rig.tick().await;
+    assert!(began.elapsed() <= EVIDENCE_AT_MOST);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_step_is_given_up_and_the_others_are_done() {
+    let rig = Rig::new();
+    rig.world.hang(Question::Step(CREATE_GROUP.into()));
+    let began = Instant::now();
+    let report = rig.tick().await;
+    assert_eq!(began.elapsed(), STEP_AT_MOST);
+    assert!(waits(&report, |reason| matches!(reason, WaitReason::Cloud { .. })));
+    assert!(rig.world.seen().bucket);
+    assert_eq!(
+        rig.told("did not answer \"create the canary target group\" within 15 s"),
+        1
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_cloud_is_given_up_for_this_look() {
+    let rig = Rig::new();
+    rig.world.hang(Question::Look);
+    let began = Instant::now();
+    let report = rig.tick().await;
+    assert_eq!(began.elapsed(), OBSERVE_AT_MOST);
+    assert!(report.cloud_error.unwrap().contains("did not answer a look"));
+    assert_eq!(report.phase, Phase::Uploading);
 }

@@ -146,6 +146,8 @@ struct State {
     applied: Vec<String>,
     refusals: BTreeMap<String, CloudError>,
     ignored: Vec<String>,
+    /// Questions that are never answered.
+    hanging: Vec<Question>,
     observe_error: Option<CloudError>,
     source_error: Option<SourceError>,
     /// Failed requests of the canary in percent; the baseline's are 1.
@@ -153,6 +155,14 @@ struct State {
     windows: Vec<RangeInclusive<Timestamp>>,
     freeze: Option<Freeze>,
     frozen: Arc<Notify>,
+}
+
+/// What the world can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Question {
+    Look,
+    Evidence,
+    Step(String),
 }
 
 /// The call at which the process dies.
@@ -177,6 +187,7 @@ impl World {
             applied: vec![],
             refusals: BTreeMap::new(),
             ignored: vec![],
+            hanging: vec![],
             observe_error: None,
             source_error: None,
             canary_errors: 1.0,
@@ -215,6 +226,18 @@ impl World {
     /// The cloud says yes to this step and does nothing.
     pub(crate) fn ignore(&self, step: &str) {
         self.state().ignored.push(step.to_owned());
+    }
+
+    /// Never answers a question from now on.
+    pub(crate) fn hang(&self, question: Question) {
+        self.state().hanging.push(question);
+    }
+
+    async fn answer_or_hang(&self, question: Question) {
+        let hangs = self.state().hanging.contains(&question);
+        if hangs {
+            std::future::pending::<()>().await;
+        }
     }
 
     pub(crate) fn fail_looks(&self, error: Option<CloudError>) {
@@ -310,6 +333,7 @@ impl Cloud for World {
     }
 
     async fn observe(&self, _: &Desired, now: Timestamp) -> Result<Observed, CloudError> {
+        self.answer_or_hang(Question::Look).await;
         let mut state = self.state();
         if let Some(error) = &state.observe_error {
             return Err(error.clone());
@@ -333,6 +357,7 @@ impl Cloud for World {
     }
 
     async fn apply(&self, desired: &Desired, step: &Step) -> Result<(), CloudError> {
+        self.answer_or_hang(Question::Step(step.to_string())).await;
         match self.dies() {
             Some(When::BeforeTheEffect) => self.die().await,
             Some(When::AfterTheEffect) => {
@@ -351,6 +376,7 @@ impl MetricSource for World {
         metric: &MetricConfig,
         window: RangeInclusive<Timestamp>,
     ) -> Result<Evidence, SourceError> {
+        self.answer_or_hang(Question::Evidence).await;
         let mut state = self.state();
         state.windows.push(window.clone());
         if let Some(error) = &state.source_error {
