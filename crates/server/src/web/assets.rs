@@ -19,16 +19,33 @@ struct Asset {
 
 static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
     [
-        asset("app.css", "text/css; charset=utf-8", include_bytes!("../../../../static/app.css")),
-        asset("app.js", "text/javascript; charset=utf-8", include_bytes!("../../../../static/app.js")),
-        asset("icon.svg", "image/svg+xml", include_bytes!("../../../../static/icon.svg")),
+        asset(
+            "app.css",
+            "text/css; charset=utf-8",
+            include_bytes!("../../../../static/app.css"),
+        ),
+        asset(
+            "app.js",
+            "text/javascript; charset=utf-8",
+            include_bytes!("../../../../static/app.js"),
+        ),
+        asset(
+            "icon.svg",
+            "image/svg+xml",
+            include_bytes!("../../../../static/icon.svg"),
+        ),
     ]
 });
 
 fn asset(name: &'static str, kind: &'static str, bytes: &'static [u8]) -> Asset {
     let digest = Sha256::digest(bytes);
     let digest = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    Asset { name, kind, bytes, digest }
+    Asset {
+        name,
+        kind,
+        bytes,
+        digest,
+    }
 }
 
 /// The addresses that pages name.
@@ -42,7 +59,11 @@ pub(crate) struct Urls {
 pub(crate) fn urls() -> Urls {
     let url = |asset: &Asset| format!("/static/{}?v={}", asset.name, asset.digest);
     let [css, js, icon] = &*ASSETS;
-    Urls { css: url(css), js: url(js), icon: url(icon) }
+    Urls {
+        css: url(css),
+        js: url(js),
+        icon: url(icon),
+    }
 }
 
 /// The style sheet's text, for the report, which must stand alone.
@@ -56,12 +77,18 @@ pub(crate) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Respo
         return StatusCode::NOT_FOUND.into_response();
     };
     let tag = format!("\"{}\"", asset.digest);
-    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|value| value.as_bytes() == tag.as_bytes());
     let fields = [
         (header::CONTENT_TYPE, asset.kind.to_owned()),
         (header::ETAG, tag),
         (header::CACHE_CONTROL, KEEP.to_owned()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];
-    if known { (StatusCode::NOT_MODIFIED, fields).into_response() } else { (fields, asset.bytes).into_response() }
+    if known {
+        (StatusCode::NOT_MODIFIED, fields).into_response()
+    } else {
+        (fields, asset.bytes).into_response()
+    }
 }

@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::words;
 
-const LEFT: f64 = 54.0;
+const LEFT: f64 = 64.0;
 const RIGHT: f64 = 700.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 214.0;
@@ -55,7 +55,10 @@ impl Axis {
             low = low.min(point.lower).min(point.estimate);
             high = high.max(point.upper.unwrap_or(MOST)).max(point.estimate);
         }
-        Self { low: low.clamp(LEAST, 0.5), high: high.clamp(2.0, MOST) }
+        Self {
+            low: low.clamp(LEAST, 0.5),
+            high: high.clamp(2.0, MOST),
+        }
     }
 
     fn y(&self, ratio: f64) -> f64 {
@@ -68,7 +71,9 @@ impl Axis {
 impl Chart {
     /// `None` with fewer than two points: there is no line to draw.
     pub(crate) fn of(points: &[TrackPoint], margin: f64) -> Option<Self> {
-        let ([first, .., last], true) = (points, margin > 0.0) else { return None };
+        let ([first, .., last], true) = (points, margin > 0.0) else {
+            return None;
+        };
         let span = words::seconds_between(first.at, last.at).max(1.0);
         let axis = Axis::around(points, margin);
         let x = |point: &TrackPoint| LEFT + (RIGHT - LEFT) * words::seconds_between(first.at, point.at) / span;
@@ -109,16 +114,30 @@ fn summary(last: &TrackPoint, margin: f64) -> String {
 
 fn ticks(axis: &Axis) -> Vec<Tick> {
     let all = [
-        (0.125, "⅛ ×"), (0.25, "¼ ×"), (0.5, "½ ×"), (1.0, "same"), (2.0, "2 ×"), (4.0, "4 ×"), (8.0, "8 ×"),
-        (16.0, "16 ×"), (32.0, "32 ×"),
+        (0.125, "⅛ ×"),
+        (0.25, "¼ ×"),
+        (0.5, "½ ×"),
+        (1.0, "same"),
+        (2.0, "2 ×"),
+        (4.0, "4 ×"),
+        (8.0, "8 ×"),
+        (16.0, "16 ×"),
+        (32.0, "32 ×"),
     ];
     let mut last_y = f64::INFINITY;
     let mut ticks = Vec::new();
-    for (ratio, word) in all.into_iter().filter(|(ratio, _)| (axis.low..=axis.high).contains(ratio)) {
+    for (ratio, word) in all
+        .into_iter()
+        .filter(|(ratio, _)| (axis.low..=axis.high).contains(ratio))
+    {
         let y = axis.y(ratio);
         // "Same" is always there; others only where their words have room.
         if word == "same" || last_y - y >= APART {
-            ticks.push(Tick { at: coordinate(y), word: word.to_owned(), minor: word != "same" && ratio != 2.0 });
+            ticks.push(Tick {
+                at: coordinate(y),
+                word: word.to_owned(),
+                minor: word != "same" && ratio != 2.0,
+            });
             last_y = y;
         }
     }
@@ -129,12 +148,20 @@ fn ticks(axis: &Axis) -> Vec<Tick> {
 fn times(first: &TrackPoint, last: &TrackPoint, span: f64) -> Vec<Tick> {
     let label = |part: f64| {
         let seconds = span * (1.0 - part);
-        if part < 1.0 { format!("{} ago", words::duration(seconds)) } else { words::clock(last.at) }
+        if part < 1.0 {
+            format!("{} ago", words::duration(seconds))
+        } else {
+            words::clock(last.at)
+        }
     };
     debug_assert!(first.at <= last.at, "points are in the order of time");
     [(0.0, false), (0.5, true), (1.0, false)]
         .into_iter()
-        .map(|(part, minor)| Tick { at: coordinate(LEFT + part * (RIGHT - LEFT)), word: label(part), minor })
+        .map(|(part, minor)| Tick {
+            at: coordinate(LEFT + part * (RIGHT - LEFT)),
+            word: label(part),
+            minor,
+        })
         .collect()
 }
 
@@ -144,7 +171,13 @@ mod tests {
 
     fn point(second: i64, estimate: f64, lower: f64, upper: Option<f64>) -> TrackPoint {
         let at = arya_judge::Timestamp::from_second(1_800_000_000 + second).unwrap();
-        TrackPoint { at, estimate, lower, upper, log_e: 0.0 }
+        TrackPoint {
+            at,
+            estimate,
+            lower,
+            upper,
+            log_e: 0.0,
+        }
     }
 
     #[test]
@@ -156,7 +189,7 @@ mod tests {
     #[test]
     fn an_unbounded_interval_ends_at_the_top_of_the_axis() {
         let chart = Chart::of(&[point(0, 1.0, 0.0, None), point(5, 1.2, 0.4, None)], 1.5).unwrap();
-        assert!(chart.band.starts_with("54.0,12.0"), "{}", chart.band);
+        assert!(chart.band.starts_with("64.0,12.0"), "{}", chart.band);
         assert!(chart.summary.contains("not bounded yet"));
     }
 
@@ -169,7 +202,11 @@ mod tests {
 
     #[test]
     fn numbers_that_are_none_do_not_reach_the_picture() {
-        let chart = Chart::of(&[point(0, f64::NAN, 0.5, Some(2.0)), point(5, f64::INFINITY, 0.0, None)], 1.5).unwrap();
+        let chart = Chart::of(
+            &[point(0, f64::NAN, 0.5, Some(2.0)), point(5, f64::INFINITY, 0.0, None)],
+            1.5,
+        )
+        .unwrap();
         assert!(!chart.render().unwrap().contains("inf"));
     }
 }

@@ -18,7 +18,12 @@ pub(crate) fn at(second: i64) -> Timestamp {
 }
 
 pub(crate) fn around() -> Around {
-    Around { place: "Local cloud (try)".into(), place_class: "local", user: "you".into(), local: true }
+    Around {
+        place: "Local cloud (try)".into(),
+        place_class: "local",
+        user: "you".into(),
+        local: true,
+    }
 }
 
 pub(crate) fn digest(letter: char) -> String {
@@ -37,7 +42,11 @@ pub(crate) fn spec(name: &str) -> Spec {
 }
 
 fn side(requests_per_s: f64, error_percent: f64, p95_ms: f64) -> SideDocument {
-    SideDocument { requests_per_s, error_percent: Some(error_percent), p95_ms: Some(p95_ms) }
+    SideDocument {
+        requests_per_s,
+        error_percent: Some(error_percent),
+        p95_ms: Some(p95_ms),
+    }
 }
 
 pub(crate) fn traffic() -> TrafficDocument {
@@ -50,7 +59,11 @@ pub(crate) fn traffic() -> TrafficDocument {
 }
 
 pub(crate) fn deployment(name: &str, phase: Phase) -> DeploymentDocument {
-    let shares = |p, a| Shares { production: p, baseline: a, canary: a };
+    let shares = |p, a| Shares {
+        production: p,
+        baseline: a,
+        canary: a,
+    };
     DeploymentDocument {
         id: "7f9c24e8-3b12-4d7a-9a55-000000000001".parse::<DeploymentId>().unwrap(),
         name: name.into(),
@@ -64,9 +77,10 @@ pub(crate) fn deployment(name: &str, phase: Phase) -> DeploymentDocument {
             Phase::Failed => "failed",
             Phase::Uploading | Phase::WarmingUp | Phase::Draining => "busy",
         },
-        headline: "Not enough evidence yet: the canary fails 0.31 % of requests (4 of 1,290), the baseline 0.23 % (3 of \
+        headline:
+            "Not enough evidence yet: the canary fails 0.31 % of requests (4 of 1,290), the baseline 0.23 % (3 of \
                    1,301); about 6 more minutes until no worse, 1 minute until harmful if it fails twice as often."
-            .into(),
+                .into(),
         goal: "serve",
         generation: 3,
         created_at: at(-400),
@@ -77,19 +91,33 @@ pub(crate) fn deployment(name: &str, phase: Phase) -> DeploymentDocument {
         weights: WeightsDocument {
             asked: shares(60.0, 20.0),
             applied: shares(60.0, 20.0),
-            measured: Some(Shares { production: 59.6, baseline: 20.1, canary: 20.3 }),
+            measured: Some(Shares {
+                production: 59.6,
+                baseline: 20.1,
+                canary: 20.3,
+            }),
         },
         instances: instances(),
         traffic: Some(traffic()),
-        links: LinksDocument { prometheus: Some("/monitor".into()), ..LinksDocument::default() },
-        verdict: Some(VerdictLine { outcome: Outcome::Inconclusive, sentence: String::new() }),
+        links: LinksDocument {
+            prometheus: Some("/monitor".into()),
+            ..LinksDocument::default()
+        },
+        verdict: Some(VerdictLine {
+            outcome: Outcome::Inconclusive,
+            sentence: String::new(),
+        }),
         waiting: Vec::new(),
         hold: None,
         harmful: None,
         failed: None,
+        cloud_error: None,
         rail: rail(phase),
         checklist: Vec::new(),
-        cost: CostDocument { per_hour: 0.0, so_far: 0.0 },
+        cost: CostDocument {
+            per_hour: 0.0,
+            so_far: 0.0,
+        },
         probe: ProbeDocument {
             header: "X-Arya-Probe",
             value: "secret".into(),
@@ -109,7 +137,11 @@ pub(crate) fn instances() -> Vec<InstanceDocument> {
         health: role.arm().map(|_| "healthy"),
         health_reason: None,
         address: Some("127.0.0.1:40123".into()),
-        report: phase.map(|phase| Status { phase, at: at(-300), tail: None }),
+        report: phase.map(|phase| Status {
+            phase,
+            at: at(-300),
+            tail: None,
+        }),
     };
     vec![
         instance(Role::Baseline, Some(BootPhase::Ready)),
@@ -123,7 +155,14 @@ fn rail(phase: Phase) -> Vec<RailDocument> {
         (Phase::Uploading, "uploading"),
         (Phase::Provisioning, "provisioning"),
         (Phase::WarmingUp, "warming up"),
-        (if phase == Phase::Held { Phase::Held } else { Phase::Serving }, if phase == Phase::Held { "held" } else { "serving" }),
+        (
+            if phase == Phase::Held {
+                Phase::Held
+            } else {
+                Phase::Serving
+            },
+            if phase == Phase::Held { "held" } else { "serving" },
+        ),
         (Phase::Draining, "draining"),
         (Phase::Destroying, "destroying"),
         (Phase::Destroyed, "destroyed"),
@@ -148,8 +187,15 @@ pub(crate) fn harmful(name: &str) -> DeploymentDocument {
                     at least 8.4 times.";
     let mut document = deployment(name, Phase::Held);
     document.headline = format!("{sentence} Its traffic was removed; production answers everything.");
-    document.harmful = Some(Harmful { at: at(-20), sentence: sentence.into(), overruled: None });
-    document.verdict = Some(VerdictLine { outcome: Outcome::Harmful, sentence: sentence.into() });
+    document.harmful = Some(Harmful {
+        at: at(-20),
+        sentence: sentence.into(),
+        overruled: None,
+    });
+    document.verdict = Some(VerdictLine {
+        outcome: Outcome::Harmful,
+        sentence: sentence.into(),
+    });
     document.weights.asked = Shares::PRODUCTION;
     document.weights.applied = Shares::PRODUCTION;
     document.weights.measured = Some(Shares::PRODUCTION);
@@ -259,8 +305,20 @@ pub(crate) fn listeners() -> ListenersDocument {
                 port: 41001,
                 rules: vec![
                     rule("10", "local:rule-img", "path is /img/*", "answer 404 by itself", vec![]),
-                    rule("20", "local:rule-api", "path is /api/*", "forward to api-servers", vec![group("api-servers")]),
-                    rule("default", "local:rule-default", "everything else", "forward to web", vec![group("web")]),
+                    rule(
+                        "20",
+                        "local:rule-api",
+                        "path is /api/*",
+                        "forward to api-servers",
+                        vec![group("api-servers")],
+                    ),
+                    rule(
+                        "default",
+                        "local:rule-default",
+                        "everything else",
+                        "forward to web",
+                        vec![group("web")],
+                    ),
                 ],
             }],
         }],
@@ -308,8 +366,20 @@ pub(crate) fn plan() -> PlanDocument {
         sentence: "One problem stands in the way. Nothing was touched.".into(),
         rules_before: vec![chosen.clone(), last.clone()],
         rules_after: vec![
-            rule("18", "header X-Arya-Probe is a secret and path is /api/*", "forward to baseline, canary", Some("probe"), false),
-            rule("19", "path is /api/*", "forward to api-servers (60 %), baseline (20 %), canary (20 %)", Some("main"), false),
+            rule(
+                "18",
+                "header X-Arya-Probe is a secret and path is /api/*",
+                "forward to baseline, canary",
+                Some("probe"),
+                false,
+            ),
+            rule(
+                "19",
+                "path is /api/*",
+                "forward to api-servers (60 %), baseline (20 %), canary (20 %)",
+                Some("main"),
+                false,
+            ),
             chosen,
             last,
         ],
@@ -318,12 +388,27 @@ pub(crate) fn plan() -> PlanDocument {
             name: "arya-p6ocj2b3cj".into(),
             what: "temporary bucket".into(),
         }],
-        checklist: vec!["create the temporary bucket".into(), "launch the canary instance".into()],
-        problems: vec![
-            problem("volume:pgdata", Severity::NeedsAcknowledgement, "The volume pgdata would be lost with the instances."),
-            problem("note:cdn", Severity::Note, "Pages that a cache answers never reach the canary."),
+        checklist: vec![
+            "create the temporary bucket".into(),
+            "launch the canary instance".into(),
         ],
-        quotas: vec![Quota { name: "rules of the load balancer".into(), used: 5, limit: 100 }],
+        problems: vec![
+            problem(
+                "volume:pgdata",
+                Severity::NeedsAcknowledgement,
+                "The volume pgdata would be lost with the instances.",
+            ),
+            problem(
+                "note:cdn",
+                Severity::Note,
+                "Pages that a cache answers never reach the canary.",
+            ),
+        ],
+        quotas: vec![Quota {
+            name: "rules of the load balancer".into(),
+            used: 5,
+            limit: 100,
+        }],
         price_per_hour: 0.125,
         other_doors: vec![OtherDoor {
             listener: "web".into(),
@@ -344,5 +429,52 @@ pub(crate) fn plan() -> PlanDocument {
         }),
         digest: "d1".into(),
         as_of: at(0),
+    }
+}
+
+pub(crate) fn destroying(name: &str) -> DeploymentDocument {
+    let check = |what: &str, state| CheckDocument {
+        what: what.into(),
+        state,
+    };
+    let mut document = deployment(name, Phase::Destroying);
+    document.goal = "absent";
+    document.phase_word = "destroying";
+    document.headline = "Waiting for 3 instance(s) to end.".into();
+    document.checklist = vec![
+        check("Main rule removed", State::Done),
+        check("Requests finished, targets taken out", State::Done),
+        check("Instances ended", State::Now),
+        check("Target groups deleted", State::ToDo),
+        check("Restore proof written", State::ToDo),
+    ];
+    document
+}
+
+pub(crate) fn destroyed(name: &str) -> DeploymentDocument {
+    let mut document = destroying(name);
+    document.phase = Phase::Destroyed;
+    document.phase_word = "destroyed";
+    document.closed_at = Some(at(60));
+    document.headline = "Production is exactly as before: 0 differences.".into();
+    for check in &mut document.checklist {
+        check.state = State::Done;
+    }
+    document.rail = rail(Phase::Destroyed);
+    document.instances.clear();
+    document.restore_proof = Some(ProofDocument {
+        holds: true,
+        sentence: document.headline.clone(),
+        differences: Vec::new(),
+    });
+    document
+}
+
+pub(crate) fn report() -> ReportDocument {
+    ReportDocument {
+        deployment: destroyed(HOSTILE),
+        verdict: verdict(Outcome::Harmful),
+        events: events(HOSTILE),
+        made_at: at(100),
     }
 }

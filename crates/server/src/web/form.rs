@@ -37,18 +37,42 @@ const KEYS: [Key; 20] = [
     key("in_front_of", Kind::Text, None),
     key("canary_percent", Kind::Number, None),
     key("stickiness_s", Kind::Number, None),
-    key("app.port", Kind::Number, Some("Write the port that the compose file publishes.")),
+    key(
+        "app.port",
+        Kind::Number,
+        Some("Write the port that the compose file publishes."),
+    ),
     key("app.protocol", Kind::Text, None),
-    key("app.health_check_path", Kind::Text, Some("Write a path that answers 200 when the app is well, e.g. /health.")),
+    key(
+        "app.health_check_path",
+        Kind::Text,
+        Some("Write a path that answers 200 when the app is well, e.g. /health."),
+    ),
     key("app.version_path", Kind::Text, None),
     key("app.warm_up.paths", Kind::List, None),
     key("app.warm_up.host", Kind::Text, None),
     key("app.warm_up.in_a_row", Kind::Number, None),
     key("app.warm_up.under_ms", Kind::Number, None),
-    key("baseline.image", Kind::Text, Some("Hand over the image archive of today's version.")),
-    key("baseline.compose", Kind::Text, Some("Hand over the compose file of today's version.")),
-    key("canary.image", Kind::Text, Some("Hand over the image archive of the new version.")),
-    key("canary.compose", Kind::Text, Some("Hand over the compose file of the new version.")),
+    key(
+        "baseline.image",
+        Kind::Text,
+        Some("Hand over the image archive of today's version."),
+    ),
+    key(
+        "baseline.compose",
+        Kind::Text,
+        Some("Hand over the compose file of today's version."),
+    ),
+    key(
+        "canary.image",
+        Kind::Text,
+        Some("Hand over the image archive of the new version."),
+    ),
+    key(
+        "canary.compose",
+        Kind::Text,
+        Some("Hand over the compose file of the new version."),
+    ),
     key("analysis.on_harmful", Kind::Text, None),
     key("lifetime_h", Kind::Number, None),
     key("instances.per_arm", Kind::Number, None),
@@ -91,7 +115,11 @@ impl Problems {
 
     /// Those whose key has no place of its own on the page.
     pub(crate) fn homeless(&self, shown: &[&str]) -> Vec<&str> {
-        self.0.iter().filter(|(field, _)| !shown.contains(&field.as_str())).map(|(_, text)| text.as_str()).collect()
+        self.0
+            .iter()
+            .filter(|(field, _)| !shown.contains(&field.as_str()))
+            .map(|(_, text)| text.as_str())
+            .collect()
     }
 }
 
@@ -151,7 +179,11 @@ impl NewForm {
 
     /// The keys of a pasted file that the form has no input for, as text.
     pub(crate) fn rest(&self) -> String {
-        if self.rest.is_empty() { String::new() } else { Value::Object(self.rest.clone()).to_string() }
+        if self.rest.is_empty() {
+            String::new()
+        } else {
+            Value::Object(self.rest.clone()).to_string()
+        }
     }
 
     /// Reads what a browser posted. Nothing is refused here; what is wrong is said by [`NewForm::document`].
@@ -181,15 +213,25 @@ impl NewForm {
             }
         }
         let cell = |column: &str, row: usize| {
-            rows.get(column).and_then(|cells| cells.get(row)).map_or_else(String::new, |cell| cell.trim().to_owned())
+            rows.get(column)
+                .and_then(|cells| cells.get(row))
+                .map_or_else(String::new, |cell| cell.trim().to_owned())
         };
         let count = |column: &str| rows.get(column).map_or(0, Vec::len).min(ROWS_MAX);
         form.conditions = (0..count("cf"))
-            .map(|row| ConditionRow { field: cell("cf", row), name: cell("cn", row), values: cell("cv", row) })
+            .map(|row| ConditionRow {
+                field: cell("cf", row),
+                name: cell("cn", row),
+                values: cell("cv", row),
+            })
             .filter(|row| !row.values.is_empty() || !row.name.is_empty())
             .collect();
         form.exporters = (0..count("ej"))
-            .map(|row| ExporterRow { job: cell("ej", row), port: cell("ep", row), path: cell("ea", row) })
+            .map(|row| ExporterRow {
+                job: cell("ej", row),
+                port: cell("ep", row),
+                path: cell("ea", row),
+            })
             .filter(|row| !row.job.is_empty() || !row.port.is_empty())
             .collect();
         form
@@ -213,7 +255,11 @@ impl NewForm {
         }
         self.sticky_into(&mut document, &mut problems);
         if !self.conditions.is_empty() {
-            put(&mut document, "conditions", self.conditions.iter().map(condition).collect());
+            put(
+                &mut document,
+                "conditions",
+                self.conditions.iter().map(condition).collect(),
+            );
         }
         if !self.exporters.is_empty() {
             let rows = self.exporters.iter().map(|row| exporter(row, &mut problems)).collect();
@@ -225,14 +271,29 @@ impl NewForm {
         (document, problems)
     }
 
+    /// The problems without those of fields that are merely not filled in yet.
+    pub(crate) fn without_missing(&self, problems: Problems) -> Problems {
+        let empty = |field: &str| match field {
+            "stickiness_s" => self.sticky.is_empty(),
+            _ => KEYS.iter().any(|key| key.name == field && key.needed.is_some()) && self.get(field).is_empty(),
+        };
+        Problems(problems.0.into_iter().filter(|(field, _)| !empty(field)).collect())
+    }
+
     fn sticky_into(&self, document: &mut Value, problems: &mut Problems) {
         match self.sticky.as_str() {
             "off" => put(document, "stickiness_s", json!(0)),
             "on" if matches!(self.get("stickiness_s"), "" | "0") => {
-                problems.say("stickiness_s", "Write for how many seconds a client stays with its version.");
+                problems.say(
+                    "stickiness_s",
+                    "Write for how many seconds a client stays with its version.",
+                );
             }
             "on" => {}
-            _ => problems.say("stickiness_s", "Answer this one: there is no default, because either answer changes what users see."),
+            _ => problems.say(
+                "stickiness_s",
+                "Answer this one: there is no default, because either answer changes what users see.",
+            ),
         }
     }
 
@@ -286,7 +347,10 @@ fn number(text: &str) -> Option<Value> {
     if let Ok(whole) = text.parse::<i64>() {
         return Some(json!(whole));
     }
-    text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| json!(number))
+    text.parse::<f64>()
+        .ok()
+        .filter(|number| number.is_finite())
+        .map(|number| json!(number))
 }
 
 fn split(text: &str) -> Vec<&str> {
@@ -313,13 +377,23 @@ fn condition_row(value: &Value) -> ConditionRow {
         (None, Some(value)) => text_of(value),
         (_, None) => text_of(value),
     };
-    let values = value.get("values").and_then(Value::as_array).map(|values| values.iter().map(one).collect::<Vec<_>>());
-    ConditionRow { field: text("field"), name: text("name"), values: values.unwrap_or_default().join(", ") }
+    let values = value
+        .get("values")
+        .and_then(Value::as_array)
+        .map(|values| values.iter().map(one).collect::<Vec<_>>());
+    ConditionRow {
+        field: text("field"),
+        name: text("name"),
+        values: values.unwrap_or_default().join(", "),
+    }
 }
 
 fn exporter(row: &ExporterRow, problems: &mut Problems) -> Value {
     let port = number(&row.port).unwrap_or_else(|| {
-        problems.say("exporters", format!("The port “{}” of an exporter is not a number.", row.port));
+        problems.say(
+            "exporters",
+            format!("The port “{}” of an exporter is not a number.", row.port),
+        );
         json!(0)
     });
     let path = if row.path.is_empty() { "/metrics" } else { &row.path };
@@ -328,7 +402,11 @@ fn exporter(row: &ExporterRow, problems: &mut Problems) -> Value {
 
 fn exporter_row(value: &Value) -> ExporterRow {
     let text = |key: &str| value.get(key).map(text_of).unwrap_or_default();
-    ExporterRow { job: text("job"), port: text("port"), path: text("path") }
+    ExporterRow {
+        job: text("job"),
+        port: text("port"),
+        path: text("path"),
+    }
 }
 
 fn text_of(value: &Value) -> String {
@@ -336,7 +414,11 @@ fn text_of(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(values) => values.iter().map(text_of).collect::<Vec<_>>().join(", "),
         Value::Null => String::new(),
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+        // 20.0 is written 20.
+        Value::Number(number) => number
+            .as_f64()
+            .map_or_else(|| number.to_string(), |number| number.to_string()),
+        Value::Bool(_) | Value::Object(_) => value.to_string(),
     }
 }
 
@@ -347,7 +429,11 @@ fn put(document: &mut Value, name: &str, value: Value) {
         if !place.is_object() {
             *place = json!({});
         }
-        place = place.as_object_mut().expect("it was just made an object").entry(part).or_insert(Value::Null);
+        place = place
+            .as_object_mut()
+            .expect("it was just made an object")
+            .entry(part)
+            .or_insert(Value::Null);
     }
     *place = value;
 }
@@ -355,7 +441,9 @@ fn put(document: &mut Value, name: &str, value: Value) {
 /// Takes a dotted key out; an object that is empty then goes too.
 fn take(document: &mut Value, name: &str) -> Option<Value> {
     let object = document.as_object_mut()?;
-    let Some((head, tail)) = name.split_once('.') else { return object.remove(name) };
+    let Some((head, tail)) = name.split_once('.') else {
+        return object.remove(name);
+    };
     let taken = take(object.get_mut(head)?, tail);
     if object.get(head).and_then(Value::as_object).is_some_and(Map::is_empty) {
         object.remove(head);
@@ -368,7 +456,12 @@ mod tests {
     use super::*;
 
     fn pairs(pairs: &[(&str, &str)]) -> NewForm {
-        NewForm::posted(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
+        NewForm::posted(
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
+        )
     }
 
     #[test]
@@ -392,7 +485,14 @@ mod tests {
     #[test]
     fn what_the_spec_needs_is_asked_for_at_its_field() {
         let (_, problems) = pairs(&[("name", " ")]).document();
-        for field in ["name", "listener", "app.port", "app.health_check_path", "baseline.image", "canary.compose"] {
+        for field in [
+            "name",
+            "listener",
+            "app.port",
+            "app.health_check_path",
+            "baseline.image",
+            "canary.compose",
+        ] {
             assert!(problems.of(field).is_some(), "{field}");
         }
     }
@@ -401,8 +501,14 @@ mod tests {
     fn stickiness_has_no_default() {
         assert!(pairs(&[]).document().1.of("stickiness_s").is_some());
         assert!(pairs(&[("sticky", "on")]).document().1.of("stickiness_s").is_some());
-        assert_eq!(pairs(&[("sticky", "off"), ("stickiness_s", "30")]).document().0["stickiness_s"], 0);
-        assert_eq!(pairs(&[("sticky", "on"), ("stickiness_s", "30")]).document().0["stickiness_s"], 30);
+        assert_eq!(
+            pairs(&[("sticky", "off"), ("stickiness_s", "30")]).document().0["stickiness_s"],
+            0
+        );
+        assert_eq!(
+            pairs(&[("sticky", "on"), ("stickiness_s", "30")]).document().0["stickiness_s"],
+            30
+        );
     }
 
     #[test]
@@ -415,15 +521,25 @@ mod tests {
     #[test]
     fn empty_rows_are_no_conditions() {
         let form = pairs(&[
-            ("condition_field", "path-pattern"), ("condition_name", ""), ("condition_values", ""),
-            ("condition_field", "path-pattern"), ("condition_name", ""), ("condition_values", "/a, /b"),
+            ("condition_field", "path-pattern"),
+            ("condition_name", ""),
+            ("condition_values", ""),
+            ("condition_field", "path-pattern"),
+            ("condition_name", ""),
+            ("condition_values", "/a, /b"),
         ]);
-        assert_eq!(form.document().0["conditions"], json!([{"field": "path-pattern", "values": ["/a", "/b"]}]));
+        assert_eq!(
+            form.document().0["conditions"],
+            json!([{"field": "path-pattern", "values": ["/a", "/b"]}])
+        );
     }
 
     #[test]
     fn the_chosen_rule_names_its_listener_too() {
         let form = pairs(&[("chosen", "arn:listener/1 arn:rule/2")]);
-        assert_eq!((form.get("listener"), form.get("in_front_of")), ("arn:listener/1", "arn:rule/2"));
+        assert_eq!(
+            (form.get("listener"), form.get("in_front_of")),
+            ("arn:listener/1", "arn:rule/2")
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! What stands around every page: its title, where the server acts, who looks, and how the page keeps up to date.
 
 use super::assets;
+use crate::app::{App, World};
+use crate::auth::Caller;
 
 /// How often a page without JavaScript reloads itself while things move.
 const RELOAD_S: u32 = 5;
@@ -55,4 +57,18 @@ pub(crate) struct Around {
     pub(crate) user: String,
     /// Whether this is `arya try`, with samples and controls.
     pub(crate) local: bool,
+}
+
+impl Around {
+    pub(crate) fn of(app: &App, caller: Option<&Caller>) -> Self {
+        let (place, place_class) = match app.world {
+            World::Local(_) => ("Local cloud", "local"),
+        };
+        Self {
+            place: place.into(),
+            place_class,
+            user: caller.map_or_else(String::new, |caller| caller.name.clone()),
+            local: app.settings.samples.is_some(),
+        }
+    }
 }

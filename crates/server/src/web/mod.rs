@@ -3,13 +3,39 @@
 
 mod assets;
 mod chart;
-mod form;
-mod frame;
-mod pages;
-mod parts;
-mod tone;
-mod words;
+mod error;
 #[cfg(test)]
 mod fixtures;
+mod form;
+mod frame;
 #[cfg(test)]
 mod gallery;
+mod live;
+mod pages;
+mod parts;
+mod routes;
+mod tone;
+mod words;
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+
+pub(crate) use pages::login::refused as login_refused;
+pub(crate) use pages::report::answer as report;
+pub(crate) use routes::router;
+
+/// A page as an answer. Templates write to memory, so they fail only by a mistake of ours.
+fn html<T: Template>(page: &T) -> Response {
+    match page.render() {
+        Ok(text) => Html(text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "This page could not be made. Nothing was changed. Go back and try again.",
+            )
+                .into_response()
+        }
+    }
+}

@@ -56,10 +56,16 @@ impl Chip {
         if let Some(first) = word.get_mut(..1) {
             first.make_ascii_uppercase();
         }
-        Self { tone: Tone::of(outcome), word }
+        Self {
+            tone: Tone::of(outcome),
+            word,
+        }
     }
 
     pub(crate) fn plain(word: impl Into<String>) -> Self {
-        Self { tone: Tone::Plain, word: word.into() }
+        Self {
+            tone: Tone::Plain,
+            word: word.into(),
+        }
     }
 }

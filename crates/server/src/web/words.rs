@@ -14,12 +14,19 @@ pub(crate) fn percent(value: f64) -> String {
 
 /// A factor, such as 1.5.
 pub(crate) fn factor(value: f64) -> String {
+    if !value.is_finite() {
+        return "–".into();
+    }
     let decimals = if value.abs() < 10.0 { 2 } else { 0 };
     trimmed(&format!("{value:.decimals$}")).to_owned()
 }
 
 fn trimmed(text: &str) -> &str {
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        text
+    }
 }
 
 /// A count with separators: `12,345`.
@@ -37,7 +44,11 @@ pub(crate) fn count(value: f64) -> String {
 
 /// A rate of requests per second.
 pub(crate) fn rate(per_second: f64) -> String {
-    if per_second < 10.0 { trimmed(&format!("{per_second:.1}")).to_owned() } else { count(per_second) }
+    if per_second < 10.0 {
+        trimmed(&format!("{per_second:.1}")).to_owned()
+    } else {
+        count(per_second)
+    }
 }
 
 /// A length of time with its two largest units.
@@ -52,7 +63,11 @@ pub(crate) fn duration(seconds: f64) -> String {
 }
 
 fn two(large: u64, large_unit: &str, small: u64, small_unit: &str) -> String {
-    if small == 0 { format!("{large} {large_unit}") } else { format!("{large} {large_unit} {small} {small_unit}") }
+    if small == 0 {
+        format!("{large} {large_unit}")
+    } else {
+        format!("{large} {large_unit} {small} {small_unit}")
+    }
 }
 
 /// Seconds from one time to a later one, negative when it is earlier.
@@ -77,7 +92,11 @@ pub(crate) fn day(at: Timestamp) -> String {
 
 /// US dollars; small amounts keep the digits that say something.
 pub(crate) fn money(dollars: f64) -> String {
-    if dollars != 0.0 && dollars < 1.0 { format!("${dollars:.3}") } else { format!("${dollars:.2}") }
+    if dollars != 0.0 && dollars < 1.0 {
+        format!("${dollars:.3}")
+    } else {
+        format!("${dollars:.2}")
+    }
 }
 
 /// A size in bytes with a decimal unit.
@@ -100,13 +119,19 @@ pub(crate) fn short(digest: &str) -> &str {
 /// A word at the start of a line.
 pub(crate) fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A name as an argument of a shell: quoted where it must be.
 pub(crate) fn argument(name: &str) -> String {
     let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b));
-    if plain { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
+    if plain {
+        name.to_owned()
+    } else {
+        format!("'{}'", name.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]
@@ -115,14 +140,26 @@ mod tests {
 
     #[test]
     fn shares_keep_the_digits_that_matter() {
-        for (value, expected) in [(5.0, "5 %"), (9.74, "9.7 %"), (0.25, "0.25 %"), (0.0, "0 %"), (90.0, "90 %")] {
+        for (value, expected) in [
+            (5.0, "5 %"),
+            (9.74, "9.7 %"),
+            (0.25, "0.25 %"),
+            (0.0, "0 %"),
+            (90.0, "90 %"),
+        ] {
             assert_eq!(percent(value), expected);
         }
     }
 
     #[test]
     fn times_have_two_units_at_most() {
-        for (value, expected) in [(4.2, "4 s"), (61.0, "1 min 1 s"), (3600.0, "1 h"), (90_000.0, "1 d 1 h"), (-3.0, "0 s")] {
+        for (value, expected) in [
+            (4.2, "4 s"),
+            (61.0, "1 min 1 s"),
+            (3600.0, "1 h"),
+            (90_000.0, "1 d 1 h"),
+            (-3.0, "0 s"),
+        ] {
             assert_eq!(duration(value), expected);
         }
     }

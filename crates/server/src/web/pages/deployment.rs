@@ -1,18 +1,173 @@
 //! The page that matters: one deployment, its verdict, its traffic, its shares and everything that happened.
 
+use arya_plan::spec::Digest;
 use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, Form};
 
 use crate::api::documents::{DeploymentDocument, EventDocument, VerdictDocument};
+use crate::api::input::deployment_id;
+use crate::api::problem::Problem;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::web::error::ErrorPage;
 use crate::web::frame::{Around, Frame};
+use crate::web::html;
 use crate::web::parts::facts::{self, Fact, Link};
 use crate::web::parts::instance::{self, InstanceLine};
 use crate::web::parts::metric::MetricTile;
+use crate::web::parts::proof::ProofView;
 use crate::web::parts::rail::{self, Stop};
 use crate::web::parts::share::{self, ShareForm, WeightRow};
 use crate::web::parts::traffic::TrafficPicture;
 use crate::web::parts::verdict::{self, Says, WaitLine};
 use crate::web::tone::Chip;
 use crate::web::words;
+
+/// The feed shows this many lines, the newest; the report has them all.
+const EVENTS_SHOWN: usize = 200;
+/// Pages of the store that are read for one feed; the engine keeps fewer events than that.
+const PAGES_MAX: usize = 64;
+
+pub(crate) async fn get(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Response {
+    show(&app, &caller, &id, None)
+}
+
+/// The page, with what a refused change said.
+fn show(app: &App, caller: &Caller, id: &str, refused: Option<&Problem>) -> Response {
+    let around = Around::of(app, Some(caller));
+    let status = refused.map_or(StatusCode::OK, Problem::status_code);
+    let said = refused.map(|problem| match &problem.next {
+        Some(next) => format!("{} {next}", problem.detail),
+        None => problem.detail.clone(),
+    });
+    match read(app, id) {
+        Ok((deployment, verdict, events)) => {
+            let versions = Versions::of(app, &deployment);
+            let sources = Sources {
+                deployment: &deployment,
+                verdict: &verdict,
+                events: &events,
+                versions: &versions,
+            };
+            (status, html(&DeploymentPage::of(&around, &sources, said))).into_response()
+        }
+        Err(problem) => ErrorPage::answer(&around, &problem),
+    }
+}
+
+type Read = (DeploymentDocument, VerdictDocument, Vec<EventDocument>);
+
+fn read(app: &App, id: &str) -> Result<Read, Problem> {
+    let id = deployment_id(id)?;
+    let mut events = all_events(app, &id)?;
+    events.reverse();
+    events.truncate(EVENTS_SHOWN);
+    Ok((app.deployment(&id)?, app.verdict(&id)?, events))
+}
+
+/// Every event that is kept, oldest first.
+pub(crate) fn all_events(app: &App, id: &arya_plan::identity::DeploymentId) -> Result<Vec<EventDocument>, Problem> {
+    let mut events: Vec<EventDocument> = Vec::new();
+    for _ in 0..PAGES_MAX {
+        let after = events.last().map_or(0, |event| event.seq);
+        let more = app.events(id, after, arya_engine::EVENTS_AT_ONCE)?;
+        if more.is_empty() {
+            break;
+        }
+        events.extend(more);
+    }
+    Ok(events)
+}
+
+/// The posted fields of a small form, by name.
+type Fields = Form<Vec<(String, String)>>;
+
+fn field<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
+    fields
+        .0
+        .iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.trim())
+}
+
+/// After a change: back to the page, or the page with what was refused.
+fn after(app: &App, caller: &Caller, id: &str, done: Result<(), Problem>) -> Response {
+    match done {
+        Ok(()) => Redirect::to(&format!("/deployments/{id}")).into_response(),
+        Err(problem) => show(app, caller, id, Some(&problem)),
+    }
+}
+
+pub(crate) async fn weight(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Response {
+    let asked = field(&fields, "preset")
+        .or_else(|| field(&fields, "canary_percent"))
+        .unwrap_or_default();
+    let done = deployment_id(&id).and_then(|known| {
+        let percent = asked.replace(',', ".").parse::<f64>().map_err(|_| {
+            let asked = crate::api::input::shown(asked);
+            Problem::invalid(format!("“{asked}” is not a share. The share was left as it is."))
+                .next("Write a number from 0 to 50.")
+        })?;
+        app.set_share(&known, percent, &caller).map(drop)
+    });
+    after(&app, &caller, &id, done)
+}
+
+pub(crate) async fn overrule(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Response {
+    let reason = field(&fields, "reason").unwrap_or_default().to_owned();
+    let done = deployment_id(&id).and_then(|known| app.overrule(&known, reason, &caller).map(drop));
+    after(&app, &caller, &id, done)
+}
+
+/// A control of the local world.
+pub(crate) async fn control(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path((id, control)): Path<(String, String)>,
+) -> Response {
+    use crate::api::controls;
+    let done = match control.as_str() {
+        "make-worse" => controls::make_worse(State(app.clone()), Path(id.clone()))
+            .await
+            .map(drop),
+        "heal" => controls::heal(State(app.clone()), Path(id.clone())).await.map(drop),
+        "production-deploys" => controls::production_deploys(State(app.clone())).await.map(drop),
+        _ => Err(Problem::not_found("control of that name")),
+    };
+    after(&app, &caller, &id, done)
+}
+
+impl Versions {
+    /// Names from the uploaded archives. Files of an earlier run are named by their digest.
+    pub(crate) fn of(app: &App, deployment: &DeploymentDocument) -> Self {
+        let name = |digest: &Digest| {
+            let artifact = app.artifacts.document(digest);
+            let image = artifact.and_then(|artifact| artifact.images.into_iter().next());
+            image.map_or_else(|| words::short(digest.as_str()).to_owned(), |image| image.reference)
+        };
+        Self {
+            baseline: name(&deployment.spec.baseline.image),
+            canary: name(&deployment.spec.canary.image),
+        }
+    }
+}
 
 /// What the page is made from.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +196,8 @@ pub(crate) struct DeploymentPage {
     versions: Versions,
     verdict: Says,
     waiting: Vec<WaitLine>,
+    /// Why what is shown is older than it should be.
+    cloud_error: Option<String>,
     /// What a refused change said.
     problem: Option<String>,
     rail: Vec<Stop>,
@@ -59,6 +216,7 @@ pub(crate) struct DeploymentPage {
     /// Being destroyed, or gone.
     leaving: bool,
     destroyed: bool,
+    proof: Option<ProofView>,
     twins: Twins,
 }
 
@@ -72,7 +230,11 @@ pub(crate) struct EventLine {
 
 impl EventLine {
     pub(crate) fn of(event: &EventDocument) -> Self {
-        Self { at: event.at.to_string(), clock: words::clock(event.at), sentence: event.sentence.clone() }
+        Self {
+            at: event.at.to_string(),
+            clock: words::clock(event.at),
+            sentence: event.sentence.clone(),
+        }
     }
 }
 
@@ -99,7 +261,9 @@ impl Twins {
         let name = words::argument(name);
         let control = |path: &str| Control {
             shown: format!("POST /api/v1/try/{path}"),
-            command: format!("curl -X POST -H \"Authorization: Bearer $ARYA_TOKEN\" \"$ARYA_SERVER/api/v1/try/{path}\""),
+            command: format!(
+                "curl -X POST -H \"Authorization: Bearer $ARYA_TOKEN\" \"$ARYA_SERVER/api/v1/try/{path}\""
+            ),
         };
         Self {
             destroy: format!("arya destroy {name}"),
@@ -117,7 +281,11 @@ impl DeploymentPage {
         let document = sources.deployment;
         let destroyed = document.closed_at.is_some();
         let frame = Frame::new(&document.name, "", around);
-        let frame = if destroyed { frame } else { frame.live(format!("/deployments/{}/live", document.id)) };
+        let frame = if destroyed {
+            frame
+        } else {
+            frame.live(format!("/deployments/{}/live", document.id))
+        };
         let share = ShareForm::of(document);
         Self {
             frame,
@@ -127,6 +295,7 @@ impl DeploymentPage {
             versions: sources.versions.clone(),
             verdict: verdict::says(document, sources.verdict),
             waiting: verdict::waiting(document),
+            cloud_error: document.cloud_error.clone(),
             problem,
             rail: rail::stops(document),
             traffic: TrafficPicture::of(document),
@@ -144,6 +313,7 @@ impl DeploymentPage {
             asks_override: document.harmful_stands() && document.goal == "serve",
             leaving: document.goal == "absent",
             destroyed,
+            proof: document.restore_proof.as_ref().map(ProofView::of),
         }
     }
 }

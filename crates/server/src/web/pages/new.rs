@@ -1,20 +1,47 @@
 //! A new canary: one page in five parts, with the plan beside it. The form and a YAML file are the same thing.
 
+use arya_plan::spec::{Digest, Spec};
 use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, Form};
+use serde::Deserialize;
 use serde_json::Value;
 
+use super::home::sample_spec;
 use super::plan::PlanPanel;
 use crate::api::documents::{ArtifactDocument, ListenersDocument};
+use crate::api::input::{SpecBody, yaml as parse_yaml};
+use crate::api::problem::Problem;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::web::error::ErrorPage;
 use crate::web::form::{ConditionRow, ExporterRow, NewForm, Problems};
 use crate::web::frame::{Around, Frame};
+use crate::web::html;
 use crate::web::parts::file::{self, FileCheck};
 use crate::web::parts::share::SharesView;
 
 /// Keys that have a place for their sentence on the page.
 const SHOWN: [&str; 17] = [
-    "name", "listener", "canary_percent", "stickiness_s", "app.port", "app.health_check_path", "app.version_path",
-    "app.warm_up.paths", "app.warm_up.in_a_row", "app.warm_up.under_ms", "baseline.image", "baseline.compose",
-    "canary.image", "canary.compose", "lifetime_h", "conditions", "exporters",
+    "name",
+    "listener",
+    "canary_percent",
+    "stickiness_s",
+    "app.port",
+    "app.health_check_path",
+    "app.version_path",
+    "app.warm_up.paths",
+    "app.warm_up.in_a_row",
+    "app.warm_up.under_ms",
+    "baseline.image",
+    "baseline.compose",
+    "canary.image",
+    "canary.compose",
+    "lifetime_h",
+    "conditions",
+    "exporters",
 ];
 
 /// AWS's field names, and what they are called here.
@@ -26,6 +53,171 @@ pub(crate) const CONDITION_FIELDS: [(&str, &str); 6] = [
     ("query-string", "query string"),
     ("source-ip", "source IP"),
 ];
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Start {
+    /// A bundled canary to begin with: `canary` or `canary_bad`.
+    sample: Option<String>,
+}
+
+pub(crate) async fn get(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Query(start): Query<Start>,
+) -> Response {
+    let around = Around::of(&app, Some(&caller));
+    let filled = match begin(&app, start.sample.as_deref()).await {
+        Ok(filled) => filled,
+        Err(problem) => return ErrorPage::answer(&around, &problem),
+    };
+    show(&app, &caller, filled, StatusCode::OK).await
+}
+
+async fn begin(app: &App, sample: Option<&str>) -> Result<Filled, Problem> {
+    let (Some(samples), Some(wanted)) = (&app.settings.samples, sample) else {
+        return Ok(Filled {
+            form: NewForm::empty(),
+            ..Filled::default()
+        });
+    };
+    let (canary, name) = match wanted {
+        "canary_bad" => (&samples.canary_bad, "records-1.1-bad"),
+        _ => (&samples.canary, "records-1.1"),
+    };
+    let document = sample_spec(name, samples, canary, &app.listeners().await?, &app.deployments()?);
+    let mut filled = Filled {
+        form: NewForm::of_document(&document),
+        ..Filled::default()
+    };
+    plan_into(app, &mut filled).await;
+    Ok(filled)
+}
+
+/// Shows the plan, fills the form from a file, or starts the canary, by the button that was pressed.
+pub(crate) async fn post(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Form(pairs): Form<Vec<(String, String)>>,
+) -> Response {
+    let mut filled = Filled {
+        form: NewForm::posted(pairs),
+        ..Filled::default()
+    };
+    match filled.form.action.as_str() {
+        "deploy" => return deploy(&app, &caller, filled).await,
+        "paste" => paste(&mut filled),
+        _ => {}
+    }
+    if filled.problems.is_empty() {
+        plan_into(&app, &mut filled).await;
+    }
+    if filled.form.action == "live" {
+        filled.problems = filled.form.without_missing(filled.problems);
+    }
+    let status = if filled.problems.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
+    show(&app, &caller, filled, status).await
+}
+
+fn paste(filled: &mut Filled) {
+    match parse_yaml(filled.form.yaml.as_bytes()) {
+        Ok(document) if document.is_object() => filled.form = NewForm::of_document(&document),
+        Ok(_) => filled
+            .problems
+            .say("yaml", "This is no spec: a spec is a mapping of keys to values."),
+        Err(problem) => filled.problems.say("yaml", problem.detail),
+    }
+}
+
+async fn deploy(app: &App, caller: &Caller, mut filled: Filled) -> Response {
+    let refused = match spec(&mut filled) {
+        None => None,
+        Some(spec) => {
+            let seen = Some(filled.form.plan_digest.clone()).filter(|digest| !digest.is_empty());
+            match app
+                .deploy(
+                    SpecBody {
+                        spec,
+                        plan_digest: seen,
+                    },
+                    caller,
+                )
+                .await
+            {
+                Ok(document) => return Redirect::to(&format!("/deployments/{}", document.id)).into_response(),
+                Err(problem) => Some(problem),
+            }
+        }
+    };
+    let status = refused
+        .as_ref()
+        .map_or(StatusCode::UNPROCESSABLE_ENTITY, Problem::status_code);
+    if let Some(problem) = refused {
+        // The plan as it is now says more than the refusal.
+        plan_into(app, &mut filled).await;
+        if let Some(field) = &problem.field {
+            filled.problems.say(field, &problem.detail);
+        }
+        filled.refused = Some(problem.detail);
+    }
+    show(app, caller, filled, status).await
+}
+
+/// The spec that the form says, or what is wrong with it at its field.
+fn spec(filled: &mut Filled) -> Option<Spec> {
+    let (document, problems) = filled.form.document();
+    filled.problems = problems;
+    if !filled.problems.is_empty() {
+        return None;
+    }
+    match Spec::parse(&document) {
+        Ok(spec) => Some(spec),
+        Err(error) => {
+            let field = error.field.unwrap_or_default();
+            filled
+                .problems
+                .say(at_place(&field), format!("{} {}", error.sentence, error.next));
+            None
+        }
+    }
+}
+
+/// The place on the page for a key: `conditions[0].values` is said at the conditions.
+fn at_place(field: &str) -> &str {
+    let rows = ["conditions", "exporters"]
+        .into_iter()
+        .find(|rows| field.starts_with(rows));
+    rows.unwrap_or(field)
+}
+
+async fn plan_into(app: &App, filled: &mut Filled) {
+    let Some(spec) = spec(filled) else { return };
+    match app.plan(&spec).await {
+        Ok(plan) => {
+            for problem in plan.problems.iter().filter(|problem| problem.blocking) {
+                if let Some(field) = &problem.field {
+                    filled.problems.say(at_place(field), &problem.sentence);
+                }
+            }
+            filled.plan = Some(PlanPanel::of(&plan, spec.lifetime_h));
+        }
+        Err(problem) => filled.refused = Some(problem.detail),
+    }
+}
+
+async fn show(app: &App, caller: &Caller, filled: Filled, status: StatusCode) -> Response {
+    let around = Around::of(app, Some(caller));
+    match app.listeners().await {
+        Ok(listeners) => {
+            let artifact = |text: &str| app.artifacts.document(&text.parse::<Digest>().ok()?);
+            (status, html(&NewPage::of(&around, &listeners, filled, &artifact))).into_response()
+        }
+        Err(problem) => ErrorPage::answer(&around, &problem),
+    }
+}
 
 #[derive(Debug, Template)]
 #[template(path = "pages/new.html")]
@@ -109,7 +301,12 @@ impl NewPage {
         filled: Filled,
         artifact: &dyn Fn(&str) -> Option<ArtifactDocument>,
     ) -> Self {
-        let Filled { form, problems, plan, refused } = filled;
+        let Filled {
+            form,
+            problems,
+            plan,
+            refused,
+        } = filled;
         let image = |arm: &str| artifact(form.get(&format!("{arm}.image")));
         let comparison = match (image("baseline"), image("canary")) {
             (Some(baseline), Some(canary)) => file::compare(&baseline, &canary),
@@ -120,7 +317,11 @@ impl NewPage {
         conditions.push(ConditionRow::default());
         let mut exporters = form.exporters.clone();
         exporters.push(ExporterRow::default());
-        let share = form.get("canary_percent").parse::<f64>().ok().filter(|share| (0.0..=50.0).contains(share));
+        let share = form
+            .get("canary_percent")
+            .parse::<f64>()
+            .ok()
+            .filter(|share| (0.0..=50.0).contains(share));
         Self {
             frame: Frame::new("New canary", "new", around),
             other_problems: problems.homeless(&SHOWN).into_iter().map(str::to_owned).collect(),
@@ -153,7 +354,11 @@ fn choices(listeners: &ListenersDocument, chosen: &str) -> Vec<BalancerChoice> {
     for balancer in &listeners.load_balancers {
         for listener in &balancer.listeners {
             let rule = |rule: &crate::api::documents::RuleDocument| {
-                let id = if rule.priority == "default" { "default".to_owned() } else { rule.id.to_string() };
+                let id = if rule.priority == "default" {
+                    "default".to_owned()
+                } else {
+                    rule.id.to_string()
+                };
                 let value = format!("{} {id}", listener.id);
                 let also = format!("{} {}", listener.id, rule.id);
                 RuleChoice {
@@ -184,7 +389,10 @@ fn health(rule: &crate::api::documents::RuleDocument) -> String {
     if rule.groups.is_empty() {
         return "forwards to no target group, so nothing can stand beside it".into();
     }
-    let counts = rule.groups.iter().filter_map(|group| Some((group.healthy?, group.registered?)));
+    let counts = rule
+        .groups
+        .iter()
+        .filter_map(|group| Some((group.healthy?, group.registered?)));
     let (healthy, registered) = counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
     format!("{healthy} of {registered} targets healthy")
 }
@@ -199,7 +407,13 @@ fn side(
         let key = format!("{arm}.{part}");
         let digest = form.get(&key).to_owned();
         let check = file::check(&digest, part, artifact(&digest).as_ref());
-        FileInput { key, title, hint, digest, check }
+        FileInput {
+            key,
+            title,
+            hint,
+            digest,
+            check,
+        }
     };
     SideFiles {
         arm,

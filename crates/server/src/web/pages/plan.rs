@@ -66,12 +66,19 @@ impl PlanPanel {
             sentence: plan.sentence.clone(),
             rules: diff(&plan.rules_before, &plan.rules_after),
             problems: plan.problems.iter().map(ProblemView::of).collect(),
-            resources: plan.resources.iter().map(|line| (line.what.clone(), line.name.clone())).collect(),
+            resources: plan
+                .resources
+                .iter()
+                .map(|line| (line.what.clone(), line.name.clone()))
+                .collect(),
             checklist: plan.checklist.clone(),
             quotas: plan
                 .quotas
                 .iter()
-                .map(|quota| QuotaView { name: quota.name.clone(), use_of: format!("{} of {}", quota.used, quota.limit) })
+                .map(|quota| QuotaView {
+                    name: quota.name.clone(),
+                    use_of: format!("{} of {}", quota.used, quota.limit),
+                })
                 .collect(),
             other_doors: plan.other_doors.iter().map(|door| door.sentence.clone()).collect(),
             price: words::money(plan.price_per_hour),
@@ -82,7 +89,10 @@ impl PlanPanel {
             shares: plan.shares.as_ref().map(|shares| {
                 let [production, baseline, canary] =
                     [shares.production, shares.baseline, shares.canary].map(words::percent);
-                format!("Production {production}, baseline {baseline}, canary {canary} (weights {}).", shares.weights)
+                format!(
+                    "Production {production}, baseline {baseline}, canary {canary} (weights {}).",
+                    shares.weights
+                )
             }),
             digest: plan.digest.clone(),
             as_of: words::clock(plan.as_of),
@@ -103,7 +113,11 @@ impl ProblemView {
             word,
             name: problem.name.clone(),
             sentence: problem.sentence.clone(),
-            next: if problem.acknowledgeable { String::new() } else { problem.next.clone() },
+            next: if problem.acknowledgeable {
+                String::new()
+            } else {
+                problem.next.clone()
+            },
             acknowledgeable: problem.acknowledgeable,
             acknowledged: problem.acknowledgeable && !problem.blocking,
         }
@@ -112,12 +126,21 @@ impl ProblemView {
 
 /// The listener afterwards with what goes and what comes marked. Ours only ever come.
 fn diff(before: &[RuleLine], after: &[RuleLine]) -> Vec<DiffLine> {
-    let same = |a: &RuleLine, b: &RuleLine| a.priority == b.priority && a.conditions == b.conditions && a.actions == b.actions;
+    let same =
+        |a: &RuleLine, b: &RuleLine| a.priority == b.priority && a.conditions == b.conditions && a.actions == b.actions;
     let mut lines: Vec<DiffLine> = Vec::with_capacity(before.len() + after.len());
-    let mut gone = before.iter().filter(|old| !after.iter().any(|new| same(old, new))).map(|old| line(old, "removed")).collect();
+    let mut gone = before
+        .iter()
+        .filter(|old| !after.iter().any(|new| same(old, new)))
+        .map(|old| line(old, "removed"))
+        .collect();
     lines.append(&mut gone);
     for new in after {
-        let class = if before.iter().any(|old| same(old, new)) { "" } else { "added" };
+        let class = if before.iter().any(|old| same(old, new)) {
+            ""
+        } else {
+            "added"
+        };
         lines.push(line(new, class));
     }
     lines
@@ -161,8 +184,15 @@ mod tests {
 
     #[test]
     fn what_comes_is_marked_and_what_stays_is_not() {
-        let before = [rule("10", "path is /api/*", None), rule("default", "everything else", None)];
-        let after = [rule("9", "path is /api/*", Some("main")), before[0].clone(), before[1].clone()];
+        let before = [
+            rule("10", "path is /api/*", None),
+            rule("default", "everything else", None),
+        ];
+        let after = [
+            rule("9", "path is /api/*", Some("main")),
+            before[0].clone(),
+            before[1].clone(),
+        ];
         let signs: Vec<&str> = diff(&before, &after).iter().map(|line| line.sign).collect();
         assert_eq!(signs, ["+", "", ""]);
     }

@@ -45,17 +45,29 @@ pub(crate) fn facts(document: &DeploymentDocument) -> Vec<Fact> {
 
 pub(crate) fn links(document: &DeploymentDocument, local: bool) -> Vec<Link> {
     let links = &document.links;
-    let elsewhere = if local { "not in try; the embedded monitor answers the same queries" } else { "not part of this deployment" };
+    let elsewhere = if local {
+        "not in try; the embedded monitor answers the same queries"
+    } else {
+        "not part of this deployment"
+    };
     let link = |word, href: &Option<String>, note| Link {
         word,
         href: href.clone(),
         note: if href.is_some() { note } else { elsewhere },
     };
     vec![
-        link("Prometheus", &links.prometheus, if local { "the embedded monitor" } else { "" }),
+        link(
+            "Prometheus",
+            &links.prometheus,
+            if local { "the embedded monitor" } else { "" },
+        ),
         link("Grafana", &links.grafana, ""),
         link("Kayenta", &links.kayenta, ""),
         link("Referee", &links.referee, ""),
-        Link { word: "Report", href: Some(format!("/deployments/{}/report", document.id)), note: "one file that stands alone" },
+        Link {
+            word: "Report",
+            href: Some(format!("/deployments/{}/report", document.id)),
+            note: "one file that stands alone",
+        },
     ]
 }

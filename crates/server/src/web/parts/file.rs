@@ -18,16 +18,25 @@ pub(crate) struct FileCheck {
 /// `part` is `image` or `compose`, as the key of the spec ends.
 pub(crate) fn check(digest: &str, part: &str, artifact: Option<&ArtifactDocument>) -> FileCheck {
     let Some(artifact) = artifact else {
-        let wrong = (!digest.is_empty()).then(|| "This server has no file with that digest. Upload it first.".to_owned());
-        return FileCheck { wrong, ..FileCheck::default() };
+        let wrong =
+            (!digest.is_empty()).then(|| "This server has no file with that digest. Upload it first.".to_owned());
+        return FileCheck {
+            wrong,
+            ..FileCheck::default()
+        };
     };
     let wrong = match (part, artifact.kind) {
-        ("image", Kind::Compose) => Some("This is a compose file; the image archive is the output of docker save.".to_owned()),
+        ("image", Kind::Compose) => {
+            Some("This is a compose file; the image archive is the output of docker save.".to_owned())
+        }
         ("compose", Kind::ImageArchive) => Some("This is an image archive; a compose file is text in YAML.".to_owned()),
         _ => None,
     };
     FileCheck {
-        title: artifact.filename.clone().unwrap_or_else(|| words::short(&artifact.digest.to_string()).to_owned()),
+        title: artifact
+            .filename
+            .clone()
+            .unwrap_or_else(|| words::short(&artifact.digest.to_string()).to_owned()),
         facts: facts(artifact),
         notes: artifact.notes.clone(),
         wrong,
@@ -46,10 +55,21 @@ fn facts(artifact: &ArtifactDocument) -> Vec<(&'static str, String)> {
     }
     for service in &artifact.services {
         let image = service.image.as_deref().unwrap_or("no image");
-        let ports = if service.ports.is_empty() { "no port".to_owned() } else { service.ports.join(", ") };
+        let ports = if service.ports.is_empty() {
+            "no port".to_owned()
+        } else {
+            service.ports.join(", ")
+        };
         facts.push(("Service", format!("{} ({image}), {ports}", service.name)));
     }
-    facts.push(("Digest", format!("{}…, {}", words::short(&artifact.digest.to_string()), words::size(artifact.size))));
+    facts.push((
+        "Digest",
+        format!(
+            "{}…, {}",
+            words::short(&artifact.digest.to_string()),
+            words::size(artifact.size)
+        ),
+    ));
     facts
 }
 
@@ -63,21 +83,36 @@ pub(crate) fn compare(baseline: &ArtifactDocument, canary: &ArtifactDocument) ->
     if baseline.digest == canary.digest {
         return vec!["Both sides are the same file: this compares a version with itself (an A-A run).".into()];
     }
-    let (Some(old), Some(new)) = (baseline.images.first(), canary.images.first()) else { return Vec::new() };
+    let (Some(old), Some(new)) = (baseline.images.first(), canary.images.first()) else {
+        return Vec::new();
+    };
     let mut sentences = Vec::new();
-    let added: Vec<u64> = new.layers.iter().filter(|layer| !old.layers.contains(layer)).map(|layer| layer.size).collect();
+    let added: Vec<u64> = new
+        .layers
+        .iter()
+        .filter(|layer| !old.layers.contains(layer))
+        .map(|layer| layer.size)
+        .collect();
     let shared = new.layers.len() - added.len();
     sentences.push(format!(
         "The canary brings {} new layer(s), {}; {shared} are shared.",
         added.len(),
         words::size(added.iter().sum())
     ));
-    let new_names: Vec<&str> = new.env_names.iter().filter(|name| !old.env_names.contains(name)).map(String::as_str).collect();
+    let new_names: Vec<&str> = new
+        .env_names
+        .iter()
+        .filter(|name| !old.env_names.contains(name))
+        .map(String::as_str)
+        .collect();
     if !new_names.is_empty() {
         sentences.push(format!("New environment variables: {}.", new_names.join(", ")));
     }
     if old.architecture != new.architecture {
-        sentences.push(format!("The architecture differs: {} and {}.", old.architecture, new.architecture));
+        sentences.push(format!(
+            "The architecture differs: {} and {}.",
+            old.architecture, new.architecture
+        ));
     }
     sentences
 }

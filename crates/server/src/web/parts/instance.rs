@@ -48,7 +48,10 @@ fn bars(phase: Option<BootPhase>) -> Vec<&'static str> {
     if phase == Some(BootPhase::Failed) {
         return vec!["bad"; PHASES.len()];
     }
-    PHASES.iter().map(|step| if Some(*step) <= phase { "done" } else { "" }).collect()
+    PHASES
+        .iter()
+        .map(|step| if Some(*step) <= phase { "done" } else { "" })
+        .collect()
 }
 
 const fn word(phase: BootPhase) -> &'static str {
@@ -68,7 +71,11 @@ mod tests {
     use super::*;
 
     fn check(phase: Option<BootPhase>, done: usize) {
-        assert_eq!(bars(phase).iter().filter(|bar| **bar == "done").count(), done, "{phase:?}");
+        assert_eq!(
+            bars(phase).iter().filter(|bar| **bar == "done").count(),
+            done,
+            "{phase:?}"
+        );
     }
 
     #[test]

@@ -32,7 +32,9 @@ impl MetricTile {
             chip: Chip::outcome(metric.outcome),
             critical: metric.critical,
             sentence: metric.sentence.clone(),
-            ratio: metric.ratio.map_or_else(|| "–".into(), |ratio| format!("{} ×", words::factor(ratio))),
+            ratio: metric
+                .ratio
+                .map_or_else(|| "–".into(), |ratio| format!("{} ×", words::factor(ratio))),
             interval: format!("{} – {upper}", words::factor(lower)),
             baseline: share(metric.baseline),
             baseline_count: counts(&metric.baseline_count),
@@ -49,5 +51,9 @@ fn share(percent: Option<f64>) -> String {
 }
 
 fn counts(arm: &ArmCount) -> String {
-    format!("{} of {} requests", words::count(arm.events), words::count(arm.exposure))
+    format!(
+        "{} of {} requests",
+        words::count(arm.events),
+        words::count(arm.exposure)
+    )
 }

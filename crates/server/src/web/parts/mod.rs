@@ -4,6 +4,7 @@ pub(crate) mod facts;
 pub(crate) mod file;
 pub(crate) mod instance;
 pub(crate) mod metric;
+pub(crate) mod proof;
 pub(crate) mod rail;
 pub(crate) mod share;
 pub(crate) mod traffic;

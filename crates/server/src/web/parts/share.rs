@@ -29,7 +29,11 @@ pub(crate) struct SharesView {
 impl SharesView {
     /// For a share that canary and baseline each get, in percent.
     pub(crate) fn of_arm(percent: f64) -> Self {
-        Self::of(&Shares { production: 100.0 - 2.0 * percent, baseline: percent, canary: percent })
+        Self::of(&Shares {
+            production: 100.0 - 2.0 * percent,
+            baseline: percent,
+            canary: percent,
+        })
     }
 
     pub(crate) fn of(shares: &Shares) -> Self {
@@ -50,7 +54,10 @@ impl SharesView {
 
 pub(crate) fn rows(document: &DeploymentDocument) -> Vec<WeightRow> {
     let weights = &document.weights;
-    let row = |word, shares: Option<&Shares>| WeightRow { word, shares: shares.map(SharesView::of) };
+    let row = |word, shares: Option<&Shares>| WeightRow {
+        word,
+        shares: shares.map(SharesView::of),
+    };
     vec![
         row("asked", Some(&weights.asked)),
         row("applied", Some(&weights.applied)),

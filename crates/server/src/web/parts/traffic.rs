@@ -52,14 +52,32 @@ impl TrafficPicture {
         Self {
             total: total.map_or_else(|| "Users".into(), words::rate),
             total_unit: if total.is_some() { "req/s from users" } else { "" },
-            rule: if rule_stands { "Our main rule" } else { "Production's own rule" },
+            rule: if rule_stands {
+                "Our main rule"
+            } else {
+                "Production's own rule"
+            },
             rule_note: rule_note(document, rule_stands),
             rule_stands,
-            window: traffic.map_or_else(String::new, |t| format!("measured over the last {}", words::duration(t.window_s))),
+            window: traffic.map_or_else(String::new, |t| {
+                format!("measured over the last {}", words::duration(t.window_s))
+            }),
             flowing: total.is_some_and(|rate| rate > 0.0),
             sides: [
-                side("production", "Production", shares.production, traffic.map(|t| &t.production), 48),
-                side("baseline", "Baseline", shares.baseline, traffic.map(|t| &t.baseline), 150),
+                side(
+                    "production",
+                    "Production",
+                    shares.production,
+                    traffic.map(|t| &t.production),
+                    48,
+                ),
+                side(
+                    "baseline",
+                    "Baseline",
+                    shares.baseline,
+                    traffic.map(|t| &t.baseline),
+                    150,
+                ),
                 side("canary", "Canary", shares.canary, traffic.map(|t| &t.canary), 252),
             ],
         }
@@ -74,7 +92,11 @@ fn rule_note(document: &DeploymentDocument, rule_stands: bool) -> String {
     if conditions.is_empty() {
         return "everything that the rule below matches".into();
     }
-    conditions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    conditions
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" and ")
 }
 
 fn side(
@@ -86,9 +108,15 @@ fn side(
     baseline_errors: Option<f64>,
 ) -> Side {
     let errors = numbers.and_then(|side| side.error_percent);
-    let above = errors.zip(baseline_errors).is_some_and(|(own, other)| own - other > STANDS_OUT_POINTS);
+    let above = errors
+        .zip(baseline_errors)
+        .is_some_and(|(own, other)| own - other > STANDS_OUT_POINTS);
     let used = share > 0.0;
-    let width = if used { (WIDEST * share / 100.0).max(THINNEST) } else { THINNEST };
+    let width = if used {
+        (WIDEST * share / 100.0).max(THINNEST)
+    } else {
+        THINNEST
+    };
     Side {
         class,
         name,
@@ -96,7 +124,9 @@ fn side(
         rate: numbers.map_or_else(|| "–".into(), |side| words::rate(side.requests_per_s)),
         errors: errors.map_or_else(|| "–".into(), words::percent),
         errors_stand_out: class == "canary" && above,
-        p95: numbers.and_then(|side| side.p95_ms).map_or_else(|| "–".into(), |ms| format!("{ms:.0} ms")),
+        p95: numbers
+            .and_then(|side| side.p95_ms)
+            .map_or_else(|| "–".into(), |ms| format!("{ms:.0} ms")),
         wire_class: if used { class } else { "none" },
         wire_width: format!("{width:.1}"),
         wire_y,

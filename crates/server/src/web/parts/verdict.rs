@@ -3,7 +3,7 @@
 use arya_plan::phase::Phase;
 
 use crate::api::documents::{DeploymentDocument, VerdictDocument};
-use crate::web::tone::Tone;
+use crate::web::tone::{Chip, Tone};
 use crate::web::words;
 
 /// The head of a deployment's page.
@@ -34,7 +34,13 @@ pub(crate) fn says(document: &DeploymentDocument, verdict: &VerdictDocument) -> 
     };
     let word = word(document, tone);
     let word = (!document.headline.starts_with(&word)).then_some(word);
-    Says { tone, icon, word, sentence: document.headline.clone(), under: under(document, verdict) }
+    Says {
+        tone,
+        icon,
+        word,
+        sentence: document.headline.clone(),
+        under: under(document, verdict),
+    }
 }
 
 /// Only a verdict has a colour, and only while users reach the canary or the harm stands.
@@ -70,13 +76,21 @@ const fn phase_icon(phase: Phase) -> &'static str {
 }
 
 fn word(document: &DeploymentDocument, tone: Tone) -> String {
-    let text = match tone {
+    chip(tone).map_or_else(|| words::capitalised(document.phase_word), |chip| chip.word)
+}
+
+/// The verdict's word in its colour; `None` where there is nothing to say about harm.
+pub(crate) fn chip(tone: Tone) -> Option<Chip> {
+    let word = match tone {
         Tone::Harmful => "Harmful",
         Tone::NoWorse => "No worse",
         Tone::Unknown => "Not enough evidence yet",
-        Tone::Plain => return words::capitalised(document.phase_word),
+        Tone::Plain => return None,
     };
-    text.to_owned()
+    Some(Chip {
+        tone,
+        word: word.to_owned(),
+    })
 }
 
 fn under(document: &DeploymentDocument, verdict: &VerdictDocument) -> Vec<String> {

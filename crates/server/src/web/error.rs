@@ -1,0 +1,44 @@
+//! A page for what went wrong: what happened, how the world is now, the way back.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::frame::{Around, Frame};
+use super::html;
+use crate::api::problem::Problem;
+
+#[derive(Debug, Template)]
+#[template(path = "pages/error.html")]
+pub(crate) struct ErrorPage {
+    frame: Frame,
+    title: &'static str,
+    sentence: String,
+    next: String,
+}
+
+impl ErrorPage {
+    pub(crate) fn of(around: &Around, problem: &Problem) -> Self {
+        let title = match problem.status_code() {
+            StatusCode::NOT_FOUND => "This is not here",
+            StatusCode::METHOD_NOT_ALLOWED => "This cannot be done so",
+            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => "That was not done",
+            StatusCode::BAD_GATEWAY => "The cloud does not answer",
+            _ => "Something went wrong here",
+        };
+        Self {
+            frame: Frame::new(title, "", around),
+            title,
+            sentence: problem.detail.clone(),
+            next: problem
+                .next
+                .clone()
+                .filter(|next| !next.contains("/api/"))
+                .unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn answer(around: &Around, problem: &Problem) -> Response {
+        (problem.status_code(), html(&Self::of(around, problem))).into_response()
+    }
+}
