@@ -5,6 +5,7 @@ mod ask;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arya_engine::Engine;
 use arya_judge::Timestamp;
@@ -12,9 +13,8 @@ use arya_local::live::LiveCloud;
 use arya_local::samples::Samples;
 use arya_plan::cloud::{Cloud as _, CloudError};
 use arya_plan::cost::Prices;
-use arya_plan::listener::Site;
+use arya_plan::listener::{RuleId, Site};
 use arya_plan::preview::Capabilities;
-use arya_plan::spec::Spec;
 use arya_plan::timing::Timing;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,9 @@ use crate::artifacts::Artifacts;
 use crate::auth::Auth;
 use crate::counters::Counters;
 use crate::guard::Hosts;
+
+/// Traffic is averaged over this span: long enough to be steady, short enough to be now.
+const TRAFFIC_WINDOW: Duration = Duration::from_secs(10);
 
 /// The program's parts; cheap to clone.
 #[derive(Debug, Clone)]
@@ -72,12 +75,14 @@ impl World {
         }
     }
 
-    /// Requests per second that a rule answers now, where the world knows it without asking.
-    pub(crate) fn traffic_per_s(&self, spec: &Spec) -> Option<f64> {
+    /// Requests per second that a rule answered lately; `None` = not known.
+    pub(crate) fn traffic_per_s(&self, rule: &RuleId, now: Timestamp) -> Option<f64> {
         match self {
-            Self::Local(_) => {
-                let _ = spec;
-                None
+            Self::Local(cloud) => {
+                let from = now.checked_sub(TRAFFIC_WINDOW).ok()?;
+                let counts = cloud.balancer().measured_rule(rule, from..now)?;
+                // Counts of ten seconds lie far below the 2^53 up to which a double is exact.
+                Some(counts.requests as f64 / TRAFFIC_WINDOW.as_secs_f64())
             }
         }
     }

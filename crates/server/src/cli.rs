@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and the exit codes that scripts rely on.
 
+mod follow;
 mod judge;
 mod live;
 mod spec_file;

@@ -8,8 +8,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::problem::Problem;
-
 /// A server that takes longer to begin an answer is given up on; starting a deployment looks at the cloud first.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -62,7 +60,7 @@ pub(crate) enum ClientError {
     )]
     Unreachable { server: String, what: String },
     #[error("{}", in_words(.0))]
-    Refused(Box<Problem>),
+    Refused(Refusal),
     #[error("The server answered {status} with something that is not Arya's. Check --server.")]
     Foreign { status: u16 },
     #[error("The file {} cannot be read. Nothing was uploaded from it.", path.display())]
@@ -73,7 +71,14 @@ pub(crate) enum ClientError {
     },
 }
 
-fn in_words(problem: &Problem) -> String {
+/// What is read of a problem document.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Refusal {
+    detail: String,
+    next: Option<String>,
+}
+
+fn in_words(problem: &Refusal) -> String {
     match &problem.next {
         Some(next) => format!("{} {next}", problem.detail),
         None => problem.detail.clone(),
@@ -180,8 +185,8 @@ impl Client {
 }
 
 fn refused(status: u16, body: Value) -> ClientError {
-    match serde_json::from_value::<Problem>(body) {
-        Ok(problem) => ClientError::Refused(Box::new(problem)),
+    match serde_json::from_value::<Refusal>(body) {
+        Ok(problem) => ClientError::Refused(problem),
         Err(_) => ClientError::Foreign { status },
     }
 }

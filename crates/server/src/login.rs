@@ -2,13 +2,12 @@
 
 use axum::Form;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use crate::api::problem::Problem;
 use crate::app::App;
-use crate::auth::{LoginRefusal, forget_cookie, set_cookie};
+use crate::auth::{forget_cookie, set_cookie};
 
 /// The form of the login page.
 #[derive(Debug, Deserialize)]
@@ -29,13 +28,4 @@ pub(crate) async fn post(State(app): State<App>, Form(presented): Form<Presented
 pub(crate) async fn logout(State(app): State<App>, headers: HeaderMap) -> Response {
     app.auth.logout(&headers);
     ([(header::SET_COOKIE, forget_cookie())], Redirect::to("/login")).into_response()
-}
-
-/// The refusal as an API caller reads it.
-pub(crate) fn problem(refusal: LoginRefusal) -> Problem {
-    let status = match refusal {
-        LoginRefusal::Unknown => StatusCode::FORBIDDEN,
-        LoginRefusal::TooMany => StatusCode::TOO_MANY_REQUESTS,
-    };
-    Problem::new(status, "login", refusal.to_string())
 }

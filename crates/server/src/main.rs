@@ -15,6 +15,7 @@ mod pages;
 mod serve;
 mod signals;
 mod try_mode;
+mod web;
 
 use std::process::ExitCode;
 

@@ -95,5 +95,5 @@ pub(crate) async fn report(
     if accepts(&headers, "application/json") {
         return Ok(Answer(document).into_response());
     }
-    crate::pages::report(&document)
+    Ok(crate::pages::report(&document))
 }

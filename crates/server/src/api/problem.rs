@@ -2,41 +2,41 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
 pub(crate) const PROBLEM_TYPE: &str = "application/problem+json";
 
 /// One refusal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Problem {
     /// Stable; what a script may match, e.g. `urn:arya:plan-stale`.
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) title: String,
+    #[serde(rename = "type", serialize_with = "as_urn")]
+    pub(crate) kind: &'static str,
+    pub(crate) title: &'static str,
     pub(crate) status: u16,
     /// What happened and how the world is now.
     pub(crate) detail: String,
     /// The input's key, dotted, where the input was at fault.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) field: Option<String>,
     /// What to do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<String>,
     /// Every problem of a plan, where a plan was refused.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) problems: Vec<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) problems: Option<Box<serde_json::Value>>,
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:arya:{kind}"),
-            title: status.canonical_reason().unwrap_or("Refused").to_owned(),
+            kind,
+            title: status.canonical_reason().unwrap_or("Refused"),
             status: status.as_u16(),
             detail: detail.into(),
             field: None,
             next: None,
-            problems: Vec::new(),
+            problems: None,
         }
     }
 
@@ -76,6 +76,10 @@ impl Problem {
     pub(crate) fn status_code(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
+}
+
+fn as_urn<S: Serializer>(kind: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("urn:arya:{kind}"))
 }
 
 /// An error with everything beneath it, as one line.

@@ -4,8 +4,9 @@ use arya_engine::{CreateError, SubmitError, Summary};
 use arya_plan::desired::{Actor, Change, ProbeSecret, Refusal};
 use arya_plan::identity::DeploymentId;
 use arya_plan::listener::shares::CanaryPercent;
+use arya_plan::listener::{RuleId, Site};
 use arya_plan::preview::{HarmfulPair, LiveDeployment, Preview, PreviewRequest, preview};
-use arya_plan::spec::Spec;
+use arya_plan::spec::{InFrontOf, Spec};
 use axum::http::StatusCode;
 
 use super::App;
@@ -42,7 +43,7 @@ impl App {
                 harmful_before: &harmful_before,
                 live: &live,
                 probe_secret: ProbeSecret::new(probe_secret),
-                traffic_per_s: app.world.traffic_per_s(&spec),
+                traffic_per_s: chosen_rule(&spec, &sites).and_then(|rule| app.world.traffic_per_s(rule, app.now())),
                 now: app.now(),
                 timing: &app.settings.timing,
             })
@@ -136,6 +137,18 @@ impl App {
     }
 }
 
+/// The rule that the spec stands in front of, where there is one.
+fn chosen_rule<'s>(spec: &'s Spec, sites: &'s [Site]) -> Option<&'s RuleId> {
+    match &spec.in_front_of {
+        InFrontOf::Rule(id) => Some(id),
+        InFrontOf::Default => sites
+            .iter()
+            .find(|site| site.listener == spec.listener)?
+            .default_rule()
+            .map(|rule| &rule.id),
+    }
+}
+
 fn person(caller: &Caller) -> Actor {
     Actor::Person(caller.name.clone())
 }
@@ -145,7 +158,7 @@ fn stale(preview: &Preview) -> Problem {
     let detail = "The rule you chose, one of its groups or an earlier overlapping rule changed since you saw the plan. \
                   Nothing was created.";
     let mut problem = Problem::new(StatusCode::CONFLICT, kind, detail).at("plan_digest");
-    problem.problems = vec![serde_json::json!({ "digest": preview.digest })];
+    problem.problems = Some(Box::new(serde_json::json!([{ "digest": preview.digest }])));
     problem.next("Make the plan again (POST /api/v1/plans), look at it, and apply that one.")
 }
 
@@ -156,7 +169,7 @@ fn blocked(plan: &PlanDocument) -> Problem {
     let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "plan-blocked", detail);
     problem.field = blocking().find_map(|problem| problem.field.clone());
     problem.next = blocking().next().map(|problem| problem.next.clone());
-    problem.problems = blocking().map(|problem| serde_json::json!(problem)).collect();
+    problem.problems = Some(Box::new(blocking().map(|problem| serde_json::json!(problem)).collect()));
     problem
 }
 

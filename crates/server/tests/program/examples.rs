@@ -21,13 +21,19 @@ pub(crate) fn example(name: &str, fresh: &Value) {
 /// What differs from run to run is written as the same in every run.
 fn stable(text: &str) -> String {
     let replaced = [
-        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "3b241101-e2bb-4255-8caf-4136c566a962"),
+        (
+            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "3b241101-e2bb-4255-8caf-4136c566a962",
+        ),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2026-01-01T12:00:00Z"),
         (r"\d\d:\d\d:\d\d UTC", "12:00:00 UTC"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:8000"),
         (r#""port": \d{5}"#, r#""port": 8000"#),
         (r"arya-[a-z2-7]{10}", "arya-abcdefghij"),
-        (r"[0-9a-f]{64}", "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9"),
+        (
+            r"[0-9a-f]{64}",
+            "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9",
+        ),
         (r"file [0-9a-f]{12}", "file 5feceb66ffc8"),
         (r"\bi-[0-9a-f]{8,}", "i-0123456789abcdef0"),
     ];
@@ -57,7 +63,9 @@ fn same_shape(place: &str, known: &Value, fresh: &Value) {
                 }
             }
         }
-        (Value::Bool(_), Value::Bool(_)) | (Value::Number(_), Value::Number(_)) | (Value::String(_), Value::String(_)) => {}
+        (Value::Bool(_), Value::Bool(_))
+        | (Value::Number(_), Value::Number(_))
+        | (Value::String(_), Value::String(_)) => {}
         (known, fresh) => panic!("{place}: {fresh} where the example has {known}"),
     }
 }
@@ -65,5 +73,8 @@ fn same_shape(place: &str, known: &Value, fresh: &Value) {
 /// Items of one list may leave out optional keys, so only their own type must agree.
 fn shallow(place: &str, known: &Value, fresh: &Value) {
     let kind = |value: &Value| std::mem::discriminant(value);
-    assert!(kind(known) == kind(fresh) || known.is_null() || fresh.is_null(), "{place}: {fresh} beside {known}");
+    assert!(
+        kind(known) == kind(fresh) || known.is_null() || fresh.is_null(),
+        "{place}: {fresh} beside {known}"
+    );
 }

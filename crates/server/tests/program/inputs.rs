@@ -9,7 +9,9 @@ use crate::running::Running;
 
 fn kept(running: &Running) -> Vec<String> {
     let entries = std::fs::read_dir(running.data().join("artifacts")).unwrap();
-    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -25,11 +27,14 @@ fn files_that_cannot_be_used_are_refused_and_not_kept() {
         (b"just some words", "compose"),
         (b"a: [1", "YAML"),
         (b"\x7fELF\x02\x01\x01\0\0\0\0\0", "neither"),
-        (b"services: {web: {image: 3}}", "image"),
+        (b"services: {web: {image: [3]}}", "image"),
         (cut, "ends"),
     ];
     for (body, words) in cases {
-        let answer = running.put("/api/v1/artifacts?filename=x").body("application/octet-stream", body).send();
+        let answer = running
+            .put("/api/v1/artifacts?filename=x")
+            .body("application/octet-stream", body)
+            .send();
         let problem = answer.problem(422);
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains(words), "{words}: {detail}");
@@ -76,8 +81,18 @@ fn wrong_requests_are_told_what_is_wrong() {
     let weight = |id: &str| running.post(format!("/api/v1/deployments/{id}/weight"));
     refused(weight(id).json(&json!({"canary_percent": 5})), 404, "", id);
     refused(weight("emr").json(&json!({"canary_percent": 5})), 404, "", "emr");
-    refused(weight(id).json(&json!({"canary_percent": 60})), 422, "canary_percent", "60");
-    refused(weight(id).json(&json!({"canary_percent": "5"})), 422, "canary_percent", "5");
+    refused(
+        weight(id).json(&json!({"canary_percent": 60})),
+        422,
+        "canary_percent",
+        "60",
+    );
+    refused(
+        weight(id).json(&json!({"canary_percent": "5"})),
+        422,
+        "canary_percent",
+        "5",
+    );
     refused(weight(id).json(&json!({"percent": 5})), 422, "percent", "percent");
     refused(weight(id).json(&json!({})), 422, "canary_percent", "canary_percent");
     refused(weight(id).body("application/json", "{"), 400, "", "not JSON");
@@ -85,9 +100,19 @@ fn wrong_requests_are_told_what_is_wrong() {
     refused(running.get(format!("/api/v1/deployments/{id}")), 404, "", id);
     refused(running.get(format!("/api/v1/deployments/{id}/events")), 404, "", id);
     refused(running.get("/api/v1/nothing"), 404, "", "/api/v1/nothing");
-    refused(running.other("DELETE", format!("/api/v1/deployments/{id}")), 405, "", "DELETE");
+    refused(
+        running.other("DELETE", format!("/api/v1/deployments/{id}")),
+        405,
+        "",
+        "DELETE",
+    );
     refused(running.other("PATCH", "/api/v1/plans"), 405, "", "PATCH");
-    refused(running.post("/api/v1/try/load").json(&json!({"per_s": 5000})), 422, "per_s", "5000");
+    refused(
+        running.post("/api/v1/try/load").json(&json!({"per_s": 5000})),
+        422,
+        "per_s",
+        "5000",
+    );
 }
 
 #[test]
@@ -98,19 +123,43 @@ fn archives_that_try_did_not_make_are_refused_by_the_plan() {
     let image = running.sample("canary", "image").display().to_string();
     let upload = |version: &str, file: &str| {
         let body = std::fs::read(running.sample(version, file)).unwrap();
-        let answer = running.put("/api/v1/artifacts").body("application/octet-stream", body).send();
+        let answer = running
+            .put("/api/v1/artifacts")
+            .body("application/octet-stream", body)
+            .send();
         answer.json()["digest"].as_str().unwrap().to_owned()
     };
     let mut spec = text.replace(&image, &digest);
     for (version, file) in [("baseline", "image"), ("baseline", "compose"), ("canary", "compose")] {
-        spec = spec.replace(&running.sample(version, file).display().to_string(), &upload(version, file));
+        spec = spec.replace(
+            &running.sample(version, file).display().to_string(),
+            &upload(version, file),
+        );
     }
-    let plan = running.post("/api/v1/plans").body("application/yaml", spec.clone()).send();
+    let plan = running
+        .post("/api/v1/plans")
+        .body("application/yaml", spec.clone())
+        .send();
     assert_eq!(plan.status, 200, "{}", plan.text);
     let plan = plan.json();
     assert_eq!(plan["applicable"], false);
-    assert!(plan["problems"][0]["blocking"] == true && plan["problems"][0]["next"].is_string(), "{plan}");
-    let problem = running.post("/api/v1/deployments").body("application/yaml", spec).send().problem(422);
-    assert!(problem["problems"].as_array().is_some_and(|problems| !problems.is_empty()), "{problem}");
-    assert_eq!(running.get("/api/v1/deployments").send().json()["deployments"], json!([]));
+    assert!(
+        plan["problems"][0]["blocking"] == true && plan["problems"][0]["next"].is_string(),
+        "{plan}"
+    );
+    let problem = running
+        .post("/api/v1/deployments")
+        .body("application/yaml", spec)
+        .send()
+        .problem(422);
+    assert!(
+        problem["problems"]
+            .as_array()
+            .is_some_and(|problems| !problems.is_empty()),
+        "{problem}"
+    );
+    assert_eq!(
+        running.get("/api/v1/deployments").send().json()["deployments"],
+        json!([])
+    );
 }

@@ -29,12 +29,21 @@ fn the_printed_link_opens_a_session_once_and_only_from_our_own_page() {
     let answer = log_in(&running, token, "same-origin");
     assert_eq!((answer.status, answer.header("location")), (303, "/"));
     let cookie = answer.header("set-cookie");
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+        "{cookie}"
+    );
     assert_eq!(log_in(&running, token, "same-origin").status, 403);
 
     let session = session(&answer);
-    assert_eq!(with_cookie(running.get("/api/v1/deployments"), &session).send().status, 200);
-    with_cookie(running.post("/api/v1/try/load"), &session).json(&serde_json::json!({"per_s": 1})).send().problem(403);
+    assert_eq!(
+        with_cookie(running.get("/api/v1/deployments"), &session).send().status,
+        200
+    );
+    with_cookie(running.post("/api/v1/try/load"), &session)
+        .json(&serde_json::json!({"per_s": 1}))
+        .send()
+        .problem(403);
     let ours = with_cookie(running.post("/api/v1/try/load"), &session).header("origin", running.ui());
     assert_eq!(ours.json(&serde_json::json!({"per_s": 1})).send().status, 200);
 }
@@ -43,11 +52,21 @@ fn the_printed_link_opens_a_session_once_and_only_from_our_own_page() {
 fn nothing_but_liveness_answers_strangers() {
     let running = Running::start_with(&["--load", "0"]);
     assert_eq!(running.get("/healthz").without_token().send().status, 200);
-    for path in ["/api/v1/deployments", "/api/openapi.json", "/metrics", "/monitor/api/v1/query?query=up", "/nothing"] {
+    for path in [
+        "/api/v1/deployments",
+        "/api/openapi.json",
+        "/metrics",
+        "/monitor/api/v1/query?query=up",
+        "/nothing",
+    ] {
         let answer = running.get(path).without_token().send();
         answer.problem(401);
         assert_eq!(answer.header("www-authenticate"), "Bearer");
-        running.get(path).header("authorization", "Bearer wrong").send().problem(401);
+        running
+            .get(path)
+            .header("authorization", "Bearer wrong")
+            .send()
+            .problem(401);
         running.get(path).header("host", "evil.example").send().problem(421);
     }
     let answer = running.get("/api/v1/deployments").send();

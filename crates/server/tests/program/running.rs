@@ -35,7 +35,10 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// A refusal as the contract has it: problem, status, a sentence, what to do.
@@ -44,7 +47,10 @@ impl Answer {
         assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text);
         let problem = self.json();
         assert_eq!(problem["status"], status);
-        assert!(problem["detail"].as_str().is_some_and(|detail| detail.ends_with('.')), "{problem}");
+        assert!(
+            problem["detail"].as_str().is_some_and(|detail| detail.ends_with('.')),
+            "{problem}"
+        );
         assert!(problem["type"].is_string() && problem["title"].is_string(), "{problem}");
         problem
     }
@@ -85,12 +91,19 @@ impl Call<'_> {
         Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
-            text: response.body_mut().with_config().limit(1 << 30).read_to_string().unwrap(),
+            text: response
+                .body_mut()
+                .with_config()
+                .limit(1 << 30)
+                .read_to_string()
+                .unwrap(),
         }
     }
 
     fn open(self) -> ureq::http::Response<ureq::Body> {
-        let mut request = ureq::http::Request::builder().method(self.method).uri(self.running.url(&self.path));
+        let mut request = ureq::http::Request::builder()
+            .method(self.method)
+            .uri(self.running.url(&self.path));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -122,7 +135,9 @@ impl Running {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let said = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -130,7 +145,12 @@ impl Running {
             .max_redirects_will_error(false)
             .timeout_global(Some(AT_MOST))
             .build();
-        Self { child, dir, said, agent: config.into() }
+        Self {
+            child,
+            dir,
+            said,
+            agent: config.into(),
+        }
     }
 
     pub(crate) fn ui(&self) -> &str {
@@ -156,7 +176,13 @@ impl Running {
 
     fn call(&self, method: &'static str, path: impl Into<String>) -> Call<'_> {
         let authorization = ("authorization".to_owned(), format!("Bearer {}", self.token()));
-        Call { running: self, method, path: path.into(), headers: vec![authorization], body: Vec::new() }
+        Call {
+            running: self,
+            method,
+            path: path.into(),
+            headers: vec![authorization],
+            body: Vec::new(),
+        }
     }
 
     pub(crate) fn get(&self, path: impl Into<String>) -> Call<'_> {
@@ -195,13 +221,18 @@ impl Running {
     /// A command against this server.
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(ARYA);
-        command.args(arguments).args(["--server", self.ui(), "--token", self.token()]);
+        command
+            .args(arguments)
+            .args(["--server", self.ui(), "--token", self.token()]);
         command.stdin(Stdio::null()).output().unwrap()
     }
 
     /// Ends it as a person does, and returns its exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
-        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        let kill = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(kill.success());
         let status = self.child.wait().unwrap();
         let mut rest = String::new();

@@ -8,9 +8,19 @@ use crate::running::Running;
 /// Uploads a sample's file; twice is once.
 fn upload(running: &Running, version: &str, file: &str) -> Value {
     let body = std::fs::read(running.sample(version, file)).unwrap();
-    let put = |body: Vec<u8>| running.put("/api/v1/artifacts?filename=sample").body("application/octet-stream", body).send();
+    let put = |body: Vec<u8>| {
+        running
+            .put("/api/v1/artifacts?filename=sample")
+            .body("application/octet-stream", body)
+            .send()
+    };
     let (first, second) = (put(body.clone()), put(body));
-    assert_eq!((first.status, first.json()["digest"].clone()), (200, second.json()["digest"].clone()), "{}", first.text);
+    assert_eq!(
+        (first.status, first.json()["digest"].clone()),
+        (200, second.json()["digest"].clone()),
+        "{}",
+        first.text
+    );
     first.json()
 }
 
@@ -29,13 +39,20 @@ fn spec(running: &Running) -> Value {
 
 /// Reads the feed until an event is there; returns its sequence number.
 fn heard(running: &Running, id: &str, after: u64, wanted: impl Fn(&Value) -> bool) -> u64 {
-    let feed = running.get(format!("/api/v1/deployments/{id}/events")).header("last-event-id", &after.to_string());
+    let feed = running
+        .get(format!("/api/v1/deployments/{id}/events"))
+        .header("last-event-id", &after.to_string());
     let mut last = after;
     for event in feed.stream() {
         let seq = event["seq"].as_u64().unwrap();
         assert!(seq > last, "the feed goes forward: {seq} after {last}");
         last = seq;
-        assert!(event["sentence"].as_str().is_some_and(|sentence| sentence.ends_with(['.', '?'])), "{event}");
+        assert!(
+            event["sentence"]
+                .as_str()
+                .is_some_and(|sentence| sentence.ends_with(['.', '?'])),
+            "{event}"
+        );
         if wanted(&event) {
             return seq;
         }
@@ -52,7 +69,9 @@ fn a_canary_goes_from_plan_to_restored_production() {
     let running = Running::start();
     let listeners = running.get("/api/v1/cloud/listeners").send().json();
     example("listeners", &listeners);
-    let rules = listeners["load_balancers"][0]["listeners"][0]["rules"].as_array().unwrap();
+    let rules = listeners["load_balancers"][0]["listeners"][0]["rules"]
+        .as_array()
+        .unwrap();
     assert_eq!(rules.last().unwrap()["priority"], "default");
 
     let spec = spec(&running);
@@ -77,7 +96,12 @@ fn a_canary_goes_from_plan_to_restored_production() {
     let seq = heard(&running, &id, 0, phase("serving"));
     serving(&running, &id);
     adjusted(&running, &id);
-    let destroy = || running.post(format!("/api/v1/deployments/{id}/destroy")).json(&json!({})).send();
+    let destroy = || {
+        running
+            .post(format!("/api/v1/deployments/{id}/destroy"))
+            .json(&json!({}))
+            .send()
+    };
     assert_eq!((destroy().status, destroy().status), (202, 202));
     heard(&running, &id, seq, |event| event["event"]["event"] == "restored");
     restored(&running, &id);
@@ -89,16 +113,31 @@ fn serving(running: &Running, id: &str) {
     let deployment = running.get(format!("/api/v1/deployments/{id}")).send().json();
     example("deployment", &deployment);
     assert_eq!(deployment["phase"], "serving");
-    assert_eq!(deployment["weights"]["asked"], json!({ "production": 90.0, "baseline": 5.0, "canary": 5.0 }));
+    assert_eq!(
+        deployment["weights"]["asked"],
+        json!({ "production": 90.0, "baseline": 5.0, "canary": 5.0 })
+    );
     assert_eq!(deployment["weights"]["applied"], deployment["weights"]["asked"]);
-    let roles: Vec<&str> = deployment["instances"].as_array().unwrap().iter().map(|i| i["role"].as_str().unwrap()).collect();
+    let roles: Vec<&str> = deployment["instances"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| i["role"].as_str().unwrap())
+        .collect();
     for role in ["baseline", "canary", "monitor"] {
         assert!(roles.contains(&role), "{roles:?}");
     }
-    example("verdict", &running.get(format!("/api/v1/deployments/{id}/verdict")).send().json());
+    example(
+        "verdict",
+        &running.get(format!("/api/v1/deployments/{id}/verdict")).send().json(),
+    );
     example("deployments", &running.get("/api/v1/deployments").send().json());
     example("healthz", &running.get("/healthz").send().json());
-    let events = running.get(format!("/api/v1/deployments/{id}/events")).header("accept", "application/json").send().json();
+    let events = running
+        .get(format!("/api/v1/deployments/{id}/events"))
+        .header("accept", "application/json")
+        .send()
+        .json();
     example("events", &events);
     let metrics = running.get("/metrics").send().text;
     assert!(metrics.contains("arya_deployments{phase=\"serving\"} 1"), "{metrics}");
@@ -110,28 +149,58 @@ fn serving(running: &Running, id: &str) {
 
 fn adjusted(running: &Running, id: &str) {
     let weight = |percent: u32| {
-        let answer = running.post(format!("/api/v1/deployments/{id}/weight")).json(&json!({ "canary_percent": percent })).send();
+        let answer = running
+            .post(format!("/api/v1/deployments/{id}/weight"))
+            .json(&json!({ "canary_percent": percent }))
+            .send();
         assert_eq!(answer.status, 200, "{}", answer.text);
         answer.json()
     };
     assert_eq!(weight(25)["weights"]["asked"]["canary"], 25.0);
-    running.post(format!("/api/v1/deployments/{id}/weight")).json(&json!({ "canary_percent": 50 })).send().problem(422);
-    running.post(format!("/api/v1/deployments/{id}/override")).json(&json!({ "reason": "just so" })).send().problem(409);
-    let control = running.post(format!("/api/v1/try/{id}/make-worse")).json(&json!({})).send();
+    running
+        .post(format!("/api/v1/deployments/{id}/weight"))
+        .json(&json!({ "canary_percent": 50 }))
+        .send()
+        .problem(422);
+    running
+        .post(format!("/api/v1/deployments/{id}/override"))
+        .json(&json!({ "reason": "just so" }))
+        .send()
+        .problem(409);
+    let control = running
+        .post(format!("/api/v1/try/{id}/make-worse"))
+        .json(&json!({}))
+        .send();
     assert_eq!(control.status, 200, "{}", control.text);
     example("control", &control.json());
-    assert_eq!(running.post(format!("/api/v1/try/{id}/heal")).json(&json!({})).send().status, 200);
+    assert_eq!(
+        running
+            .post(format!("/api/v1/try/{id}/heal"))
+            .json(&json!({}))
+            .send()
+            .status,
+        200
+    );
 }
 
 fn restored(running: &Running, id: &str) {
     let deployment = running.get(format!("/api/v1/deployments/{id}")).send().json();
     assert_eq!(deployment["restore_proof"]["differences"], json!([]), "{deployment}");
-    assert_eq!(deployment["restore_proof"]["sentence"], "Production is exactly as before: 0 differences.");
+    assert_eq!(
+        deployment["restore_proof"]["sentence"],
+        "Production is exactly as before: 0 differences."
+    );
     assert_eq!(deployment["phase"], "destroyed");
-    let report = running.get(format!("/api/v1/deployments/{id}/report")).header("accept", "application/json").send();
+    let report = running
+        .get(format!("/api/v1/deployments/{id}/report"))
+        .header("accept", "application/json")
+        .send();
     example("report", &report.json());
     let listeners = running.get("/api/v1/cloud/listeners").send().json();
     assert!(!listeners.to_string().contains("\"deployment\":\""), "{listeners}");
-    let weight = running.post(format!("/api/v1/deployments/{id}/weight")).json(&json!({ "canary_percent": 5 })).send();
+    let weight = running
+        .post(format!("/api/v1/deployments/{id}/weight"))
+        .json(&json!({ "canary_percent": 5 }))
+        .send();
     weight.problem(409);
 }

@@ -10,17 +10,29 @@ mod listeners;
 mod plan;
 mod progress;
 mod rule;
+mod side;
 mod verdict;
 mod weights;
 
 pub(crate) use artifact::ArtifactDocument;
-pub(crate) use deployment::{DeploymentDocument, InstanceDocument, Look, ProbeDocument, ProofDocument, SideDocument, TrafficDocument, WaitingDocument};
+pub(crate) use deployment::{DeploymentDocument, Look, ProofDocument};
 pub(crate) use event::{EventDocument, ReportDocument};
-pub(crate) use listeners::{ListenerDocument, ListenersDocument, LoadBalancerDocument};
+pub(crate) use listeners::ListenersDocument;
 pub(crate) use plan::{PlanDocument, ProblemLine};
-pub(crate) use progress::{CheckDocument, RailDocument, State};
-pub(crate) use rule::{RuleDocument, RuleGroupDocument};
-pub(crate) use verdict::{MetricDocument, TrackDocument, VerdictDocument, VerdictLine};
-pub(crate) use weights::{Shares, WeightsDocument};
+pub(crate) use progress::{CheckDocument, State};
+pub(crate) use rule::RuleDocument;
+pub(crate) use side::{InstanceDocument, SideDocument};
+pub(crate) use verdict::{MetricDocument, VerdictDocument};
+pub(crate) use weights::Shares;
+
+/// Parts that only the pages' fixtures build by themselves.
 #[cfg(test)]
-pub(crate) use deployment::{CostDocument, LinksDocument, TrafficDocument};
+pub(crate) use {
+    deployment::{CostDocument, LinksDocument, ProbeDocument, WaitingDocument},
+    listeners::{ListenerDocument, LoadBalancerDocument},
+    progress::RailDocument,
+    rule::RuleGroupDocument,
+    side::TrafficDocument,
+    verdict::VerdictLine,
+    weights::WeightsDocument,
+};
