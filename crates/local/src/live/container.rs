@@ -157,7 +157,7 @@ mod tests {
                 assert_eq!(words.join(" "), line);
             }
             (Err(error), Err(words)) => assert!(error.contains(words), "{error}"),
-            (launch, expected) => panic!("{launch:?} is not {expected:?}"),
+            (launch, expected) => panic!("{:?} is not {expected:?}", launch.map(|launch| launch.program)),
         }
     }
 

@@ -32,8 +32,7 @@ const OUTPUT_WITHIN: Duration = Duration::from_millis(500);
 const BUSY_TRIES: u32 = 50;
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
-/// What to start.
-#[derive(Debug)]
+/// What to start. Not for `Debug`: the environment may hold secrets.
 pub(super) struct Launch {
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<String>,
