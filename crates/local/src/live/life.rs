@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::folder::Folder;
 use super::process::{Launch, Process};
-use super::reporter::Reporter;
+use super::reporter::{Fingerprint, Reporter};
 use super::world::{Machine, Order, World};
 use super::{Inner, asking, container, folder};
 
@@ -97,7 +97,7 @@ pub(super) fn launch(inner: &Arc<Inner>, world: &mut World, birth: Birth) -> Str
             .owner
             .as_ref()
             .and_then(|owner| Some(world.buckets.get(&owner.deployment)?.folder.clone())),
-        fingerprint: super::reporter::Fingerprint::of_this_machine(),
+        fingerprint: Fingerprint::of_this_machine(),
     };
     world.machines.insert(id.clone(), machine);
     let directory = inner.instances_dir().join(id.replace(':', "-"));
@@ -124,7 +124,7 @@ struct Life {
 
 impl Life {
     async fn live(mut self, mut inbox: mpsc::Receiver<Order>) {
-        self.set_state(InstanceState::Running);
+        self.run();
         let mut process = None;
         match self.boot(&mut process).await {
             Ok(()) => self.serve(&mut process, &mut inbox).await,
@@ -288,6 +288,16 @@ impl Life {
             }
         };
         Ok(self.unless_stopped(first).await??)
+    }
+
+    /// Pending no more, unless it was terminated before it got here.
+    fn run(&self) {
+        self.inner.change(|world| {
+            let pending = |machine: &&mut Machine| machine.state == InstanceState::Pending;
+            if let Some(machine) = world.machines.get_mut(&self.id).filter(pending) {
+                machine.state = InstanceState::Running;
+            }
+        });
     }
 
     fn set_state(&self, state: InstanceState) {
