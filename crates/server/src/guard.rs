@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -19,11 +20,19 @@ const OPEN_BELOW: &str = "/static/";
 
 /// Answers with the caller known, or refuses.
 pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let brings_a_body = !request.body().is_end_stream();
     let response = match admit(&app.auth, &app.settings.hosts, &mut request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.answer(&request),
     };
-    secured(response)
+    let mut response = secured(response);
+    if brings_a_body && !response.status().is_success() {
+        // A refusal may leave the body unread. The connection then ends, and the client must know it.
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Which `Host` headers are answered. On the loopback address a foreign name means that somebody's page resolved its

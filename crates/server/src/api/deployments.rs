@@ -7,7 +7,7 @@ use axum::{Extension, Json as Answer};
 use serde::Deserialize;
 
 use super::documents::{DeploymentDocument, ListenersDocument, PlanDocument, VerdictDocument};
-use super::input::{Json, SpecBody, accepts, deployment_id};
+use super::input::{Ignored, Json, SpecBody, accepts, deployment_id};
 use super::problem::Problem;
 use crate::app::App;
 use crate::auth::Caller;
@@ -58,6 +58,7 @@ pub(crate) async fn destroy(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    _: Ignored,
 ) -> Result<Response, Problem> {
     let document = app.destroy(&deployment_id(&id)?, &caller)?;
     Ok((StatusCode::ACCEPTED, Answer(document)).into_response())

@@ -39,6 +39,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
+/// A body that says nothing. It is read all the same: a connection with unread bytes must be closed, and the client's
+/// next request on it would be lost.
+#[derive(Debug)]
+pub(crate) struct Ignored;
+
+impl<S: Send + Sync> FromRequest<S> for Ignored {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        read(request.into_body()).await.map(|_| Self)
+    }
+}
+
 /// Reads a value into its type; the error names the key.
 pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| {

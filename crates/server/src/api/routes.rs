@@ -1,8 +1,10 @@
 //! The one table of calls. What is not in it does not exist; what is in it is documented.
 
+use axum::extract::{Path, State};
 use axum::http::Method;
 use axum::routing::{MethodRouter, get, post, put};
 
+use super::input::Ignored;
 use super::{artifacts, controls, deployments, events, metrics, openapi};
 use crate::app::App;
 
@@ -229,21 +231,21 @@ fn trying() -> Vec<Route> {
             "/try/{id}/make-worse",
             "control",
             "Only in `arya try`: the canary fails a tenth of its requests and answers later",
-            post(controls::make_worse),
+            post(|app: State<App>, id: Path<String>, _: Ignored| controls::make_worse(app, id)),
         )
         .refuses(&[404, 409]),
         Route::post(
             "/try/{id}/heal",
             "control",
             "Only in `arya try`: the canary is well again",
-            post(controls::heal),
+            post(|app: State<App>, id: Path<String>, _: Ignored| controls::heal(app, id)),
         )
         .refuses(&[404, 409]),
         Route::post(
             "/try/production-deploys",
             "control",
             "Only in `arya try`: production swaps its group, as a blue/green deploy does",
-            post(controls::production_deploys),
+            post(|app: State<App>, _: Ignored| controls::production_deploys(app)),
         )
         .refuses(&[404, 409]),
         Route::post(

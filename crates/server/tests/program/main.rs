@@ -1,4 +1,5 @@
 //! The program as its users meet it: the real binary, real HTTP, real files.
+#![allow(clippy::unwrap_used, reason = "an unwrap that fails fails the test")]
 
 mod commands;
 mod examples;
