@@ -73,7 +73,8 @@ enum Command {
     },
     /// Prints the verdict; exits 0 no worse, 1 harmful, 2 not enough evidence, 3 tool error
     Check {
-        id: String,
+        /// Its id or name; may be left out while only one is live
+        id: Option<String>,
         /// Report, but exit 0 whatever the verdict
         #[arg(long)]
         soft_fail: bool,
@@ -230,7 +231,7 @@ async fn obey(cli: Cli) -> anyhow::Result<u8> {
         Command::Watch(asked) => live::watch(&session, &asked.id, asked.until, asked.patience).await,
         Command::Weight { id, percent } => live::weight(&session, &id, percent).await,
         Command::Destroy { id, wait } => live::destroy(&session, &id, wait).await,
-        Command::Check { id, soft_fail } => live::check(&session, &id, soft_fail).await,
+        Command::Check { id, soft_fail } => live::check(&session, id.as_deref(), soft_fail).await,
         Command::Report { id } => live::report(&session, &id).await,
         Command::Override { id, reason } => live::overrule(&session, &id, &reason).await,
     }

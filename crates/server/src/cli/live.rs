@@ -126,9 +126,12 @@ async fn act(session: &Session, word: &str, what: &str, body: Value) -> anyhow::
     Ok(0)
 }
 
-pub(super) async fn check(session: &Session, word: &str, soft_fail: bool) -> anyhow::Result<u8> {
+pub(super) async fn check(session: &Session, word: Option<&str>, soft_fail: bool) -> anyhow::Result<u8> {
     let client = session.client()?;
-    let id = find(&client, word).await?;
+    let id = match word {
+        Some(word) => find(&client, word).await?,
+        None => only_one(&client).await?,
+    };
     let verdict = call(&client, move |client| {
         client.get(&format!("/api/v1/deployments/{id}/verdict"))
     })
@@ -166,12 +169,33 @@ async fn find(client: &Client, word: &str) -> anyhow::Result<String> {
     if uuid::Uuid::parse_str(word).is_ok() {
         return Ok(word.to_owned());
     }
-    let answer = call(client, |client| client.get("/api/v1/deployments")).await?;
-    let live = |deployment: &&Value| deployment["closed_at"].is_null() && text(deployment, "name") == word;
-    let found = list(&answer, "deployments").iter().find(live);
-    found.map(|deployment| text(deployment, "id").to_owned()).ok_or_else(|| {
-        anyhow::anyhow!("There is no live deployment called `{word}`. Nothing was changed. Give an id, or the name of a live one.")
+    let found = live(client)
+        .await?
+        .into_iter()
+        .find(|deployment| text(deployment, "name") == word);
+    found.map(|deployment| text(&deployment, "id").to_owned()).ok_or_else(|| {
+        anyhow::anyhow!(
+            "There is no live deployment called `{word}`. Nothing was changed. Give an id, or the name of a live one."
+        )
     })
+}
+
+/// The only live deployment.
+async fn only_one(client: &Client) -> anyhow::Result<String> {
+    let live = live(client).await?;
+    match live.as_slice() {
+        [one] => Ok(text(one, "id").to_owned()),
+        several => anyhow::bail!(
+            "{} deployments are live, so it is not clear which one is meant. Nothing was changed. Give an id or a name.",
+            several.len()
+        ),
+    }
+}
+
+async fn live(client: &Client) -> anyhow::Result<Vec<Value>> {
+    let answer = call(client, |client| client.get("/api/v1/deployments")).await?;
+    let live = |deployment: &&Value| deployment["closed_at"].is_null();
+    Ok(list(&answer, "deployments").iter().filter(live).cloned().collect())
 }
 
 fn show(session: &Session, document: &Value) -> anyhow::Result<()> {

@@ -1,8 +1,9 @@
 //! The commands against a running server, with the exit codes that pipelines rely on.
 
-use std::process::Output;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
 
-use crate::running::Running;
+use crate::running::{ARYA, Running};
 
 fn check(output: &Output, code: i32, words: &str) {
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -52,11 +53,48 @@ fn no_verdict_in_time_is_not_enough_evidence() {
         "not enough evidence",
     );
     check(&running.command(&["check", "emr"]), 2, "");
+    check(&running.command(&["check", "--json"]), 2, "\"inconclusive\"");
     check(&running.command(&["apply", "-f", spec]), 3, "emr");
     let missing = running.dir.path().join("missing.yaml");
     check(
         &running.command(&["plan", "-f", missing.to_str().unwrap()]),
         3,
         "cannot be read",
+    );
+}
+
+#[test]
+fn a_cancelled_pipeline_leaves_nothing_behind() {
+    let running = Running::start_with(&["--load", "20"]);
+    let spec = running.spec_file("emr", "canary", 5);
+    let mut apply = Command::new(ARYA)
+        .args(["apply", "--wait", "--json", "-f", spec.to_str().unwrap()])
+        .args(["--server", running.ui(), "--token", running.token()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(apply.stdout.as_mut().unwrap())
+        .read_line(&mut first)
+        .unwrap();
+    assert!(first.contains("\"sentence\""), "{first}");
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &apply.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(apply.wait().unwrap().code(), Some(3));
+    let id = serde_json::from_str::<serde_json::Value>(&first).unwrap()["deployment"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    check(
+        &running.command(&["watch", &id, "--until", "destroyed", "--timeout", "60s"]),
+        0,
+        "0 differences",
     );
 }

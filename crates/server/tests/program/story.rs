@@ -1,9 +1,11 @@
 //! The main job over the API: plan, deploy, look, adjust, destroy, restored.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use crate::examples::example;
-use crate::running::Running;
+use crate::running::{AT_MOST, Running};
 
 /// Uploads a sample's file; twice is once.
 fn upload(running: &Running, version: &str, file: &str) -> Value {
@@ -58,6 +60,18 @@ fn heard(running: &Running, id: &str, after: u64, wanted: impl Fn(&Value) -> boo
         }
     }
     panic!("the feed of {id} ended");
+}
+
+/// Asks until it is so; the next look shows what the last one led to.
+fn once(running: &Running, id: &str, so: impl Fn(&Value) -> bool) -> Value {
+    let late = Instant::now() + AT_MOST;
+    loop {
+        let deployment = running.get(format!("/api/v1/deployments/{id}")).send().json();
+        if so(&deployment) {
+            return deployment;
+        }
+        assert!(Instant::now() < late, "{deployment}");
+    }
 }
 
 fn phase(to: &'static str) -> impl Fn(&Value) -> bool {
@@ -203,4 +217,41 @@ fn restored(running: &Running, id: &str) {
         .json(&json!({ "canary_percent": 5 }))
         .send();
     weight.problem(409);
+}
+
+#[test]
+fn when_production_deploys_our_rule_goes_and_a_person_decides() {
+    let running = Running::start_with(&["--load", "50"]);
+    let created = running.post("/api/v1/deployments").json(&spec(&running)).send().json();
+    let id = created["id"].as_str().unwrap().to_owned();
+    let seq = heard(&running, &id, 0, phase("serving"));
+    let deploy = running.post("/api/v1/try/production-deploys").json(&json!({})).send();
+    assert_eq!(deploy.status, 200, "{}", deploy.text);
+    heard(&running, &id, seq, phase("held"));
+    let deployment = once(&running, &id, |deployment| {
+        deployment["weights"]["applied"]["production"] == 100.0
+    });
+    assert_eq!(deployment["hold"]["reason"], "rule_below_changed", "{deployment}");
+    assert_eq!(deployment["waiting"][0]["for"], "person", "{deployment}");
+    let metrics = running.get("/metrics").send().text;
+    assert!(metrics.contains("arya_watchdog_removals_total 1"), "{metrics}");
+    assert_eq!(
+        running
+            .post(format!("/api/v1/deployments/{id}/destroy"))
+            .json(&json!({}))
+            .send()
+            .status,
+        202
+    );
+    heard(&running, &id, seq, |event| event["event"]["event"] == "restored");
+    let proof = running.get(format!("/api/v1/deployments/{id}")).send().json()["restore_proof"].clone();
+    assert_eq!(proof["holds"], true, "{proof}");
+    assert!(
+        proof["differences"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|difference| difference["whose"] == "others"),
+        "{proof}"
+    );
 }
