@@ -50,7 +50,7 @@ use world::World;
 
 pub use controls::ControlError;
 pub use evidence::BLOCK_S;
-pub use production::{API_RULE, DEFAULT_RULE, IMAGES_RULE};
+pub use production::{ADMIN_RULE, DEFAULT_RULE, IMAGES_RULE};
 
 /// The listener of the local site.
 pub const LISTENER: &str = "local:web";

@@ -22,8 +22,8 @@ use crate::samples::SAMPLE_PORT;
 
 /// The rule that answers pictures by itself: priority 10, so that there is something in front of production's.
 pub const IMAGES_RULE: &str = "local:rule-images";
-/// The rule for `/api/*`, priority 20.
-pub const API_RULE: &str = "local:rule-api";
+/// The rule for `/admin/*`, priority 20: another door to the same group, which a canary in front of the default misses.
+pub const ADMIN_RULE: &str = "local:rule-admin";
 /// The rule for everything else.
 pub const DEFAULT_RULE: &str = "local:rule-default";
 
@@ -85,7 +85,7 @@ fn rules(group: &GroupId) -> Vec<Rule> {
     };
     vec![
         rule(IMAGES_RULE, Priority::At(10), &["/img/*"], nothing),
-        rule(API_RULE, Priority::At(20), &["/api/*"], forward(&[(group, WHOLE)])),
+        rule(ADMIN_RULE, Priority::At(20), &["/admin/*"], forward(&[(group, WHOLE)])),
         rule(DEFAULT_RULE, Priority::Default, &[], forward(&[(group, WHOLE)])),
     ]
 }

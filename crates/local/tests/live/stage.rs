@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use arya_judge::Timestamp;
-use arya_local::live::{API_RULE, LISTENER, LiveCloud, LiveSettings};
+use arya_local::live::{DEFAULT_RULE, LISTENER, LiveCloud, LiveSettings};
 use arya_local::samples::{Sample, Samples, write_samples};
 use arya_plan::cloud::{Cloud, CloudError};
 use arya_plan::decide::decide;
@@ -90,13 +90,13 @@ impl Stage {
         self.cloud.discover().await.unwrap().remove(0)
     }
 
-    /// A deployment in front of production's API rule.
+    /// A deployment in front of production's default rule.
     pub(crate) async fn story(&self, canary: &Sample, percent: f64) -> Story {
         let baseline = &samples().baseline;
         let spec = serde_json::json!({
             "name": "emr-next",
             "listener": LISTENER,
-            "in_front_of": API_RULE,
+            "in_front_of": DEFAULT_RULE,
             "canary_percent": percent,
             "app": {"port": 8080, "health_check_path": "/health"},
             "baseline": {"image": baseline.image_digest, "compose": baseline.compose_digest},
@@ -157,7 +157,7 @@ impl Stage {
 }
 
 fn placement(site: &Site) -> Placement {
-    let chosen = site.rule(&RuleId::new(API_RULE)).unwrap();
+    let chosen = site.rule(&RuleId::new(DEFAULT_RULE)).unwrap();
     let composed = in_front_of(chosen, &[]).unwrap();
     Placement {
         chosen: chosen.id.clone(),
