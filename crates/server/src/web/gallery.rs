@@ -115,3 +115,212 @@ fn gallery_is_written_where_it_is_asked_for() {
         std::fs::write(format!("{directory}/{name}.html"), html).unwrap();
     }
 }
+
+/// Where a page begins to say something about itself: everything between `from` and the next `to`, for each place.
+fn between<'h>(html: &'h str, from: &'h str, to: &'h str) -> impl Iterator<Item = &'h str> {
+    html.split(from)
+        .skip(1)
+        .map(move |rest| rest.split(to).next().unwrap_or_default())
+}
+
+fn each(check: impl Fn(&str, &str)) {
+    for (name, html) in pages() {
+        check(name, &html);
+    }
+}
+
+fn check(page: &str, words: &[&str]) {
+    let all = pages();
+    let (_, html) = all.iter().find(|(name, _)| *name == page).unwrap();
+    for word in words {
+        assert!(html.contains(word), "{page} does not say {word:?}");
+    }
+}
+
+#[test]
+fn pages_say_what_matters() {
+    check("home-empty", &["Nothing is live", "Start the demo", "New canary"]);
+    check(
+        "home",
+        &[
+            "What is live",
+            "Needs you",
+            "History",
+            "asked",
+            "applied",
+            "measured",
+            "Destroy…",
+            "0 differences",
+        ],
+    );
+    check(
+        "new-empty",
+        &[
+            "Where",
+            "Who",
+            "What",
+            "How to judge",
+            "When to stop",
+            "Use the bundled sample",
+            "Show plan",
+        ],
+    );
+    check(
+        "new-filled",
+        &[
+            "Needs your word",
+            "volume:pgdata",
+            "main rule",
+            "if forgotten 48 h",
+            "linux/amd64",
+            "canary_percent: 20",
+        ],
+    );
+    check(
+        "deployment-serving",
+        &[
+            "Not enough evidence yet",
+            "asked",
+            "applied",
+            "measured",
+            "Exact query",
+            "Destroy…",
+            "X-Arya-Probe",
+        ],
+    );
+    check(
+        "deployment-harmful",
+        &["Harmful", "Overrule this verdict", "removed", "A person decides"],
+    );
+    check(
+        "destroy-ask",
+        &["Destroy emr-1.1?", "cannot undo", "Destroy now", "arya destroy emr-1.1"],
+    );
+    check("destroy-going", &["Removing emr-1.1", "Instances ended", "now"]);
+    check(
+        "destroy-gone",
+        &["Production is exactly as before: 0 differences.", "Report"],
+    );
+    check("report", &["Restore proof", "What happened", "What was asked"]);
+    check("login", &["Log in", "works once"]);
+    check("connect", &["What this server sees", "/api/*"]);
+}
+
+#[test]
+fn nothing_is_inline_and_nothing_comes_from_elsewhere() {
+    each(|page, html| {
+        let own_style = if page == "report" { 1 } else { 0 };
+        assert_eq!(
+            html.matches("<style").count(),
+            own_style,
+            "{page} has an inline style sheet"
+        );
+        for tag in between(html, "<", ">") {
+            assert!(!tag.contains(" style="), "{page} has an inline style: {tag}");
+            assert!(
+                !tag.split(' ').any(|part| part.starts_with("on") && part.contains('=')),
+                "{page} has a handler: {tag}"
+            );
+            let outside = ["src=\"http", "src=\"//", "srcset="]
+                .iter()
+                .any(|bad| tag.contains(bad));
+            assert!(!outside, "{page} loads from elsewhere: {tag}");
+            assert!(
+                !tag.starts_with("link ") || tag.contains("href=\"/static/"),
+                "{page}: {tag}"
+            );
+        }
+        for script in between(html, "<script", "</script>") {
+            assert!(
+                script.starts_with(" src=\"/static/") && script.ends_with("defer>"),
+                "{page} has an inline script"
+            );
+        }
+    });
+}
+
+#[test]
+fn hostile_names_stay_text() {
+    each(|page, html| assert!(!html.contains("<script>alert"), "{page} runs what a user wrote"));
+    check("deployment-hostile", &["&#60;script&#62;alert(1)"]);
+}
+
+#[test]
+fn every_form_that_changes_something_shows_its_command() {
+    each(|page, html| {
+        for form in between(html, "<form", "</form>") {
+            let from_login = page == "login";
+            // The twin stands in the form or directly after it, in the same block of buttons.
+            let rest = html.split(form).nth(1).unwrap_or_default();
+            let near = &rest[..rest.len().min(400)];
+            let twin = form.contains("class=\"twin\"") || near.contains("class=\"twin\"");
+            let demo_again = form.contains("action=\"/demo\"");
+            assert!(
+                from_login || twin || demo_again,
+                "{page}: a form without its command: {form}"
+            );
+        }
+    });
+}
+
+#[test]
+fn pages_are_readable_without_script() {
+    each(|page, html| {
+        if html.contains("data-stream") {
+            assert!(
+                html.contains("<noscript><meta http-equiv=\"refresh\""),
+                "{page} does not reload by itself"
+            );
+        }
+    });
+    // What needs a script is hidden until the script shows it.
+    each(|page, html| {
+        for tag in between(html, "<button", ">").filter(|tag| tag.contains("data-copy")) {
+            assert!(tag.contains("hidden"), "{page}: a dead button without script: {tag}");
+        }
+    });
+}
+
+#[test]
+fn every_input_has_a_name_for_people() {
+    each(|page, html| {
+        for tag in between(html, "<input", ">").chain(between(html, "<select", ">")) {
+            let id = between(tag, " id=\"", "\"").next();
+            let labelled = id.is_some_and(|id| html.contains(&format!("<label for=\"{id}\"")));
+            let inside = ["radio", "checkbox"].iter().any(|kind| tag.contains(kind));
+            let hidden = tag.contains("type=\"hidden\"");
+            assert!(
+                labelled || inside || hidden || tag.contains("aria-label"),
+                "{page}: an input without a name: {tag}"
+            );
+        }
+    });
+}
+
+#[test]
+fn live_parts_can_be_found_again() {
+    each(|page, html| {
+        for tag in between(html, "<", ">").filter(|tag| tag.contains(" data-live")) {
+            let id = between(tag, " id=\"", "\"")
+                .next()
+                .unwrap_or_else(|| panic!("{page}: a live part without id: {tag}"));
+            assert_eq!(
+                html.matches(&format!(" id=\"{id}\"")).count(),
+                1,
+                "{page}: {id} is there twice"
+            );
+        }
+    });
+}
+
+#[test]
+fn colour_is_never_alone() {
+    each(|page, html| {
+        for chip in between(html, "<span class=\"chip ", "</span>").filter(|chip| !chip.starts_with("plain")) {
+            assert!(
+                chip.contains("<svg") && !chip.ends_with("</svg>"),
+                "{page}: a chip without icon or word: {chip}"
+            );
+        }
+    });
+}

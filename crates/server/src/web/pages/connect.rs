@@ -11,6 +11,7 @@ use crate::auth::Caller;
 use crate::web::error::ErrorPage;
 use crate::web::frame::{Around, Frame};
 use crate::web::html;
+use crate::web::parts::rule as rule_words;
 use crate::web::words;
 
 pub(crate) async fn get(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
@@ -76,7 +77,7 @@ impl RuleView {
             .filter_map(|group| Some(format!("{}: {} of {}", group.name, group.healthy?, group.registered?)));
         Self {
             priority: rule.priority.clone(),
-            when: words::capitalised(&rule.when),
+            when: rule_words::when(rule),
             then: rule.then.clone(),
             health: match rule.deployment {
                 Some(_) => "made by Arya".into(),

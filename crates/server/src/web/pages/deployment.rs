@@ -257,10 +257,10 @@ struct Control {
 }
 
 impl Twins {
-    fn of(name: &str, share: &str) -> Self {
+    fn of(id: &str, name: &str, share: &str) -> Self {
         let name = words::argument(name);
         let control = |path: &str| Control {
-            shown: format!("POST /api/v1/try/{path}"),
+            shown: format!("POST /api/v1/try/{}", path.replace(id, words::short(id))),
             command: format!(
                 "curl -X POST -H \"Authorization: Bearer $ARYA_TOKEN\" \"$ARYA_SERVER/api/v1/try/{path}\""
             ),
@@ -269,8 +269,8 @@ impl Twins {
             destroy: format!("arya destroy {name}"),
             weight: format!("arya weight {name} {share}"),
             override_: format!("arya override {name} --reason \"…\""),
-            worse: control(&format!("{name}/make-worse")),
-            heal: control(&format!("{name}/heal")),
+            worse: control(&format!("{id}/make-worse")),
+            heal: control(&format!("{id}/heal")),
             production: control("production-deploys"),
         }
     }
@@ -300,7 +300,7 @@ impl DeploymentPage {
             rail: rail::stops(document),
             traffic: TrafficPicture::of(document),
             weights: share::rows(document),
-            twins: Twins::of(&document.name, &share.value),
+            twins: Twins::of(&document.id.to_string(), &document.name, &share.value),
             share,
             metrics: sources.verdict.metrics.iter().map(MetricTile::of).collect(),
             assumption: sources.verdict.assumption.clone(),

@@ -63,7 +63,7 @@ async fn start_demo(app: &App, caller: &Caller) -> Result<DeploymentDocument, Pr
     let deployments = app.deployments()?;
     let listeners = app.listeners().await?;
     let name = free_name(&deployments);
-    let document = sample_spec(&name, samples, &samples.canary_bad, &listeners, &deployments);
+    let document = sample_spec(&name, samples, &samples.canary_bad, &listeners);
     let spec = arya_plan::spec::Spec::parse(&document)?;
     app.deploy(
         SpecBody {
@@ -84,34 +84,21 @@ fn free_name(deployments: &[DeploymentDocument]) -> String {
         .unwrap_or_default()
 }
 
-/// The spec of a bundled canary beside the bundled baseline, in front of the first rule that takes one.
+/// The spec of a bundled canary beside the bundled baseline, in front of the first default rule: most traffic comes there.
 pub(crate) fn sample_spec(
     name: &str,
     samples: &Samples,
     canary: &Sample,
     listeners: &ListenersDocument,
-    deployments: &[DeploymentDocument],
 ) -> serde_json::Value {
     let all = listeners.load_balancers.iter().flat_map(|balancer| &balancer.listeners);
-    let rules = all.flat_map(|listener| listener.rules.iter().map(move |rule| (listener, rule)));
-    let free = |rule: &str| {
-        let open = deployments.iter().filter(|deployment| deployment.closed_at.is_none());
-        !open
-            .into_iter()
-            .any(|deployment| String::from(deployment.spec.in_front_of.clone()) == rule)
-    };
-    let possible = rules
-        .filter(|(_, rule)| !rule.groups.is_empty() && rule.deployment.is_none())
-        .collect::<Vec<_>>();
-    let chosen = possible
-        .iter()
-        .find(|(_, rule)| free(rule.id.as_str()))
-        .or_else(|| possible.first());
+    let serves = |rule: &RuleDocument| rule.priority == "default" && !rule.groups.is_empty();
+    let chosen = all.into_iter().find(|listener| listener.rules.iter().any(serves));
     let side = |version: &Sample| json!({ "image": version.image_digest, "compose": version.compose_digest });
     json!({
         "name": name,
-        "listener": chosen.map(|(listener, _)| listener.id.as_str()).unwrap_or_default(),
-        "in_front_of": chosen.map(|(_, rule)| rule.id.as_str()).unwrap_or_default(),
+        "listener": chosen.map(|listener| listener.id.as_str()).unwrap_or_default(),
+        "in_front_of": "default",
         "canary_percent": DEMO_PERCENT,
         "stickiness_s": 0,
         "app": { "port": arya_local::samples::SAMPLE_PORT, "health_check_path": "/health" },

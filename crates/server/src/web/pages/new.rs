@@ -21,6 +21,7 @@ use crate::web::form::{ConditionRow, ExporterRow, NewForm, Problems};
 use crate::web::frame::{Around, Frame};
 use crate::web::html;
 use crate::web::parts::file::{self, FileCheck};
+use crate::web::parts::rule as rule_words;
 use crate::web::parts::share::SharesView;
 
 /// Keys that have a place for their sentence on the page.
@@ -84,7 +85,7 @@ async fn begin(app: &App, sample: Option<&str>) -> Result<Filled, Problem> {
         "canary_bad" => (&samples.canary_bad, "records-1.1-bad"),
         _ => (&samples.canary, "records-1.1"),
     };
-    let document = sample_spec(name, samples, canary, &app.listeners().await?, &app.deployments()?);
+    let document = sample_spec(name, samples, canary, &app.listeners().await?);
     let mut filled = Filled {
         form: NewForm::of_document(&document),
         ..Filled::default()
@@ -365,7 +366,7 @@ fn choices(listeners: &ListenersDocument, chosen: &str) -> Vec<BalancerChoice> {
                     chosen: value == chosen || also == chosen,
                     value,
                     priority: rule.priority.clone(),
-                    when: crate::web::words::capitalised(&rule.when),
+                    when: rule_words::when(rule),
                     then: rule.then.clone(),
                     health: health(rule),
                     // Only what forwards to groups can have a canary beside it.

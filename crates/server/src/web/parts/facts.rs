@@ -45,6 +45,14 @@ pub(crate) fn facts(document: &DeploymentDocument) -> Vec<Fact> {
 
 pub(crate) fn links(document: &DeploymentDocument, local: bool) -> Vec<Link> {
     let links = &document.links;
+    // The embedded monitor has no pages of its own, only Prometheus' API.
+    let prometheus = links.prometheus.as_ref().map(|url| {
+        if local {
+            format!("{url}/api/v1/query?query=up")
+        } else {
+            url.clone()
+        }
+    });
     let elsewhere = if local {
         "not in try; the embedded monitor answers the same queries"
     } else {
@@ -58,8 +66,12 @@ pub(crate) fn links(document: &DeploymentDocument, local: bool) -> Vec<Link> {
     vec![
         link(
             "Prometheus",
-            &links.prometheus,
-            if local { "the embedded monitor" } else { "" },
+            &prometheus,
+            if local {
+                "the embedded monitor: which targets are up"
+            } else {
+                ""
+            },
         ),
         link("Grafana", &links.grafana, ""),
         link("Kayenta", &links.kayenta, ""),

@@ -25,17 +25,15 @@ pub(crate) struct MetricTile {
 
 impl MetricTile {
     pub(crate) fn of(metric: &MetricDocument) -> Self {
-        let (lower, upper) = metric.interval;
-        let upper = upper.map_or_else(|| "no bound yet".into(), |upper| format!("{} ×", words::factor(upper)));
         Self {
             name: words::capitalised(&metric.name),
             chip: Chip::outcome(metric.outcome),
             critical: metric.critical,
-            sentence: metric.sentence.clone(),
+            sentence: words::capitalised(&metric.sentence),
             ratio: metric
                 .ratio
                 .map_or_else(|| "–".into(), |ratio| format!("{} ×", words::factor(ratio))),
-            interval: format!("{} – {upper}", words::factor(lower)),
+            interval: interval(metric.interval),
             baseline: share(metric.baseline),
             baseline_count: counts(&metric.baseline_count),
             canary: share(metric.canary),
@@ -43,6 +41,14 @@ impl MetricTile {
             chart: Chart::of(&metric.track, DEFAULT_PASS_MARGIN),
             query: metric.query.clone(),
         }
+    }
+}
+
+fn interval(interval: (f64, Option<f64>)) -> String {
+    match interval {
+        (lower, Some(upper)) => format!("{} – {} ×", words::factor(lower), words::factor(upper)),
+        (lower, None) if lower > 0.0 => format!("≥ {} ×", words::factor(lower)),
+        (_, None) => "not bounded yet".into(),
     }
 }
 

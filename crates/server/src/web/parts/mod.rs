@@ -6,6 +6,7 @@ pub(crate) mod instance;
 pub(crate) mod metric;
 pub(crate) mod proof;
 pub(crate) mod rail;
+pub(crate) mod rule;
 pub(crate) mod share;
 pub(crate) mod traffic;
 pub(crate) mod verdict;
