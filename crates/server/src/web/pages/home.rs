@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use crate::api::documents::{DeploymentDocument, ListenersDocument};
+use crate::api::documents::{DeploymentDocument, ListenersDocument, RuleDocument};
 use crate::api::input::SpecBody;
 use crate::api::problem::Problem;
 use crate::app::App;
@@ -91,9 +91,9 @@ pub(crate) fn sample_spec(
     canary: &Sample,
     listeners: &ListenersDocument,
 ) -> serde_json::Value {
-    let all = listeners.load_balancers.iter().flat_map(|balancer| &balancer.listeners);
+    let mut all = listeners.load_balancers.iter().flat_map(|balancer| &balancer.listeners);
     let serves = |rule: &RuleDocument| rule.priority == "default" && !rule.groups.is_empty();
-    let chosen = all.into_iter().find(|listener| listener.rules.iter().any(serves));
+    let chosen = all.find(|listener| listener.rules.iter().any(serves));
     let side = |version: &Sample| json!({ "image": version.image_digest, "compose": version.compose_digest });
     json!({
         "name": name,

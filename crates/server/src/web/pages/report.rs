@@ -72,7 +72,6 @@ pub(crate) struct ReportPage {
     name: String,
     versions: Versions,
     verdict: Says,
-    judged: Option<String>,
     weights: Vec<WeightRow>,
     metrics: Vec<MetricTile>,
     assumption: Option<String>,
@@ -94,10 +93,7 @@ impl ReportPage {
             id: document.id.to_string(),
             name: document.name.clone(),
             versions,
-            verdict: verdict::says(document, verdict),
-            judged: (!verdict.metrics.is_empty())
-                .then(|| verdict.sentence.clone())
-                .filter(|text| !text.is_empty()),
+            verdict: verdict::last(document, verdict),
             weights: share::rows(document),
             metrics: verdict.metrics.iter().map(MetricTile::of).collect(),
             assumption: verdict.assumption.clone(),

@@ -1,5 +1,6 @@
 //! The sentence in large type, what colour it may have, and what is waited for.
 
+use arya_judge::Outcome;
 use arya_plan::phase::Phase;
 
 use crate::api::documents::{DeploymentDocument, VerdictDocument};
@@ -40,6 +41,28 @@ pub(crate) fn says(document: &DeploymentDocument, verdict: &VerdictDocument) -> 
         word,
         sentence: document.headline.clone(),
         under: under(document, verdict),
+    }
+}
+
+/// The head of a report: what was found out, also when the deployment is long gone.
+pub(crate) fn last(document: &DeploymentDocument, verdict: &VerdictDocument) -> Says {
+    let now = says(document, verdict);
+    let harmful = document.harmful.as_ref().filter(|harmful| harmful.overruled.is_none());
+    let (outcome, sentence) = match (harmful, &document.verdict) {
+        (Some(harmful), _) => (Outcome::Harmful, &harmful.sentence),
+        (None, Some(line)) => (line.outcome, &line.sentence),
+        (None, None) => return now,
+    };
+    let tone = Tone::of(outcome);
+    let word = chip(tone)
+        .map(|chip| chip.word)
+        .filter(|word| !sentence.starts_with(word.as_str()));
+    Says {
+        tone,
+        icon: tone.icon(),
+        word,
+        sentence: sentence.clone(),
+        under: vec![now.sentence],
     }
 }
 
