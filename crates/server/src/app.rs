@@ -65,12 +65,18 @@ impl World {
         }
     }
 
+    pub(crate) const fn prices(&self) -> Prices {
+        match self {
+            Self::Local(_) => Prices::Free,
+        }
+    }
+
     pub(crate) fn capabilities(&self) -> Capabilities {
         match self {
             Self::Local(cloud) => Capabilities {
                 runnable: Some(cloud.runnable()),
                 architectures: vec![docker_architecture().to_owned()],
-                prices: Prices::Free,
+                prices: self.prices(),
             },
         }
     }

@@ -21,11 +21,12 @@ const OPEN_BELOW: &str = "/static/";
 /// Answers with the caller known, or refuses.
 pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let brings_a_body = !request.body().is_end_stream();
+    let of_api = request.uri().path().starts_with("/api/");
     let response = match admit(&app.auth, &app.settings.hosts, &mut request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.answer(&request),
     };
-    let mut response = secured(response);
+    let mut response = secured(if of_api { as_problem(response) } else { response });
     if brings_a_body && !response.status().is_success() {
         // A refusal may leave the body unread. The connection then ends, and the client must know it.
         response
@@ -143,6 +144,23 @@ impl Refused {
             .into_response(),
         }
     }
+}
+
+/// A path or a parameter that the framework itself refuses is told as every other refusal is.
+fn as_problem(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let plain = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !plain || !status.is_client_error() {
+        return response;
+    }
+    Problem::new(
+        status,
+        "unreadable",
+        "The address or one of its parameters cannot be read. Nothing was changed.",
+    )
+    .next("Correct it; /api/openapi.json describes every call.")
+    .into_response()
 }
 
 /// No script or style but our own files, nobody may frame us, nothing is kept by caches unless the answer says so.

@@ -27,6 +27,7 @@ pub(crate) fn router() -> Router<App> {
         router.route(&route.path(), route.handler)
     });
     calls
+        .route("/monitor", axum::routing::get(monitor::front))
         .route("/monitor/{*rest}", axum::routing::any(monitor::handle))
         .route("/api/{*rest}", axum::routing::any(unknown))
         .method_not_allowed_fallback(wrong_method)

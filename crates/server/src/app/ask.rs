@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arya_engine::{EVENTS_AT_ONCE, Report};
 use arya_plan::cloud::CloudError;
+use arya_plan::cost::{Prices, per_hour};
 use arya_plan::identity::DeploymentId;
 use axum::http::StatusCode;
 
@@ -26,7 +27,7 @@ impl App {
     }
 
     pub(crate) fn deployment(&self, id: &DeploymentId) -> Result<DeploymentDocument, Problem> {
-        self.report(id).map(|report| document(&report))
+        self.report(id).map(|report| document(&report, self.world.prices()))
     }
 
     /// Live and past ones, newest first.
@@ -75,7 +76,7 @@ impl App {
     }
 }
 
-fn document(report: &Report) -> DeploymentDocument {
+fn document(report: &Report, prices: Prices) -> DeploymentDocument {
     DeploymentDocument::of(&Look {
         desired: &report.desired,
         observed: report.observed.as_ref(),
@@ -86,7 +87,7 @@ fn document(report: &Report) -> DeploymentDocument {
         restore_proof: report.restore_proof.as_ref(),
         closed_at: report.closed_at,
         as_of: report.as_of,
-        price_per_hour: 0.0,
+        price_per_hour: per_hour(&report.desired.spec, prices),
     })
 }
 

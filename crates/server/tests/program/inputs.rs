@@ -99,6 +99,12 @@ fn wrong_requests_are_told_what_is_wrong() {
     refused(weight(id).body("text/plain", "5"), 415, "", "text/plain");
     refused(running.get(format!("/api/v1/deployments/{id}")), 404, "", id);
     refused(running.get(format!("/api/v1/deployments/{id}/events")), 404, "", id);
+    refused(
+        running.get(format!("/api/v1/deployments/{id}/events?after=soon")),
+        400,
+        "",
+        "parameters",
+    );
     refused(running.get("/api/v1/nothing"), 404, "", "/api/v1/nothing");
     refused(
         running.other("DELETE", format!("/api/v1/deployments/{id}")),

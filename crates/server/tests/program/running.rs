@@ -205,7 +205,7 @@ impl Running {
     pub(crate) fn spec_file(&self, name: &str, canary: &str, percent: u32) -> PathBuf {
         let file = |version: &str, file: &str| self.sample(version, file).display().to_string();
         let text = format!(
-            "name: {name}\nlistener: local:web\nin_front_of: local:rule-api\ncanary_percent: {percent}\n\
+            "name: {name}\nlistener: local:web\nin_front_of: default\ncanary_percent: {percent}\n\
              app: {{port: 8080, health_check_path: /health, warm_up: {{paths: [/api/records]}}}}\n\
              baseline: {{image: {}, compose: {}}}\ncanary: {{image: {}, compose: {}}}\n",
             file("baseline", "image"),

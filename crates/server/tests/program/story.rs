@@ -31,7 +31,7 @@ fn spec(running: &Running) -> Value {
     json!({
         "name": "emr-1.1",
         "listener": "local:web",
-        "in_front_of": "local:rule-api",
+        "in_front_of": "default",
         "canary_percent": 5,
         "app": { "port": 8080, "health_check_path": "/health", "warm_up": { "paths": ["/api/records"] } },
         "baseline": { "image": digest("baseline", "image"), "compose": digest("baseline", "compose") },
@@ -157,6 +157,10 @@ fn serving(running: &Running, id: &str) {
     assert!(metrics.contains("arya_deployments{phase=\"serving\"} 1"), "{metrics}");
     let up = running.get("/monitor/api/v1/query?query=up").send().json();
     assert_eq!(up["status"], "success", "{up}");
+    assert_eq!(
+        running.get("/monitor").send().header("location"),
+        "/monitor/api/v1/targets"
+    );
     let document = running.get("/api/openapi.json").send().json();
     assert_eq!(document["openapi"], "3.1.0");
 }
@@ -210,6 +214,21 @@ fn restored(running: &Running, id: &str) {
         .header("accept", "application/json")
         .send();
     example("report", &report.json());
+    let page = running
+        .get(format!("/api/v1/deployments/{id}/report"))
+        .header("accept", "text/html")
+        .send();
+    assert!(page.header("content-type").starts_with("text/html"), "{}", page.text);
+    assert!(
+        page.header("content-security-policy").contains("sha256-"),
+        "{:?}",
+        page.headers
+    );
+    assert!(
+        page.text.contains("emr-1.1") && !page.text.contains("src=\"http"),
+        "{}",
+        page.text
+    );
     let listeners = running.get("/api/v1/cloud/listeners").send().json();
     assert!(!listeners.to_string().contains("\"deployment\":\""), "{listeners}");
     let weight = running
