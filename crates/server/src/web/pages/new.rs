@@ -171,16 +171,17 @@ async fn deploy(app: &App, caller: &Caller, mut filled: Filled) -> Response {
 fn spec(filled: &mut Filled) -> Option<Spec> {
     let (document, problems) = filled.form.document();
     filled.problems = problems;
-    if !filled.problems.is_empty() {
-        return None;
-    }
     match Spec::parse(&document) {
-        Ok(spec) => Some(spec),
+        Ok(spec) => filled.problems.is_empty().then_some(spec),
         Err(error) => {
             let field = error.field.unwrap_or_default();
-            filled
-                .problems
-                .say(at_place(&field), format!("{} {}", error.sentence, error.next));
+            // What is merely missing was said already, in the form's own words.
+            let is_there = document.pointer(&format!("/{}", field.replace('.', "/"))).is_some();
+            if is_there || filled.problems.is_empty() {
+                filled
+                    .problems
+                    .say(at_place(&field), format!("{} {}", error.sentence, error.next));
+            }
             None
         }
     }
@@ -330,7 +331,7 @@ impl NewPage {
             conditions,
             condition_fields: CONDITION_FIELDS,
             exporters,
-            shares: share.map(|arm| SharesView::of_arm(arm)),
+            shares: share.map(SharesView::of_arm),
             sides: [
                 side("baseline", "Baseline: today's version", &form, artifact),
                 side("canary", "Canary: the new version", &form, artifact),
