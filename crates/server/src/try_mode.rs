@@ -83,10 +83,7 @@ pub(crate) async fn run(options: TryOptions) -> anyhow::Result<()> {
         cloud.stop().await;
     }
     Connection::forget(&options.data_dir);
-    served
-        .await
-        .context("the server broke off")?
-        .context("the server could not go on")
+    served.await.context("the server broke off")
 }
 
 struct Running {
@@ -96,6 +93,7 @@ struct Running {
 }
 
 async fn start(options: &TryOptions) -> anyhow::Result<Running> {
+    make_private(&options.data_dir);
     let store = Arc::new(Store::open(&options.data_dir)?);
     let listener = listen(options.listen).await?;
     let address = listener.local_addr().context("the listener has no address")?;
@@ -126,6 +124,15 @@ async fn start(options: &TryOptions) -> anyhow::Result<Running> {
         stopping: CancellationToken::new(),
     };
     Ok(Running { listener, app, token })
+}
+
+/// Makes the data directory readable for this user alone, if it is not there yet. What forbids it, the store will say.
+fn make_private(data_dir: &Path) {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let _ = builder.create(data_dir);
 }
 
 /// An address that a browser on this machine can use; "every address" is none.
