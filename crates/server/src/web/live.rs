@@ -41,6 +41,9 @@ fn answer(app: &App, stream: impl Stream<Item = Event> + Send + 'static) -> Resp
     Sse::new(stream).keep_alive(KeepAlive::default()).into_response()
 }
 
+/// A browser passes over an event without data.
+const SOMETHING: &str = "-";
+
 /// Where a deployment's stream stands.
 enum Follow {
     Reports(watch::Receiver<Arc<Report>>),
@@ -55,11 +58,11 @@ fn changes(reports: watch::Receiver<Arc<Report>>) -> impl Stream<Item = Event> {
         let closed = reports.borrow().closed_at.is_some();
         // The loop ends with its last report, so a closed channel is an end too.
         if closed || reports.changed().await.is_err() || reports.borrow().closed_at.is_some() {
-            return Some((Event::default().event("ended").data(""), Follow::Over));
+            return Some((Event::default().event("ended").data(SOMETHING), Follow::Over));
         }
         tokio::time::sleep(AT_MOST_EVERY).await;
         reports.mark_unchanged();
-        Some((Event::default().event("changed").data(""), Follow::Reports(reports)))
+        Some((Event::default().event("changed").data(SOMETHING), Follow::Reports(reports)))
     })
 }
 
@@ -73,7 +76,7 @@ fn news_of(app: App, news: broadcast::Receiver<RecordedEvent>) -> impl Stream<It
                 Err(_) if !anything_live(&app) => continue,
                 Err(_) => {}
             }
-            return Some((Event::default().event("changed").data(""), (app, news)));
+            return Some((Event::default().event("changed").data(SOMETHING), (app, news)));
         }
     })
 }
