@@ -124,14 +124,14 @@ async fn fits(browser: &Client, page: &str) {
     let strangers = browser.execute(script, vec![]).await.unwrap();
     assert_eq!(strangers, json!([]), "{page} asked another host");
     let nameless = "return [...document.querySelectorAll('button, a, input:not([type=hidden]), select, textarea')]\
-                    .filter(e => e.offsetParent && !(e.innerText || '').trim() && !e.getAttribute('aria-label') \
+                    .filter(e => e.offsetParent && !(e.textContent || '').trim() && !e.getAttribute('aria-label') \
                     && !(e.labels && e.labels.length)).map(e => e.outerHTML)";
     let nameless = browser.execute(nameless, vec![]).await.unwrap();
     assert_eq!(nameless, json!([]), "{page} has controls without a name");
 }
 
 async fn log_in(browser: &Client, arya: &Arya) {
-    browser.goto(arya.ui()).await.unwrap();
+    browser.goto(arya.ready["login"].as_str().unwrap()).await.unwrap();
     press(browser, "Log in").await;
     wait_for(browser, "h1", "live", PAGE_MAX).await;
 }
