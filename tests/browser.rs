@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,14 +27,23 @@ struct Driver {
 
 impl Driver {
     fn start() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let child = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .expect("chromedriver is on the PATH; `cargo xtask test` says how to get it");
-        Self { child, port, _profile: tempfile::tempdir().unwrap() }
+        Self {
+            child,
+            port,
+            _profile: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// A browser window of that size; looks until the driver answers.
@@ -49,7 +59,10 @@ impl Driver {
             "--disable-sync".into(),
             "--hide-scrollbars".into(),
             format!("--window-size={width},{height}"),
-            format!("--user-data-dir={}", self._profile.path().join(format!("{width}-{dark}")).display()),
+            format!(
+                "--user-data-dir={}",
+                self._profile.path().join(format!("{width}-{dark}")).display()
+            ),
         ];
         if dark {
             args.push("--blink-settings=preferredColorScheme=0".into());
@@ -70,7 +83,10 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // The whole group: a browser outlives its driver when a test fails in the middle.
+        let _ = Command::new("kill")
+            .args(["-KILL", "--", &format!("-{}", self.child.id())])
+            .status();
         let _ = self.child.wait();
     }
 }
@@ -97,7 +113,12 @@ async fn wait_for(browser: &Client, css: &str, words: &str, limit: Duration) -> 
 
 async fn press(browser: &Client, words: &str) {
     let path = format!("//*[self::button or self::a][contains(normalize-space(.), \"{words}\")]");
-    let element = match browser.wait().at_most(PAGE_MAX).for_element(Locator::XPath(&path)).await {
+    let element = match browser
+        .wait()
+        .at_most(PAGE_MAX)
+        .for_element(Locator::XPath(&path))
+        .await
+    {
         Ok(element) => element,
         Err(error) => {
             picture(browser, "failure").await;
@@ -109,14 +130,19 @@ async fn press(browser: &Client, words: &str) {
 
 /// Keeps a picture of the whole page, where a folder for pictures is given.
 async fn picture(browser: &Client, name: &str) {
-    let Some(folder) = std::env::var_os("ARYA_SCREENSHOTS").map(PathBuf::from) else { return };
+    let Some(folder) = std::env::var_os("ARYA_SCREENSHOTS").map(PathBuf::from) else {
+        return;
+    };
     std::fs::write(folder.join(format!("{name}.png")), browser.screenshot().await.unwrap()).unwrap();
 }
 
 /// What every page must hold to, whatever it shows.
 async fn fits(browser: &Client, page: &str) {
     let wider = browser
-        .execute("return document.documentElement.scrollWidth - document.documentElement.clientWidth", vec![])
+        .execute(
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth",
+            vec![],
+        )
         .await
         .unwrap();
     assert!(wider.as_i64().unwrap() <= 0, "{page} scrolls sideways by {wider} px");
@@ -178,7 +204,10 @@ async fn a_canary_is_configured_planned_deployed_adjusted_and_destroyed_by_hand(
     let name = browser.find(Locator::Css("#name")).await.unwrap();
     name.clear().await.unwrap();
     name.send_keys("by hand").await.unwrap();
-    let no = browser.find(Locator::Css("input[name=sticky][value=off]")).await.unwrap();
+    let no = browser
+        .find(Locator::Css("input[name=sticky][value=off]"))
+        .await
+        .unwrap();
     no.click().await.unwrap();
     wait_for(&browser, "#plan", "main rule", PAGE_MAX).await;
     fits(&browser, "new canary").await;
@@ -207,7 +236,11 @@ async fn pages_fit_a_phone_in_the_dark_and_are_readable_without_script() {
     let metrics = json!({"width": 360, "height": 2600, "deviceScaleFactor": 1, "mobile": true});
     log_in(&phone, &arya).await;
     emulate(&phone, &driver, metrics).await;
-    for (page, path) in [("home", String::new()), ("new", "/new".into()), ("deployment", format!("/deployments/{}", deployment.id))] {
+    for (page, path) in [
+        ("home", String::new()),
+        ("new", "/new".into()),
+        ("deployment", format!("/deployments/{}", deployment.id)),
+    ] {
         phone.goto(&format!("{}{path}", arya.origin())).await.unwrap();
         wait_for(&phone, "main", "", PAGE_MAX).await;
         fits(&phone, &format!("{page} at 360 px")).await;
@@ -222,5 +255,7 @@ async fn emulate(browser: &Client, driver: &Driver, metrics: serde_json::Value) 
     let session = browser.session_id().await.unwrap().unwrap();
     let url = format!("http://127.0.0.1:{}/session/{session}/goog/cdp/execute", driver.port);
     let body = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics});
-    tokio::task::spawn_blocking(move || ureq::post(url).send_json(body).unwrap()).await.unwrap();
+    tokio::task::spawn_blocking(move || ureq::post(url).send_json(body).unwrap())
+        .await
+        .unwrap();
 }

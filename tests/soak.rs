@@ -15,7 +15,11 @@ const QUIET: Duration = Duration::from_secs(600);
 #[test]
 fn soak_no_request_is_lost_in_ten_cycles() {
     let arya = Arya::start(&["--load", "0"]);
-    let address = arya.balancer().trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let address = arya
+        .balancer()
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let load = runtime.block_on(async { Load::start(&address, 300) });
     for cycle in 0..CYCLES {

@@ -12,10 +12,17 @@ use tests::workspace_root;
 const FILE_LINES_MAX: usize = 600;
 
 fn tracked(ending: &str) -> Vec<PathBuf> {
-    let output = Command::new("git").args(["ls-files", "-z"]).current_dir(workspace_root()).output().unwrap();
+    let output = Command::new("git")
+        .args(["ls-files", "-z"])
+        .current_dir(workspace_root())
+        .output()
+        .unwrap();
     assert!(output.status.success());
     let names = String::from_utf8(output.stdout).unwrap();
-    let files = names.split('\0').filter(|name| name.ends_with(ending)).map(|name| workspace_root().join(name));
+    let files = names
+        .split('\0')
+        .filter(|name| name.ends_with(ending))
+        .map(|name| workspace_root().join(name));
     files.filter(|path| path.exists()).collect()
 }
 
@@ -36,15 +43,29 @@ fn metadata() -> Value {
 /// Names of everything that a package pulls in for its own build, tests aside.
 fn dependencies(metadata: &Value, package: &str) -> std::collections::BTreeSet<String> {
     let packages = metadata["packages"].as_array().unwrap();
-    let id_of = |name: &str| packages.iter().find(|p| p["name"] == name).unwrap()["id"].as_str().unwrap().to_owned();
-    let name_of = |id: &str| packages.iter().find(|p| p["id"] == id).unwrap()["name"].as_str().unwrap().to_owned();
+    let id_of = |name: &str| {
+        packages.iter().find(|p| p["name"] == name).unwrap()["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let name_of = |id: &str| {
+        packages.iter().find(|p| p["id"] == id).unwrap()["name"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
     let mut open = vec![id_of(package)];
     let mut seen = std::collections::BTreeSet::new();
     while let Some(id) = open.pop() {
         let node = nodes.iter().find(|n| n["id"] == id.as_str()).unwrap();
         for dep in node["deps"].as_array().unwrap() {
-            let normal = dep["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null());
+            let normal = dep["dep_kinds"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|kind| kind["kind"].is_null());
             let id = dep["pkg"].as_str().unwrap();
             if normal && seen.insert(name_of(id)) {
                 open.push(id.to_owned());
@@ -59,12 +80,25 @@ fn pure_crates_have_no_runtime_no_cloud_and_no_network_in_their_tree() {
     let metadata = metadata();
     for package in ["arya-judge", "arya-plan", "arya-bundle"] {
         let found = dependencies(&metadata, package);
-        let forbidden = ["tokio", "hyper", "axum", "rusqlite", "ureq", "arya-local", "arya-engine", "arya-aws", "getrandom"];
+        let forbidden = [
+            "tokio",
+            "hyper",
+            "axum",
+            "rusqlite",
+            "ureq",
+            "arya-local",
+            "arya-engine",
+            "arya-aws",
+            "getrandom",
+        ];
         for name in forbidden {
             // ahash-like hashers may seed themselves; a decision may not.
             assert!(!found.contains(name), "{package} reaches {name}");
         }
-        assert!(!found.iter().any(|name| name.starts_with("aws-")), "{package} reaches the AWS SDK");
+        assert!(
+            !found.iter().any(|name| name.starts_with("aws-")),
+            "{package} reaches the AWS SDK"
+        );
     }
 }
 
@@ -74,8 +108,16 @@ fn arrows_between_crates_are_those_of_architecture_md() {
     let ours = |package: &str| -> Vec<String> {
         let packages = metadata["packages"].as_array().unwrap();
         let package = packages.iter().find(|p| p["name"] == package).unwrap();
-        let deps = package["dependencies"].as_array().unwrap().iter().filter(|d| d["kind"].is_null());
-        let mut names: Vec<_> = deps.filter_map(|d| d["name"].as_str()).filter(|n| n.starts_with("arya-")).map(String::from).collect();
+        let deps = package["dependencies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|d| d["kind"].is_null());
+        let mut names: Vec<_> = deps
+            .filter_map(|d| d["name"].as_str())
+            .filter(|n| n.starts_with("arya-"))
+            .map(String::from)
+            .collect();
         names.sort();
         names
     };
@@ -92,14 +134,20 @@ fn architecture_md_names_every_crate() {
     let map = read(&workspace_root().join("ARCHITECTURE.md"));
     for entry in std::fs::read_dir(workspace_root().join("crates")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(map.contains(&format!("`{name}`")), "ARCHITECTURE.md does not name `{name}`");
+        assert!(
+            map.contains(&format!("`{name}`")),
+            "ARCHITECTURE.md does not name `{name}`"
+        );
     }
 }
 
 #[test]
 fn pure_crates_never_read_the_clock() {
     for folder in ["crates/judge/src", "crates/plan/src", "crates/bundle/src"] {
-        for file in tracked(".rs").iter().filter(|path| path.starts_with(workspace_root().join(folder))) {
+        for file in tracked(".rs")
+            .iter()
+            .filter(|path| path.starts_with(workspace_root().join(folder)))
+        {
             let text = read(file);
             for call in ["Timestamp::now", "Instant::now", "SystemTime"] {
                 assert!(!text.contains(call), "{} reads the clock: {call}", file.display());
@@ -112,10 +160,19 @@ fn pure_crates_never_read_the_clock() {
 fn only_identity_rs_spells_a_tag() {
     for file in tracked(".rs") {
         let is_identity = file.ends_with("plan/src/identity.rs");
-        let spelled = ["\"arya:installation\"", "\"arya:deployment\"", "\"arya:logical-id\"", "\"arya:incarnation\""];
+        let spelled = [
+            "\"arya:installation\"",
+            "\"arya:deployment\"",
+            "\"arya:logical-id\"",
+            "\"arya:incarnation\"",
+        ];
         let text = read(&file);
         if !is_identity && !file.ends_with("tests/tidy.rs") {
-            assert!(!spelled.iter().any(|tag| text.contains(tag)), "{} spells a tag", file.display());
+            assert!(
+                !spelled.iter().any(|tag| text.contains(tag)),
+                "{} spells a tag",
+                file.display()
+            );
         }
     }
 }
@@ -125,13 +182,22 @@ fn files_can_be_read_in_a_sitting() {
     for file in tracked(".rs").into_iter().chain(tracked(".js")).chain(tracked(".html")) {
         let lines = read(&file).lines().count();
         let vendored = file.components().any(|part| part.as_os_str() == "vendor");
-        assert!(vendored || lines <= FILE_LINES_MAX, "{} has {lines} lines", file.display());
+        assert!(
+            vendored || lines <= FILE_LINES_MAX,
+            "{} has {lines} lines",
+            file.display()
+        );
     }
 }
 
 #[test]
 fn nothing_unfinished_or_from_one_machine_is_committed() {
-    let unfinished = ["TO".to_owned() + "DO", "FIX".to_owned() + "ME", "todo".to_owned() + "!(", "unimplemented".to_owned() + "!("];
+    let unfinished = [
+        "TO".to_owned() + "DO",
+        "FIX".to_owned() + "ME",
+        "todo".to_owned() + "!(",
+        "unimplemented".to_owned() + "!(",
+    ];
     let machine = ["/ro".to_owned() + "ot/", "/wo".to_owned() + "rk/main"];
     for ending in [".rs", ".md", ".html", ".css", ".js", ".toml", ".sh", ".yaml"] {
         for file in tracked(ending) {
@@ -149,7 +215,11 @@ fn every_page_keeps_style_and_script_in_files_of_its_own() {
         let text = read(&file);
         // The report is one self-contained file by design; its hashes are in its content policy.
         let self_contained = file.file_name().is_some_and(|name| name == "report.html");
-        assert!(!text.contains(" style=\"") && !text.contains(" onclick="), "{}", file.display());
+        assert!(
+            !text.contains(" style=\"") && !text.contains(" onclick="),
+            "{}",
+            file.display()
+        );
         assert!(self_contained || !text.contains("<style"), "{}", file.display());
         for external in ["src=\"http", "href=\"http://", "href=\"https://"] {
             assert!(!text.contains(external), "{} asks another host", file.display());
@@ -166,7 +236,11 @@ fn links_between_documents_lead_somewhere() {
             if path.is_empty() || path.contains("://") {
                 continue;
             }
-            assert!(file.parent().unwrap().join(path).exists(), "{}: {target} leads nowhere", file.display());
+            assert!(
+                file.parent().unwrap().join(path).exists(),
+                "{}: {target} leads nowhere",
+                file.display()
+            );
         }
     }
 }

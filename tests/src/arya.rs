@@ -14,14 +14,21 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// The root of the checkout.
 pub fn workspace_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the workspace")
+        .to_path_buf()
 }
 
 /// The program under test: `ARYA_BIN`, or the release build.
 pub fn arya_binary() -> PathBuf {
     let built = workspace_root().join("target/release/arya");
     let path = std::env::var_os("ARYA_BIN").map_or(built, PathBuf::from);
-    assert!(path.exists(), "{} is missing: run these tests by `cargo xtask test`, which builds it", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run these tests by `cargo xtask test`, which builds it",
+        path.display()
+    );
     path
 }
 
@@ -57,14 +64,28 @@ impl Arya {
             .unwrap();
         let stderr = child.stderr.take().unwrap();
         // Read on, so that the child never blocks on a full pipe; the text is shown only when a test fails.
-        std::thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).for_each(|l| eprintln!("{l}")));
+        std::thread::spawn(move || {
+            BufReader::new(stderr)
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|l| eprintln!("{l}"))
+        });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e} in the first line: {line:?}"));
         std::thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(START_MAX)).build();
-        Self { child, ready, up_after: begun.elapsed(), agent: config.into(), _data: None }
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(START_MAX))
+            .build();
+        Self {
+            child,
+            ready,
+            up_after: begun.elapsed(),
+            agent: config.into(),
+            _data: None,
+        }
     }
 
     pub fn ui(&self) -> &str {
@@ -85,7 +106,10 @@ impl Arya {
     }
 
     pub fn sample(&self, name: &str, what: &str) -> PathBuf {
-        self.ready["samples"][name][what].as_str().map(PathBuf::from).unwrap_or_else(|| panic!("no sample {name}.{what}"))
+        self.ready["samples"][name][what]
+            .as_str()
+            .map(PathBuf::from)
+            .unwrap_or_else(|| panic!("no sample {name}.{what}"))
     }
 
     pub fn pid(&self) -> u32 {
@@ -99,22 +123,37 @@ impl Arya {
     fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, Value) {
         let mut response = response.unwrap();
         let text = response.body_mut().read_to_string().unwrap();
-        (response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        (
+            response.status().as_u16(),
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        )
     }
 
     pub fn get(&self, path: &str) -> (u16, Value) {
-        let call = self.agent.get(self.url(path)).header("authorization", self.bearer()).header("accept", "application/json");
+        let call = self
+            .agent
+            .get(self.url(path))
+            .header("authorization", self.bearer())
+            .header("accept", "application/json");
         Self::answer(call.call())
     }
 
     pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        Self::answer(self.agent.post(self.url(path)).header("authorization", self.bearer()).send_json(body))
+        Self::answer(
+            self.agent
+                .post(self.url(path))
+                .header("authorization", self.bearer())
+                .send_json(body),
+        )
     }
 
     pub fn put_file(&self, path: &Path) -> (u16, Value) {
         let name = path.file_name().unwrap().to_string_lossy();
         let call = self.agent.put(self.url(&format!("/artifacts?filename={name}")));
-        Self::answer(call.header("authorization", self.bearer()).send(std::fs::File::open(path).unwrap()))
+        Self::answer(
+            call.header("authorization", self.bearer())
+                .send(std::fs::File::open(path).unwrap()),
+        )
     }
 
     pub fn put_bytes(&self, name: &str, bytes: &[u8]) -> (u16, Value) {
@@ -145,7 +184,10 @@ impl Arya {
     pub fn deploy(&self, spec: &Value) -> Deployment<'_> {
         let (status, deployment) = self.post("/deployments", spec);
         assert_eq!(status, 201, "{deployment}");
-        Deployment { arya: self, id: deployment["id"].as_str().unwrap().to_owned() }
+        Deployment {
+            arya: self,
+            id: deployment["id"].as_str().unwrap().to_owned(),
+        }
     }
 
     /// Runs the same program as a client of this server.
@@ -167,7 +209,10 @@ impl Arya {
 
     /// Asks it to end, as Ctrl-C does, and waits.
     pub fn stop(&mut self) {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        let asked = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(asked.success());
         let begun = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
@@ -229,7 +274,10 @@ impl Deployment<'_> {
     }
 
     pub fn weight(&self, percent: f64) -> (u16, Value) {
-        self.arya.post(&format!("/deployments/{}/weight", self.id), &json!({"canary_percent": percent}))
+        self.arya.post(
+            &format!("/deployments/{}/weight", self.id),
+            &json!({"canary_percent": percent}),
+        )
     }
 
     /// Sets a share and waits until the load balancer has it.
@@ -259,11 +307,18 @@ impl Deployment<'_> {
     pub fn events(&self) -> Vec<Value> {
         let (status, events) = self.arya.get(&format!("/deployments/{}/events", self.id));
         assert_eq!(status, 200, "{events}");
-        events.as_array().or_else(|| events["events"].as_array()).unwrap().clone()
+        events
+            .as_array()
+            .or_else(|| events["events"].as_array())
+            .unwrap()
+            .clone()
     }
 
     pub fn sentences(&self) -> Vec<String> {
-        self.events().iter().map(|event| event["sentence"].as_str().unwrap_or_default().to_owned()).collect()
+        self.events()
+            .iter()
+            .map(|event| event["sentence"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 
     pub fn verdict(&self) -> Value {

@@ -85,7 +85,11 @@ type Connection = http1::SendRequest<Full<Bytes>>;
 async fn count(address: &str, lane: u32, kept: Option<Connection>, counts: &Counts) -> Option<Connection> {
     match tokio::time::timeout(ANSWER_MAX, exchange(address, lane, kept)).await {
         Ok(Ok((status, connection))) => {
-            let outcome = if (200..500).contains(&status) { &counts.good } else { &counts.bad };
+            let outcome = if (200..500).contains(&status) {
+                &counts.good
+            } else {
+                &counts.bad
+            };
             outcome.fetch_add(1, Ordering::SeqCst);
             Some(connection)
         }
@@ -126,7 +130,11 @@ async fn exchange(
         Some(_) | None => connect(address).await?,
     };
     let posts = lane % 5 == 4;
-    let body = if posts { Bytes::from_static(b"{\"patient\":7,\"note\":\"seen\"}") } else { Bytes::new() };
+    let body = if posts {
+        Bytes::from_static(b"{\"patient\":7,\"note\":\"seen\"}")
+    } else {
+        Bytes::new()
+    };
     let request = hyper::Request::builder()
         .method(if posts { "POST" } else { "GET" })
         // The sample never fails here by design (records fail now and then), so every failure is the balancer's.
@@ -148,11 +156,16 @@ pub async fn versions(address: &str, count: usize, cookie: Option<&str>) -> std:
         if connection.ready().await.is_err() {
             connection = connect(address).await.unwrap();
         }
-        let mut request = hyper::Request::builder().uri("/version").header("host", "emr.example.com");
+        let mut request = hyper::Request::builder()
+            .uri("/version")
+            .header("host", "emr.example.com");
         if let Some(cookie) = cookie {
             request = request.header("cookie", cookie);
         }
-        let response = connection.send_request(request.body(Full::default()).unwrap()).await.unwrap();
+        let response = connection
+            .send_request(request.body(Full::default()).unwrap())
+            .await
+            .unwrap();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         *seen.entry(String::from_utf8_lossy(&body).into_owned()).or_default() += 1;
     }

@@ -7,13 +7,23 @@ use serde_json::{Value, json};
 use tests::{Arya, arya_binary};
 
 fn problem_names(plan: &Value) -> Vec<&str> {
-    plan["problems"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect()
+    plan["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["name"].as_str().unwrap())
+        .collect()
 }
 
 /// Three parts: what happened, how the world is now, what to do.
 fn is_a_sentence_for_people(problem: &Value) {
-    let detail = problem["detail"].as_str().unwrap_or_else(|| panic!("no detail: {problem:#}"));
-    assert!(detail.len() > 30 && !detail.contains("panicked") && !detail.contains("Err("), "{detail}");
+    let detail = problem["detail"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no detail: {problem:#}"));
+    assert!(
+        detail.len() > 30 && !detail.contains("panicked") && !detail.contains("Err("),
+        "{detail}"
+    );
 }
 
 #[test]
@@ -30,7 +40,12 @@ fn api_broken_archives_are_refused_with_a_sentence_and_leave_nothing() {
     let cases: [(&str, Vec<u8>); 6] = [
         ("truncated.tar", image[..image.len() / 2].to_vec()),
         ("cut-in-the-first-block.tar", image[..300].to_vec()),
-        ("noise.tar", (0..20_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()),
+        (
+            "noise.tar",
+            (0..20_000u32)
+                .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+                .collect(),
+        ),
         ("empty.tar", vec![]),
         ("escape.tar", escape),
         ("page.html", b"<html><body>502 Bad Gateway</body></html>".to_vec()),
@@ -60,7 +75,10 @@ fn api_compose_files_that_do_not_fit_are_refused_before_anything_starts() {
     };
     let other_image = good.replace("charthealth/records", "somebody/else");
     assert!(problem_names(&plan_with(&other_image)).contains(&"image_not_named:canary"));
-    let no_port = good.lines().filter(|line| !line.contains("8080") && !line.contains("ports")).collect::<Vec<_>>();
+    let no_port = good
+        .lines()
+        .filter(|line| !line.contains("8080") && !line.contains("ports"))
+        .collect::<Vec<_>>();
     assert!(problem_names(&plan_with(&no_port.join("\n"))).contains(&"app_service:canary"));
     for text in ["services: [not: {a mapping", "- just\n- a list\n", "services: {}\n"] {
         let (status, problem) = arya.put_bytes("compose.yaml", text.as_bytes());
@@ -68,7 +86,11 @@ fn api_compose_files_that_do_not_fit_are_refused_before_anything_starts() {
         is_a_sentence_for_people(&problem);
     }
     let (_, list) = arya.get("/deployments");
-    assert_eq!(list.as_array().or_else(|| list["deployments"].as_array()).map(Vec::len), Some(0), "{list:#}");
+    assert_eq!(
+        list.as_array().or_else(|| list["deployments"].as_array()).map(Vec::len),
+        Some(0),
+        "{list:#}"
+    );
 }
 
 #[test]
@@ -94,7 +116,10 @@ fn api_specs_out_of_range_are_named_with_their_key() {
 /// Runs `arya try` where it cannot work and returns its exit code and what it said.
 fn refused(args: &[&str]) -> (i32, String) {
     let mut command = Command::new(arya_binary());
-    command.args(["try", "--json", "--no-browser"]).args(args).stdin(Stdio::null());
+    command
+        .args(["try", "--json", "--no-browser"])
+        .args(args)
+        .stdin(Stdio::null());
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!said.contains("panicked"), "{said}");

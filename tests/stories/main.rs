@@ -2,7 +2,7 @@
 //!
 //! Names begin with `story` or `api`; `cargo xtask test` runs them as two stages.
 
-// A story's helpers may panic as tests do; the lint only knows functions marked as tests.
+// A story's helpers may panic and print as tests do; the lint only knows functions marked as tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod api;

@@ -22,14 +22,22 @@ fn runtime() -> tokio::runtime::Runtime {
 /// The share of answers that came from the canary's version (the sample called `canary` says 1.1).
 fn canary_percent(seen: &std::collections::BTreeMap<String, usize>) -> f64 {
     let all: usize = seen.values().sum();
-    let canary: usize = seen.iter().filter(|(body, _)| body.contains("1.1")).map(|(_, n)| n).sum();
+    let canary: usize = seen
+        .iter()
+        .filter(|(body, _)| body.contains("1.1"))
+        .map(|(_, n)| n)
+        .sum();
     100.0 * canary as f64 / all as f64
 }
 
 #[test]
 fn story_the_main_job_from_tarballs_to_restored_production() {
     let arya = Arya::start(&[]);
-    assert!(arya.up_after <= Duration::from_secs(2), "the page came up after {:?}", arya.up_after);
+    assert!(
+        arya.up_after <= Duration::from_secs(2),
+        "the page came up after {:?}",
+        arya.up_after
+    );
     let deployment = arya.deploy(&arya.spec("main job", "canary", 20.0));
     let took = deployment.wait_phase("serving", SERVING_MAX);
     println!("page up after {:?}, serving after {took:?}", arya.up_after);
@@ -39,7 +47,10 @@ fn story_the_main_job_from_tarballs_to_restored_production() {
     let seen = runtime.block_on(versions(&address, 20_000, None));
     let percent = canary_percent(&seen);
     println!("asked 20 %, measured {percent:.2} % over 20,000 requests");
-    assert!((percent - 20.0).abs() <= 1.0, "asked 20 %, measured {percent:.2} %: {seen:?}");
+    assert!(
+        (percent - 20.0).abs() <= 1.0,
+        "asked 20 %, measured {percent:.2} %: {seen:?}"
+    );
 
     for share in [5.0, 25.0, 0.0, 10.0] {
         deployment.set_share(share);
@@ -48,7 +59,10 @@ fn story_the_main_job_from_tarballs_to_restored_production() {
     let took = deployment.destroy_and_prove(DESTROYED_MAX);
     println!("destroyed after {took:?}");
     let sentences = deployment.sentences();
-    assert!(sentences.iter().any(|s| s.contains("exactly as before")), "{sentences:#?}");
+    assert!(
+        sentences.iter().any(|s| s.contains("exactly as before")),
+        "{sentences:#?}"
+    );
     let seen = runtime.block_on(versions(&address, 500, None));
     assert_eq!(canary_percent(&seen), 0.0, "production answers alone again: {seen:?}");
 }
@@ -72,15 +86,30 @@ fn story_a_sticky_client_stays_with_its_side() {
             canary_clients += usize::from(sides.contains(&true));
         }
     });
-    assert!((1..clients).contains(&canary_clients), "{canary_clients} of {clients} clients met the canary");
+    assert!(
+        (1..clients).contains(&canary_clients),
+        "{canary_clients} of {clients} clients met the canary"
+    );
 }
 
 async fn sticky_cookie(address: &str) -> String {
     let mut connection = tests::load::connect(address).await.unwrap();
-    let request = hyper::Request::builder().uri("/version").header("host", "emr.example.com");
-    let response = connection.send_request(request.body(Default::default()).unwrap()).await.unwrap();
-    let cookies = response.headers().get_all("set-cookie").iter().map(|c| c.to_str().unwrap());
-    let sticky = cookies.into_iter().find(|c| c.starts_with("AWSALBTG=")).expect("a sticky rule sets AWSALBTG");
+    let request = hyper::Request::builder()
+        .uri("/version")
+        .header("host", "emr.example.com");
+    let response = connection
+        .send_request(request.body(Default::default()).unwrap())
+        .await
+        .unwrap();
+    let cookies = response
+        .headers()
+        .get_all("set-cookie")
+        .iter()
+        .map(|c| c.to_str().unwrap());
+    let sticky = cookies
+        .into_iter()
+        .find(|c| c.starts_with("AWSALBTG="))
+        .expect("a sticky rule sets AWSALBTG");
     sticky.split(';').next().unwrap().to_owned()
 }
 
@@ -101,7 +130,10 @@ fn story_no_request_is_lost_while_canaries_come_and_go() {
     let counts = runtime.block_on(load.stop());
     println!("{counts:?}");
     assert_eq!(counts.failed(), 0, "{counts:?}");
-    assert!(counts.sent.load(std::sync::atomic::Ordering::SeqCst) > 3_000, "{counts:?}");
+    assert!(
+        counts.sent.load(std::sync::atomic::Ordering::SeqCst) > 3_000,
+        "{counts:?}"
+    );
 }
 
 #[test]
@@ -114,13 +146,19 @@ fn story_a_bad_canary_is_harmful_and_its_traffic_goes_by_itself() {
     deployment.wait_phase("held", Duration::from_secs(3));
     let held = deployment.look();
     assert_eq!(held["weights"]["asked"]["canary"], json!(0.0), "{held:#}");
-    assert!(held["waiting"][0]["why"].as_str().unwrap().contains("overrule"), "{held:#}");
+    assert!(
+        held["waiting"][0]["why"].as_str().unwrap().contains("overrule"),
+        "{held:#}"
+    );
 
     // Traffic is away, so the numbers get no worse; the verdict must not turn into a pass.
     let (status, refused) = deployment.weight(5.0);
     assert_eq!(status, 409, "{refused}");
     let overruled = |reason: &str| {
-        arya.post(&format!("/deployments/{}/override", deployment.id), &json!({"reason": reason}))
+        arya.post(
+            &format!("/deployments/{}/override", deployment.id),
+            &json!({"reason": reason}),
+        )
     };
     assert_eq!(overruled("").0, 422);
     assert!(overruled("the partner's test traffic").0 < 300);
@@ -129,19 +167,29 @@ fn story_a_bad_canary_is_harmful_and_its_traffic_goes_by_itself() {
     deployment.destroy_and_prove(DESTROYED_MAX);
 
     let again = arya.spec("again", "canary_bad", 20.0);
-    assert_eq!(arya.post("/deployments", &again).0, 201, "an overruled verdict does not block");
+    assert_eq!(
+        arya.post("/deployments", &again).0,
+        201,
+        "an overruled verdict does not block"
+    );
 }
 
 #[test]
 fn story_a_harmful_pair_is_blocked_until_acknowledged() {
     let arya = Arya::start(&[]);
     let deployment = arya.deploy(&arya.spec("first", "canary_bad", 20.0));
-    deployment.wait("harmful", SERVING_MAX + HARMFUL_MAX, |d| d["verdict"]["outcome"] == "harmful");
+    deployment.wait("harmful", SERVING_MAX + HARMFUL_MAX, |d| {
+        d["verdict"]["outcome"] == "harmful"
+    });
     deployment.destroy_and_prove(DESTROYED_MAX);
     let mut spec = arya.spec("second", "canary_bad", 20.0);
     let name = format!("harmful:{}", deployment.id);
     let (_, plan) = arya.post("/plans", &spec);
-    let problem = plan["problems"].as_array().unwrap().iter().find(|p| p["name"] == name.as_str());
+    let problem = plan["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|p| p["name"] == name.as_str());
     assert_eq!(problem.map(|p| &p["blocking"]), Some(&Value::Bool(true)), "{plan:#}");
     assert!(arya.post("/deployments", &spec).0 >= 400);
     spec["acknowledged"] = json!([name]);
@@ -160,12 +208,17 @@ fn story_a_production_deploy_takes_our_rule_away_at_once() {
     let events = deployment.events();
     let at = |part: &str| {
         let event = events.iter().find(|e| e["sentence"].as_str().unwrap().contains(part));
-        event.unwrap_or_else(|| panic!("no event says {part:?}: {events:#?}"))["at"].as_str().unwrap().to_owned()
+        event.unwrap_or_else(|| panic!("no event says {part:?}: {events:#?}"))["at"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     let (swap, gone) = (at("production"), at("watchdog"));
     let seconds = |text: &str| -> f64 {
         let clock = text.split('T').nth(1).unwrap().trim_end_matches('Z');
-        clock.split(':').fold(0.0, |sum, part| sum * 60.0 + part.parse::<f64>().unwrap())
+        clock
+            .split(':')
+            .fold(0.0, |sum, part| sum * 60.0 + part.parse::<f64>().unwrap())
     };
     let took = seconds(&gone) - seconds(&swap);
     println!("our rule went {took:.2} s after the rule below changed");
@@ -174,5 +227,8 @@ fn story_a_production_deploy_takes_our_rule_away_at_once() {
     deployment.wait_phase("destroyed", DESTROYED_MAX);
     let proof = deployment.look()["restore_proof"].clone();
     let differences = proof["differences"].as_array().unwrap();
-    assert!(!differences.is_empty() && differences.iter().all(|d| d["whose"] == "others"), "{answer} {proof:#}");
+    assert!(
+        !differences.is_empty() && differences.iter().all(|d| d["whose"] == "others"),
+        "{answer} {proof:#}"
+    );
 }

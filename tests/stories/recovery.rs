@@ -10,7 +10,9 @@ const CHILDREN_GONE_MAX: Duration = Duration::from_secs(5);
 
 /// Processes whose parent, or parent's parent, was this one; read from /proc.
 fn children_of(pid: u32) -> Vec<u32> {
-    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let processes = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let parent = |child: u32| -> Option<u32> {
         let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
         stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
@@ -20,8 +22,14 @@ fn children_of(pid: u32) -> Vec<u32> {
 
 fn wait_gone(pids: &[u32]) {
     let begun = std::time::Instant::now();
-    while pids.iter().any(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists()) {
-        assert!(begun.elapsed() < CHILDREN_GONE_MAX, "children outlived their server: {pids:?}");
+    while pids
+        .iter()
+        .any(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists())
+    {
+        assert!(
+            begun.elapsed() < CHILDREN_GONE_MAX,
+            "children outlived their server: {pids:?}"
+        );
         std::thread::yield_now();
     }
 }
@@ -35,7 +43,10 @@ fn story_a_killed_server_leaves_no_process_and_the_next_start_finishes_the_job()
     deployment.wait_phase("serving", SERVING_MAX);
     let id = deployment.id.clone();
     let children = children_of(arya.pid());
-    assert!(children.len() >= 4, "two of production, baseline and canary: {children:?}");
+    assert!(
+        children.len() >= 4,
+        "two of production, baseline and canary: {children:?}"
+    );
     arya.kill();
     wait_gone(&children);
 
@@ -44,7 +55,11 @@ fn story_a_killed_server_leaves_no_process_and_the_next_start_finishes_the_job()
     assert_eq!(old["goal"], json!("absent"), "{old:#}");
     let begun = std::time::Instant::now();
     while again.get(&format!("/deployments/{id}")).1["phase"] != "destroyed" {
-        assert!(begun.elapsed() < SERVING_MAX, "{:#}", again.get(&format!("/deployments/{id}")).1);
+        assert!(
+            begun.elapsed() < SERVING_MAX,
+            "{:#}",
+            again.get(&format!("/deployments/{id}")).1
+        );
     }
 }
 

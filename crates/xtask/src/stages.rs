@@ -17,13 +17,48 @@ struct Stage {
 }
 
 const STAGES: [Stage; 8] = [
-    Stage { name: "fmt", budget_s: 20, needs: &[], run: || cargo(&["fmt", "--all", "--check"]) },
-    Stage { name: "clippy", budget_s: 180, needs: &[], run: clippy },
-    Stage { name: "unit", budget_s: 240, needs: &[], run: unit },
-    Stage { name: "build", budget_s: 240, needs: &[], run: build },
-    Stage { name: "tidy", budget_s: 60, needs: &[], run: || product_test("tidy", &[]) },
-    Stage { name: "api", budget_s: 60, needs: &[], run: || product_test("stories", &["api"]) },
-    Stage { name: "stories", budget_s: 240, needs: &[], run: || product_test("stories", &["story"]) },
+    Stage {
+        name: "fmt",
+        budget_s: 20,
+        needs: &[],
+        run: || cargo(&["fmt", "--all", "--check"]),
+    },
+    Stage {
+        name: "clippy",
+        budget_s: 180,
+        needs: &[],
+        run: clippy,
+    },
+    Stage {
+        name: "unit",
+        budget_s: 240,
+        needs: &[],
+        run: unit,
+    },
+    Stage {
+        name: "build",
+        budget_s: 240,
+        needs: &[],
+        run: build,
+    },
+    Stage {
+        name: "tidy",
+        budget_s: 60,
+        needs: &[],
+        run: || product_test("tidy", &[]),
+    },
+    Stage {
+        name: "api",
+        budget_s: 60,
+        needs: &[],
+        run: || product_test("stories", &["api"]),
+    },
+    Stage {
+        name: "stories",
+        budget_s: 240,
+        needs: &[],
+        run: || product_test("stories", &["story"]),
+    },
     Stage {
         name: "browser",
         budget_s: 120,
@@ -36,9 +71,16 @@ const STAGES: [Stage; 8] = [
 pub(crate) fn test(only: &[String]) -> Result<()> {
     for name in only {
         let known: Vec<_> = STAGES.iter().map(|s| s.name).collect();
-        ensure!(known.contains(&name.as_str()), "there is no stage `{name}`; there are: {}", known.join(", "));
+        ensure!(
+            known.contains(&name.as_str()),
+            "there is no stage `{name}`; there are: {}",
+            known.join(", ")
+        );
     }
-    let chosen: Vec<_> = STAGES.iter().filter(|s| only.is_empty() || only.iter().any(|name| name == s.name)).collect();
+    let chosen: Vec<_> = STAGES
+        .iter()
+        .filter(|s| only.is_empty() || only.iter().any(|name| name == s.name))
+        .collect();
     // Said before the first minute is spent, not after the last.
     chosen.iter().try_for_each(|stage| requirements(stage))?;
     let mut report = Vec::new();
@@ -47,7 +89,12 @@ pub(crate) fn test(only: &[String]) -> Result<()> {
         let begun = Instant::now();
         (stage.run)().with_context(|| format!("stage `{}` failed", stage.name))?;
         let took = begun.elapsed();
-        report.push(format!("{:>8}  {:>5.1} s of {} s", stage.name, took.as_secs_f64(), stage.budget_s));
+        report.push(format!(
+            "{:>8}  {:>5.1} s of {} s",
+            stage.name,
+            took.as_secs_f64(),
+            stage.budget_s
+        ));
         ensure!(
             took <= Duration::from_secs(stage.budget_s),
             "stage `{}` passed but took {:.0} s; its budget is {} s",
@@ -75,11 +122,16 @@ fn requirements(stage: &Stage) -> Result<()> {
 
 fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("xtask lies two folders below the root")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("xtask lies two folders below the root")
 }
 
 fn binary() -> PathBuf {
@@ -92,13 +144,24 @@ fn cargo(args: &[&str]) -> Result<()> {
 
 fn run(command: &mut Command) -> Result<()> {
     let shown = format!("{command:?}");
-    let status = command.current_dir(root()).status().with_context(|| format!("{shown} could not be started"))?;
+    let status = command
+        .current_dir(root())
+        .status()
+        .with_context(|| format!("{shown} could not be started"))?;
     ensure!(status.success(), "{shown} ended with {status}");
     Ok(())
 }
 
 fn clippy() -> Result<()> {
-    cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+    cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ])
 }
 
 /// Everything but the tests of the whole product, which need the built program.
@@ -114,7 +177,9 @@ fn build() -> Result<()> {
 fn product_test(target: &str, filter: &[&str]) -> Result<()> {
     build()?;
     let mut command = Command::new(env!("CARGO"));
-    command.args(["test", "--package", "tests", "--test", target, "--quiet", "--"]).args(filter);
+    command
+        .args(["test", "--package", "tests", "--test", target, "--quiet", "--"])
+        .args(filter);
     // One story at a time: they measure times, and two cores carry one world.
     command.arg("--test-threads=1").env("ARYA_BIN", binary());
     run(&mut command)
@@ -124,7 +189,16 @@ fn product_test(target: &str, filter: &[&str]) -> Result<()> {
 pub(crate) fn soak() -> Result<()> {
     build()?;
     let mut command = Command::new(env!("CARGO"));
-    command.args(["test", "--package", "tests", "--test", "soak", "--", "--nocapture", "--test-threads=1"]);
+    command.args([
+        "test",
+        "--package",
+        "tests",
+        "--test",
+        "soak",
+        "--",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
     run(command.env("ARYA_BIN", binary()))
 }
 
@@ -134,6 +208,14 @@ pub(crate) fn screenshots() -> Result<()> {
     let folder = root().join("docs/screenshots");
     std::fs::create_dir_all(&folder)?;
     let mut command = Command::new(env!("CARGO"));
-    command.args(["test", "--package", "tests", "--test", "browser", "--", "--test-threads=1"]);
+    command.args([
+        "test",
+        "--package",
+        "tests",
+        "--test",
+        "browser",
+        "--",
+        "--test-threads=1",
+    ]);
     run(command.env("ARYA_BIN", binary()).env("ARYA_SCREENSHOTS", folder))
 }

@@ -62,7 +62,10 @@ fn changes(reports: watch::Receiver<Arc<Report>>) -> impl Stream<Item = Event> {
         }
         tokio::time::sleep(AT_MOST_EVERY).await;
         reports.mark_unchanged();
-        Some((Event::default().event("changed").data(SOMETHING), Follow::Reports(reports)))
+        Some((
+            Event::default().event("changed").data(SOMETHING),
+            Follow::Reports(reports),
+        ))
     })
 }
 
