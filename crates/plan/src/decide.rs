@@ -158,20 +158,18 @@ fn lost_or_failed(desired: &Desired, observed: &Observed, seen: &Seen, timing: &
 }
 
 fn too_slow(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timing) -> Option<Change> {
-    let age = observed.at.duration_since(desired.created_at);
-    let arms = || Arm::BOTH.into_iter().flat_map(|arm| desired.places_of(arm));
-    let uploading = observed
-        .uploads
-        .values()
-        .any(|u| u.state == crate::observed::UploadState::Running);
+    let mut arms = Arm::BOTH.into_iter().flat_map(|arm| desired.places_of(arm));
     let ready = |place: Place| wanted(desired, observed, place).is_some_and(|i| i.phase() == Some(BootPhase::Ready));
-    if !uploading
-        && std::time::Duration::try_from(age).is_ok_and(|age| age >= timing.boot_at_most)
-        && let Some(place) = arms().find(|place| !ready(*place))
+    // Counted from the files' arrival, and only while the cloud answers: neither a slow line nor a silent cloud is a
+    // slow boot.
+    if seen
+        .held_for(Fact::FilesThere)
+        .is_some_and(|held| held >= timing.boot_at_most)
+        && let Some(place) = arms.find(|place| !ready(*place))
     {
         let limit = timing.boot_at_most.as_secs();
         return Some(Change::GiveUp {
-            why: format!("The {place} did not report ready within {limit} s."),
+            why: format!("The {place} did not report ready within {limit} s of the arrival of its files."),
         });
     }
     let limit = timing.healthy_at_most;

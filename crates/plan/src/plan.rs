@@ -218,10 +218,16 @@ pub fn plan(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timing
             reason,
         })
         .collect();
+    // What is just being set going is looked at soon, whatever the phase.
+    let look_again_in = if draft.steps.is_empty() {
+        timing.look_again_in(phase)
+    } else {
+        timing.look_moving
+    };
     Plan {
         phase,
         steps: draft.steps,
         waiting,
-        look_again_in: timing.look_again_in(phase),
+        look_again_in,
     }
 }

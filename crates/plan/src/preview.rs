@@ -17,7 +17,7 @@ use crate::desired::{Desired, Goal, MainRule, Placement, ProbeSecret};
 use crate::identity::{DeploymentId, InstallationId, LogicalId, RuleKind};
 use crate::listener::compose::{self, Composed};
 use crate::listener::shares::CanaryPercent;
-use crate::listener::{RuleId, Site};
+use crate::listener::{Protocol, RuleId, Site};
 use crate::observed::Observed;
 use crate::plan::{Step, plan};
 use crate::problem::Problem;
@@ -46,6 +46,8 @@ pub struct Capabilities {
     pub runnable: Option<BTreeSet<Digest>>,
     /// Docker's names, e.g. `amd64`.
     pub architectures: Vec<String>,
+    /// How targets can be spoken to.
+    pub protocols: Vec<Protocol>,
     pub prices: Prices,
 }
 
@@ -170,6 +172,16 @@ pub fn preview(request: &PreviewRequest<'_>) -> Preview {
     let spec = request.spec;
     let mut problems = spec.problems();
     checks::versions(spec, request.files, request.capabilities, &mut problems);
+    if !request.capabilities.protocols.contains(&spec.app.protocol) {
+        problems.push(
+            Problem::blocks(
+                "protocol",
+                "Targets here can only be spoken to by plain HTTP.",
+                "Set `app.protocol` to http; HTTPS to targets works on AWS.",
+            )
+            .at("app.protocol"),
+        );
+    }
     neighbours(request, &mut problems);
     let site = request.sites.iter().find(|site| site.listener == spec.listener);
     let placement = match site {

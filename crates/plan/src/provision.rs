@@ -39,6 +39,17 @@ pub(crate) fn files(desired: &Desired) -> std::collections::BTreeSet<&Digest> {
         .collect()
 }
 
+/// Whether every file has reached the bucket.
+pub(crate) fn files_there(desired: &Desired, observed: &Observed) -> bool {
+    let done = |digest: &&Digest| {
+        observed
+            .uploads
+            .get(*digest)
+            .is_some_and(|u| u.state == UploadState::Done)
+    };
+    files(desired).iter().all(done)
+}
+
 fn uploads(desired: &Desired, observed: &Observed, draft: &mut Draft) {
     let files = files(desired);
     let mut done = 0;

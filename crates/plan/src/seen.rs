@@ -10,7 +10,7 @@ use crate::desired::Desired;
 use crate::identity::{Arm, RuleKind};
 use crate::observed::Observed;
 use crate::plan::{Plan, WaitReason};
-use crate::{remove, route};
+use crate::{provision, remove, route};
 
 /// A fact that must hold for a while, or in two looks, before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +25,8 @@ pub enum Fact {
     Draining(Arm),
     /// All targets of the arm are registered.
     Registered(Arm),
+    /// Every file is in the bucket, so instances have all they wait for.
+    FilesThere,
     /// Nothing with our tags is listed.
     NothingLeft,
 }
@@ -104,6 +106,9 @@ fn facts_of(desired: &Desired, observed: &Observed) -> Vec<Fact> {
         if route::registered(desired, observed, arm) {
             facts.push(Fact::Registered(arm));
         }
+    }
+    if provision::files_there(desired, observed) {
+        facts.push(Fact::FilesThere);
     }
     if remove::nothing_left(desired, observed) {
         facts.push(Fact::NothingLeft);

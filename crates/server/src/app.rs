@@ -13,7 +13,7 @@ use arya_local::live::LiveCloud;
 use arya_local::samples::Samples;
 use arya_plan::cloud::{Cloud as _, CloudError};
 use arya_plan::cost::Prices;
-use arya_plan::listener::{RuleId, Site};
+use arya_plan::listener::{Protocol, RuleId, Site};
 use arya_plan::preview::Capabilities;
 use arya_plan::timing::Timing;
 use tokio_util::sync::CancellationToken;
@@ -76,6 +76,7 @@ impl World {
             Self::Local(cloud) => Capabilities {
                 runnable: Some(cloud.runnable()),
                 architectures: vec![docker_architecture().to_owned()],
+                protocols: vec![Protocol::Http],
                 prices: self.prices(),
             },
         }

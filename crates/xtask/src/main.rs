@@ -4,6 +4,8 @@
 
 mod stages;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
@@ -27,10 +29,17 @@ enum Command {
     Screenshots,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
         Command::Test { only } => stages::test(&only),
         Command::Soak => stages::soak(),
         Command::Screenshots => stages::screenshots(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\n{error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

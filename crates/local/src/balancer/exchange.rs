@@ -161,10 +161,7 @@ impl Exchange {
             (false, None, None) => "fixed-response",
         };
         log.write(&Entry {
-            time: self
-                .at
-                .saturating_add(jiff::SignedDuration::try_from(now).unwrap_or_default())
-                .unwrap_or(self.at),
+            time: after(self.at, now),
             created: self.at,
             name: &self.shared.settings.name,
             client: self.client.peer,
@@ -199,12 +196,20 @@ impl Exchange {
     }
 }
 
+fn after(at: Timestamp, passed: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(passed)
+        .ok()
+        .and_then(|passed| at.checked_add(passed).ok())
+        .unwrap_or(at)
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
         let received_bytes = self.head_bytes + self.client.uploaded();
         let latency = self.answered_after.unwrap_or_else(|| self.started.elapsed());
         let served = Served {
-            at: self.at,
+            // When it was answered, not when it came: a request that hangs must not fall into seconds long counted.
+            at: after(self.at, latency),
             elb_status: self.elb_status,
             target_status: self.target_status,
             target_connection_error: self.target_connection_error,

@@ -13,8 +13,8 @@ use crate::balancer::measured::REMEMBERED_SECONDS;
 
 /// Seconds of one block: at the default load and 5 % some dozens of requests of each arm, and a new answer every 5 s.
 pub const BLOCK_S: i64 = 5;
-/// The balancer counts a request in the second of its arrival, once it is answered; so long after its end a block is
-/// taken as finished. What is answered later is in no block: the query says so.
+/// The balancer counts a request in the second in which it was answered, at the end of its body; so long after its end a
+/// block is taken as finished. A body that streams for longer is in no block: the query says so.
 const FINISHED_AFTER_S: i64 = 2;
 
 impl MetricSource for LiveCloud {
@@ -70,7 +70,8 @@ fn error_share(
         query: format!(
             "answers with status 500 to 599 as clients saw them, of all requests that reached each arm's target group \
              through the main rule of deployment {deployment} (group total less the probe rule's), in blocks of \
-             {BLOCK_S} s by arrival; answers later than {FINISHED_AFTER_S} s after the end of a block are not in it"
+             {BLOCK_S} s by the time of the answer; bodies that end more than {FINISHED_AFTER_S} s after their block are not \
+             in it"
         ),
         block_s: BLOCK_S as f64,
         blocks,

@@ -104,13 +104,18 @@ pub fn conditions_in_words(conditions: &[Condition]) -> String {
 pub fn actions_in_words(site: &Site, actions: &[Action]) -> String {
     let word = |action: &Action| match action {
         Action::Forward(forward) => forward_in_words(site, forward),
-        Action::AuthenticateCognito { .. } => "log in by Cognito".into(),
-        Action::AuthenticateOidc { .. } => "log in by OpenID Connect".into(),
-        Action::JwtValidation { .. } => "check a JWT".into(),
-        Action::Redirect { .. } => "redirect".into(),
-        Action::FixedResponse { status, .. } => format!("answer {status}"),
+        Action::AuthenticateCognito { .. } => "ask for a login (Cognito)".into(),
+        Action::AuthenticateOidc { .. } => "ask for a login (OIDC)".into(),
+        Action::JwtValidation { .. } => "check the request's token (JWT)".into(),
+        Action::Redirect { verbatim } => redirect_in_words(verbatim),
+        Action::FixedResponse { status, .. } => format!("answer {status} by itself"),
     };
     actions.iter().map(word).collect::<Vec<_>>().join(", then ")
+}
+
+fn redirect_in_words(verbatim: &serde_json::Value) -> String {
+    let text = |key| verbatim.get(key).and_then(|value| value.as_str()).unwrap_or("…");
+    format!("redirect to {}://{}{}", text("Protocol"), text("Host"), text("Path"))
 }
 
 fn forward_in_words(site: &Site, forward: &Forward) -> String {
@@ -120,22 +125,17 @@ fn forward_in_words(site: &Site, forward: &Forward) -> String {
             .map_or_else(|| group.to_string(), |g| g.settings.name.clone())
     };
     let total: u32 = forward.groups.iter().map(|g| u32::from(g.weight)).sum();
+    let share = |weight: u16| (1e5 * f64::from(weight) / f64::from(total.max(1))).round() / 1e3;
     let groups: Vec<String> = match forward.groups.as_slice() {
         [one] => vec![name(&one.group)],
         many => many
             .iter()
-            .map(|g| {
-                format!(
-                    "{} {:.1} %",
-                    name(&g.group),
-                    100.0 * f64::from(g.weight) / f64::from(total.max(1))
-                )
-            })
+            .map(|g| format!("{} ({} %)", name(&g.group), share(g.weight)))
             .collect(),
     };
     let sticky = forward
         .stickiness_s
-        .map_or(String::new(), |s| format!(", clients stay {s} s"));
+        .map_or(String::new(), |s| format!(", each client staying for {s} s"));
     format!("forward to {}{sticky}", groups.join(", "))
 }
 

@@ -164,6 +164,7 @@ pub(crate) fn make_preview(spec: &Spec, sites: &[Site], files: &Files) -> Previe
         capabilities: &Capabilities {
             runnable: None,
             architectures: vec!["amd64".into()],
+            protocols: vec![Protocol::Http],
             prices: Prices::Aws,
         },
         harmful_before: &[],

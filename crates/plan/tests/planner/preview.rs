@@ -59,8 +59,8 @@ fn a_clean_plan_shows_rules_before_and_after_and_every_step() {
         line(&preview.rules_after),
         [
             "10 path is /api/* -> forward to production",
-            "49999 header X-Arya-Probe is the secret -> forward to arya-aaaaaaaabi-baseline 0.0 %, arya-aaaaaaaabi-canary 100.0 %",
-            "50000 path is * -> forward to production 90.0 %, arya-aaaaaaaabi-baseline 5.0 %, arya-aaaaaaaabi-canary 5.0 %",
+            "49999 header X-Arya-Probe is the secret -> forward to arya-aaaaaaaabi-baseline (0 %), arya-aaaaaaaabi-canary (100 %)",
+            "50000 path is * -> forward to production (90 %), arya-aaaaaaaabi-baseline (5 %), arya-aaaaaaaabi-canary (5 %)",
             "default everything else -> forward to production",
         ]
     );
@@ -133,6 +133,12 @@ fn what_is_not_there_is_named() {
         "kind:canary.compose",
         &["something else"],
     );
+}
+
+#[test]
+fn a_protocol_that_this_world_does_not_speak_is_refused() {
+    let https = arya_plan::listener::Protocol::Https;
+    blocks(|spec, _, _| spec.app.protocol = https, "protocol", &["plain HTTP"]);
 }
 
 #[test]

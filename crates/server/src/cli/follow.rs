@@ -51,9 +51,18 @@ impl<'s> Follower<'s> {
         }
     }
 
-    pub(super) async fn until(mut self, until: Until, patience: Patience) -> anyhow::Result<u8> {
+    pub(super) async fn until(self, until: Until, patience: Patience) -> anyhow::Result<u8> {
+        self.until_or(until, patience, signals::told_to_stop()).await
+    }
+
+    /// As `until`, with a cancellation that was listened for before there was anything to follow.
+    pub(super) async fn until_or(
+        mut self,
+        until: Until,
+        patience: Patience,
+        cancelled: impl Future<Output = ()>,
+    ) -> anyhow::Result<u8> {
         let deadline = Instant::now() + patience.timeout;
-        let cancelled = signals::told_to_stop();
         tokio::pin!(cancelled);
         loop {
             let deployment = self.look().await?;

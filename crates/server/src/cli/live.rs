@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::follow::{Follower, NOT_ENOUGH, code_of};
 use super::{OnCancel, Patience, Session, Until, spec_file};
 use crate::client::{Client, ClientError};
-use crate::output;
+use crate::{output, signals};
 
 /// Teardown waits for draining and for instances to end: minutes at the very most.
 const DESTROY_WITHIN: Duration = Duration::from_secs(30 * 60);
@@ -59,6 +59,8 @@ pub(super) async fn plan(session: &Session, file: &Path) -> anyhow::Result<u8> {
 pub(super) async fn apply(session: &Session, file: &Path, wait: bool, patience: Patience) -> anyhow::Result<u8> {
     let client = session.client()?;
     let spec = prepared(&client, file, session.json).await?;
+    // A cancelled pipeline must find somebody listening from the moment there is something to destroy.
+    let cancelled = signals::told_to_stop();
     let created = call(&client, move |client| client.post("/api/v1/deployments", &spec)).await?;
     let id = text(&created, "id").to_owned();
     if !wait {
@@ -68,7 +70,9 @@ pub(super) async fn apply(session: &Session, file: &Path, wait: bool, patience: 
     if !session.json {
         output::line(&format!("Started {id}."))?;
     }
-    Follower::new(session, client, id).until(Until::Verdict, patience).await
+    Follower::new(session, client, id)
+        .until_or(Until::Verdict, patience, cancelled)
+        .await
 }
 
 /// Reads the spec and uploads its files; progress goes to standard error, so that JSON stays alone on its stream.

@@ -1,7 +1,9 @@
 //! One rule of a listener in plain words.
 
+use arya_plan::desired::PROBE_HEADER;
 use arya_plan::identity::DeploymentId;
-use arya_plan::listener::{Action, Condition, Forward, Rule, RuleId, Site};
+use arya_plan::listener::{Condition, Forward, Rule, RuleId, Site};
+use arya_plan::preview::{actions_in_words, conditions_in_words};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,33 +38,32 @@ pub(crate) struct RuleGroupDocument {
 
 impl RuleDocument {
     pub(crate) fn of(rule: &Rule, site: &Site) -> Self {
-        let actions: Vec<String> = rule
-            .actions
-            .iter()
-            .map(|action| action_in_words(action, site))
-            .collect();
         Self {
             id: rule.id.clone(),
             priority: rule.priority.to_string(),
-            conditions: rule.conditions.clone(),
-            when: when(&rule.conditions),
-            then: actions.join(", then "),
-            actions,
+            conditions: rule.conditions.iter().map(without_secret).collect(),
+            when: conditions_in_words(&rule.conditions),
+            then: actions_in_words(site, &rule.actions),
+            actions: rule
+                .actions
+                .iter()
+                .map(|action| actions_in_words(site, std::slice::from_ref(action)))
+                .collect(),
             groups: rule.forward().map(|forward| groups(forward, site)).unwrap_or_default(),
             deployment: rule.owner.as_ref().map(|owner| owner.deployment),
         }
     }
 }
 
-fn when(conditions: &[Condition]) -> String {
-    if conditions.is_empty() {
-        return "everything else".into();
+/// Whoever may list rules need not see a deployment's canary.
+fn without_secret(condition: &Condition) -> Condition {
+    match condition {
+        Condition::HttpHeader { name, .. } if name == PROBE_HEADER => Condition::HttpHeader {
+            name: name.clone(),
+            values: vec!["…".into()],
+        },
+        other => other.clone(),
     }
-    conditions
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(" and ")
 }
 
 fn groups(forward: &Forward, site: &Site) -> Vec<RuleGroupDocument> {
@@ -84,46 +85,4 @@ fn groups(forward: &Forward, site: &Site) -> Vec<RuleGroupDocument> {
         }
     };
     forward.groups.iter().map(group).collect()
-}
-
-fn action_in_words(action: &Action, site: &Site) -> String {
-    let text = |verbatim: &serde_json::Value, key: &str| {
-        verbatim
-            .get(key)
-            .and_then(|value| value.as_str())
-            .unwrap_or("…")
-            .to_owned()
-    };
-    match action {
-        Action::Forward(forward) => forward_in_words(forward, site),
-        Action::AuthenticateCognito { .. } => "ask for a login (Cognito)".into(),
-        Action::AuthenticateOidc { .. } => "ask for a login (OIDC)".into(),
-        Action::JwtValidation { .. } => "check the request's token (JWT)".into(),
-        Action::Redirect { verbatim } => {
-            format!(
-                "redirect to {}://{}{}",
-                text(verbatim, "Protocol"),
-                text(verbatim, "Host"),
-                text(verbatim, "Path")
-            )
-        }
-        Action::FixedResponse { status, .. } => format!("answer {status} by itself"),
-    }
-}
-
-fn forward_in_words(forward: &Forward, site: &Site) -> String {
-    let groups = groups(forward, site);
-    let words = match groups.as_slice() {
-        [one] => one.name.clone(),
-        several => {
-            let each = several
-                .iter()
-                .map(|group| format!("{} ({} %)", group.name, group.share));
-            each.collect::<Vec<_>>().join(", ")
-        }
-    };
-    match forward.stickiness_s {
-        Some(seconds) => format!("forward to {words}, each client staying for {seconds} s"),
-        None => format!("forward to {words}"),
-    }
 }
