@@ -51,6 +51,15 @@ impl Tally {
         self
     }
 
+    fn with(mut self, other: &Self) -> Self {
+        self.requests += other.requests;
+        self.errors += other.errors;
+        for (sum, other) in self.latency.iter_mut().zip(other.latency) {
+            *sum += other;
+        }
+        self
+    }
+
     /// The 95th percentile in milliseconds, by linear interpolation within its bucket.
     fn p95_ms(&self) -> Option<f64> {
         let total: u64 = self.latency.iter().sum();
@@ -116,7 +125,8 @@ fn our_rule<'r>(rules: &'r [Rule], deployment: &DeploymentId, kind: RuleKind) ->
     })
 }
 
-/// The last seconds' matching traffic; while our main rule is away, production's side is all that its own rule answered.
+/// The last seconds' matching traffic; while our main rule is away, production's side is all that its groups answered, so
+/// that it fits what the arms answered before the rule went.
 pub(super) fn traffic(inner: &Inner, world: &World, site: &Site, desired: &Desired, now: Timestamp) -> Option<Traffic> {
     let main = our_rule(&site.rules, &desired.id, RuleKind::Main);
     let window = now.checked_sub(SignedDuration::from_secs(WINDOW_S)).ok()?;
@@ -134,7 +144,13 @@ pub(super) fn traffic(inner: &Inner, world: &World, site: &Site, desired: &Desir
     let (baseline, canary) = (arm(Arm::Baseline), arm(Arm::Canary));
     let production = match main {
         Some(rule) => rule_tally(inner, rule, &range).without(&baseline).without(&canary),
-        None => rule_tally(inner, site.rule(&desired.placement.chosen)?, &range),
+        None => {
+            let groups = &site.rule(&desired.placement.chosen)?.forward()?.groups;
+            let counts = groups
+                .iter()
+                .filter_map(|g| inner.balancer.measured(&g.group, range.clone()));
+            counts.fold(Tally::default(), |sum, counts| sum.with(&counts.into()))
+        }
     };
     Some(Traffic {
         window_s: seconds as f64,
