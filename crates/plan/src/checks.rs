@@ -75,7 +75,7 @@ fn version(
     let image = image(arm, &version.image, files, capabilities, problems);
     let compose = compose(arm, &version.compose, files, problems);
     let (image, compose) = (image?, compose?);
-    let to_run = pair(spec, arm, version, &image, compose, problems)?;
+    let to_run = pair(spec, arm, version, &image, compose, capabilities, problems)?;
     handed_over(arm, version, files, problems);
     services(spec, arm, version, compose, &to_run, problems);
     Some(to_run)
@@ -188,6 +188,7 @@ fn pair(
     version: &Version,
     image: &ImageDescription,
     compose: &ComposeFile,
+    capabilities: &Capabilities,
     problems: &mut Vec<Problem>,
 ) -> Option<ToRun> {
     let field = format!("{arm}.compose");
@@ -229,6 +230,20 @@ fn pair(
         );
     }
     let compose_says = app.entrypoint.is_some() || app.command.is_some();
+    if compose_says && capabilities.runnable.is_some() {
+        problems.push(
+            Problem::blocks(
+                format!("command:{arm}"),
+                format!(
+                    "The {arm}'s compose file gives the service `{}` a command of its own; `arya try` has no container to \
+                     run it in, and starts the samples only as they are.",
+                    app.name
+                ),
+                "Remove `command` and `entrypoint`; on AWS they are followed.",
+            )
+            .at(field.clone()),
+        );
+    }
     if !image.says_what_to_run() && !compose_says {
         problems.push(
             Problem::blocks(

@@ -8,7 +8,8 @@ use crate::identity::{Arm, Place, RuleKind};
 use crate::listener::compose::site_digest;
 use crate::listener::{Rule, Site};
 use crate::observed::{BootPhase, Instance, Observed, TargetState};
-use crate::route::{HEALTHY_LOOKS, arms_healthy};
+use crate::provision::failed_upload;
+use crate::route::{HEALTHY_LOOKS, arms_healthy, main_actions};
 use crate::seen::{Fact, Seen};
 use crate::timing::Timing;
 
@@ -60,7 +61,7 @@ fn watchdog(desired: &Desired, observed: &Observed) -> Option<HoldReason> {
     match (desired.main_rule, our_rule) {
         (MainRule::NotYet | MainRule::Away, _) => return None,
         (MainRule::Seen, None) => return Some(HoldReason::OurRuleRemoved),
-        (_, Some(rule)) if edited(desired, rule) => return Some(HoldReason::OurRuleEdited),
+        (_, Some(rule)) if edited(desired, observed, rule) => return Some(HoldReason::OurRuleEdited),
         (MainRule::Wanted | MainRule::Seen, _) => {}
     }
     unhealthy_production(desired, site).or_else(|| unhealthy_arm(desired, observed))
@@ -73,10 +74,16 @@ pub fn site_changed(desired: &Desired, site: &Site) -> bool {
         .is_none_or(|chosen| site_digest(site, chosen, &placement.composed) != placement.site_digest)
 }
 
-fn edited(desired: &Desired, rule: &Rule) -> bool {
+/// Whether somebody else changed our main rule: where it stands, or what it does after it was seen as we wrote it.
+fn edited(desired: &Desired, observed: &Observed, rule: &Rule) -> bool {
     let placement = &desired.placement;
     let priority = crate::listener::Priority::At(placement.slots.main);
-    rule.priority != priority || rule.conditions != placement.composed.conditions
+    let moved = rule.priority != priority || rule.conditions != placement.composed.conditions;
+    moved || (desired.share_seen == Some(desired.share()) && !as_wanted(desired, observed, rule))
+}
+
+fn as_wanted(desired: &Desired, observed: &Observed, rule: &Rule) -> bool {
+    main_actions(desired, observed).is_some_and(|actions| rule.actions == actions)
 }
 
 /// A group of production's with weight in our rule that nobody can answer for.
@@ -95,10 +102,7 @@ fn unhealthy_production(desired: &Desired, site: &Site) -> Option<HoldReason> {
 }
 
 fn unhealthy_arm(desired: &Desired, observed: &Observed) -> Option<HoldReason> {
-    let lost = Arm::BOTH
-        .into_iter()
-        .flat_map(|arm| desired.places_of(arm))
-        .find(|place| lost(desired, observed, *place));
+    let lost = arm_places(desired).find(|place| lost(desired, observed, *place));
     if let Some(place) = lost {
         return Some(HoldReason::InstanceLost { place });
     }
@@ -131,7 +135,7 @@ fn lost_or_failed(desired: &Desired, observed: &Observed, seen: &Seen, timing: &
     if desired.failed.is_some() || desired.main_rule != MainRule::NotYet || desired.hold.is_some() {
         return None;
     }
-    for place in desired.places() {
+    for place in arm_places(desired) {
         let Some(instance) = wanted(desired, observed, place) else {
             continue;
         };
@@ -157,40 +161,44 @@ fn lost_or_failed(desired: &Desired, observed: &Observed, seen: &Seen, timing: &
     too_slow(desired, observed, seen, timing)
 }
 
+/// The places whose instances are compared. A monitor that fails never ends a deployment.
+fn arm_places(desired: &Desired) -> impl Iterator<Item = Place> {
+    desired.places().filter(|place| place.role.arm().is_some())
+}
+
+/// Every wait of the way to the first user has its limit.
 fn too_slow(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timing) -> Option<Change> {
-    let mut arms = Arm::BOTH.into_iter().flat_map(|arm| desired.places_of(arm));
-    let ready = |place: Place| wanted(desired, observed, place).is_some_and(|i| i.phase() == Some(BootPhase::Ready));
-    // Counted from the files' arrival, and only while the cloud answers: neither a slow line nor a silent cloud is a
-    // slow boot.
-    if seen
-        .held_for(Fact::FilesThere)
-        .is_some_and(|held| held >= timing.boot_at_most)
-        && let Some(place) = arms.find(|place| !ready(*place))
+    let longer = |fact, limit| seen.held_for(fact).is_some_and(|held| held >= limit);
+    let why = if longer(Fact::FilesMissing, timing.uploads_at_most) {
+        let problem = failed_upload(observed).unwrap_or("The bucket was too slow.");
+        format!(
+            "The files did not arrive in the bucket within {} s. {problem}",
+            timing.uploads_at_most.as_secs()
+        )
+    } else if let Some(place) = arm_places(desired)
+        .find(|place| longer(Fact::NotReady(*place, desired.incarnation(*place)), timing.boot_at_most))
     {
         let limit = timing.boot_at_most.as_secs();
-        return Some(Change::GiveUp {
-            why: format!("The {place} did not report ready within {limit} s of the arrival of its files."),
-        });
-    }
-    let limit = timing.healthy_at_most;
-    let registered_long = |arm: &Arm| seen.held_for(Fact::Registered(*arm)).is_some_and(|held| held >= limit);
-    let slow = Arm::BOTH.into_iter().filter(registered_long).find(|arm| {
-        observed
-            .groups
-            .get(arm)
-            .is_some_and(|g| g.targets.iter().any(|t| t.health.state != TargetState::Healthy))
-    })?;
-    Some(Change::GiveUp {
-        why: format!(
-            "The {slow} was not healthy within {} s of its registration.",
-            limit.as_secs()
-        ),
-    })
+        format!("The {place} did not report ready within {limit} s of its start.")
+    } else {
+        let slow = Arm::BOTH
+            .into_iter()
+            .find(|arm| longer(Fact::Unwell(*arm), timing.healthy_at_most))?;
+        format!(
+            "The {slow} was registered and not healthy for {} s.",
+            timing.healthy_at_most.as_secs()
+        )
+    };
+    Some(Change::GiveUp { why })
 }
 
 fn begin(desired: &Desired, observed: &Observed, seen: &Seen) -> Option<Change> {
     match desired.main_rule {
-        MainRule::Wanted if observed.our_rule(&desired.id, RuleKind::Main).is_some() => Some(Change::MainRuleSeen),
+        MainRule::Wanted | MainRule::Seen if desired.wants_traffic() => {
+            let as_wanted = as_wanted(desired, observed, observed.our_rule(&desired.id, RuleKind::Main)?);
+            let news = desired.main_rule == MainRule::Wanted || desired.share_seen != Some(desired.share());
+            (as_wanted && news).then_some(Change::MainRuleSeen)
+        }
         MainRule::NotYet
             if desired.wants_traffic()
                 && arms_healthy(desired, observed)

@@ -26,6 +26,10 @@ pub struct Desired {
     pub placement: Placement,
     pub goal: Goal,
     pub main_rule: MainRule,
+    /// The share that our main rule was last seen to have, as written by us; `None` since a change until it is seen. A
+    /// rule that differs from a share already seen was edited by hand.
+    #[serde(default)]
+    pub share_seen: Option<CanaryPercent>,
     /// Which filling of an instance's place is wanted, where it is not the first.
     #[serde(default)]
     pub incarnations: Vec<(Place, u32)>,
@@ -101,7 +105,7 @@ pub enum MainRule {
     NotYet,
     /// To be created.
     Wanted,
-    /// It was seen on the listener; if it is missing now, somebody removed it.
+    /// It was seen on the listener as we wrote it; if it is missing or different now, somebody changed it.
     Seen,
     /// Away, by a person or by the watchdog.
     Away,
@@ -153,8 +157,8 @@ impl fmt::Display for HoldReason {
                 f.write_str("Somebody removed our main rule by hand. It is not put back unless a person raises the share.")
             }
             Self::OurRuleEdited => f.write_str(
-                "Somebody changed the conditions or the priority of our main rule by hand, so it no longer stands where \
-                 the plan said. A person decides.",
+                "Somebody changed our main rule by hand. It is taken away rather than put back; a person raises the share \
+                 again.",
             ),
         }
     }
@@ -279,7 +283,10 @@ impl Desired {
             Change::LatchHarmful { sentence } => self.latch(sentence, at),
             Change::Overrule { reason } => self.overrule(reason, by, at)?,
             Change::BeginServing => self.main_rule = MainRule::Wanted,
-            Change::MainRuleSeen => self.main_rule = MainRule::Seen,
+            Change::MainRuleSeen => {
+                self.main_rule = MainRule::Seen;
+                self.share_seen = Some(self.share());
+            }
             Change::Replace { place } => self.replace(*place),
             Change::GiveUp { why } => {
                 self.failed.get_or_insert_with(|| why.clone());
@@ -326,6 +333,9 @@ impl Desired {
         } else if self.main_rule != MainRule::NotYet {
             self.main_rule = MainRule::Away;
         }
+        if canary != self.share() {
+            self.share_seen = None;
+        }
         self.goal = Goal::Serve { canary };
         Ok(())
     }
@@ -334,6 +344,7 @@ impl Desired {
         self.goal = Goal::Serve {
             canary: CanaryPercent::ZERO,
         };
+        self.share_seen = None;
         // Before users ever came, what is missing may still be launched once a person raises the share again.
         if self.main_rule != MainRule::NotYet {
             self.main_rule = MainRule::Away;

@@ -10,8 +10,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use arya_bundle::Digest;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 pub const TAG_INSTALLATION: &str = "arya:installation";
@@ -303,8 +303,8 @@ pub fn resource_name(deployment: &DeploymentId, logical: LogicalId) -> String {
 /// The idempotency token of a create call. A new incarnation gets a new one: EC2 answers a used token of a terminated
 /// instance with that dead instance.
 pub fn client_token(deployment: &DeploymentId, logical: LogicalId, incarnation: u32) -> String {
-    let digest = Sha256::digest(format!("{deployment}/{logical}/{incarnation}"));
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let digest = Digest::of(format!("{deployment}/{logical}/{incarnation}").as_bytes());
+    digest.hex()[..32].to_owned()
 }
 
 #[cfg(test)]

@@ -22,3 +22,6 @@ mod route;
 pub mod seen;
 pub mod spec;
 pub mod timing;
+
+pub use provision::files_there;
+pub use route::arms_healthy;

@@ -129,6 +129,8 @@ pub enum WaitReason {
     Uploads {
         done: usize,
         of: usize,
+        /// Why the last try of one failed.
+        problem: Option<String>,
     },
     Instance {
         place: Place,
@@ -168,7 +170,10 @@ pub enum WaitReason {
 impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Uploads { done, of } => write!(f, "Waiting for uploads: {done} of {of} files are in the bucket."),
+            Self::Uploads { done, of, problem } => {
+                write!(f, "Waiting for uploads: {done} of {of} files are in the bucket.")?;
+                problem.as_ref().map_or(Ok(()), |problem| write!(f, " {problem}"))
+            }
             Self::Instance { place, doing } => write!(f, "Waiting for the {place}: {doing}."),
             Self::HealthyTargets { arm, state } => {
                 write!(f, "Waiting for the {arm} target group to be healthy: {state}.")

@@ -15,7 +15,6 @@ use crate::cost::{self, Prices};
 use crate::decide::decide;
 use crate::desired::{Desired, Goal, MainRule, Placement, ProbeSecret};
 use crate::identity::{DeploymentId, InstallationId, LogicalId, RuleKind};
-use crate::listener::compose::{self, Composed};
 use crate::listener::shares::CanaryPercent;
 use crate::listener::{Protocol, RuleId, Site};
 use crate::observed::Observed;
@@ -27,6 +26,7 @@ use crate::timing::Timing;
 
 pub use lines::{actions_in_words, conditions_in_words};
 use lines::{other_doors, resources, rule_lines, shares, time_to_verdict};
+pub use placing::chosen_rule;
 use placing::{place, quotas};
 
 /// An uploaded file, as far as a plan needs it.
@@ -272,6 +272,7 @@ fn desired(request: &PreviewRequest<'_>, placement: Placement) -> Desired {
             canary: request.spec.canary_percent,
         },
         main_rule: MainRule::NotYet,
+        share_seen: None,
         incarnations: vec![],
         hold: None,
         harmful: None,
@@ -318,9 +319,4 @@ fn fold(request: &PreviewRequest<'_>, desired: &Desired, site: &Site) -> (Site, 
         }
     }
     (world.site.unwrap_or_else(|| site.clone()), checklist)
-}
-
-/// Re-derives where our rule would stand, to see whether a plan that was shown is still true.
-pub fn current_digest(site: &Site, chosen: &RuleId, composed: &Composed) -> Option<String> {
-    site.rule(chosen).map(|rule| compose::site_digest(site, rule, composed))
 }

@@ -40,7 +40,7 @@ pub(crate) fn files(desired: &Desired) -> std::collections::BTreeSet<&Digest> {
 }
 
 /// Whether every file has reached the bucket.
-pub(crate) fn files_there(desired: &Desired, observed: &Observed) -> bool {
+pub fn files_there(desired: &Desired, observed: &Observed) -> bool {
     let done = |digest: &&Digest| {
         observed
             .uploads
@@ -48,6 +48,20 @@ pub(crate) fn files_there(desired: &Desired, observed: &Observed) -> bool {
             .is_some_and(|u| u.state == UploadState::Done)
     };
     files(desired).iter().all(done)
+}
+
+/// What the first upload that failed said.
+pub(crate) fn failed_upload(observed: &Observed) -> Option<&str> {
+    observed.uploads.values().find_map(|upload| match &upload.state {
+        UploadState::Failed(sentence) => Some(sentence.as_str()),
+        UploadState::Running | UploadState::Done => None,
+    })
+}
+
+/// Whether the wanted filling of a place reports ready.
+pub(crate) fn ready(desired: &Desired, observed: &Observed, place: Place) -> bool {
+    let found = observed.instance(place, desired.incarnation(place));
+    found.is_some_and(|instance| instance.phase() == Some(BootPhase::Ready))
 }
 
 fn uploads(desired: &Desired, observed: &Observed, draft: &mut Draft) {
@@ -66,7 +80,8 @@ fn uploads(desired: &Desired, observed: &Observed, draft: &mut Draft) {
         }
     }
     if done < files.len() {
-        draft.waiting.push(WaitReason::Uploads { done, of: files.len() });
+        let (of, problem) = (files.len(), failed_upload(observed).map(str::to_owned));
+        draft.waiting.push(WaitReason::Uploads { done, of, problem });
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::desired::Desired;
 use crate::identity::{Arm, RuleKind};
+use crate::listener::Rule;
 use crate::observed::{InstanceState, Observed, TargetState, UploadState};
 use crate::plan::{Draft, Step, WaitReason};
 use crate::seen::{Fact, Seen};
@@ -127,10 +128,9 @@ pub(crate) fn draining(observed: &Observed, arm: Arm) -> usize {
 
 /// Nothing with our tags is listed, but for instances that ended.
 pub(crate) fn nothing_left(desired: &Desired, observed: &Observed) -> bool {
-    let rules = [RuleKind::Main, RuleKind::Probe]
-        .into_iter()
-        .all(|kind| observed.our_rule(&desired.id, kind).is_none());
-    rules
+    let ours = |rule: &Rule| rule.owner.as_ref().is_some_and(|owner| owner.deployment == desired.id);
+    let rules = observed.site.as_ref().map_or(&[][..], |site| &site.rules);
+    !rules.iter().any(ours)
         && !observed.bucket
         && observed.security_groups.is_empty()
         && observed.groups.is_empty()

@@ -143,8 +143,14 @@ pub(crate) fn registered(desired: &Desired, observed: &Observed, arm: Arm) -> bo
     })
 }
 
+/// The arm is registered and some target of it is not healthy.
+pub(crate) fn unwell(desired: &Desired, observed: &Observed, arm: Arm) -> bool {
+    let sick = |group: &crate::observed::OurGroup| group.targets.iter().any(|t| t.health.state != TargetState::Healthy);
+    registered(desired, observed, arm) && observed.groups.get(&arm).is_some_and(sick)
+}
+
 /// Every target of both arms is healthy.
-pub(crate) fn arms_healthy(desired: &Desired, observed: &Observed) -> bool {
+pub fn arms_healthy(desired: &Desired, observed: &Observed) -> bool {
     Arm::BOTH.into_iter().all(|arm| {
         let healthy = |group: &crate::observed::OurGroup| {
             group

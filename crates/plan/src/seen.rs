@@ -7,7 +7,7 @@ use std::time::Duration;
 use arya_judge::Timestamp;
 
 use crate::desired::Desired;
-use crate::identity::{Arm, RuleKind};
+use crate::identity::{Arm, Place, RuleKind};
 use crate::observed::Observed;
 use crate::plan::{Plan, WaitReason};
 use crate::{provision, remove, route};
@@ -23,10 +23,12 @@ pub enum Fact {
     MainRuleAway,
     /// Some target of the arm is draining.
     Draining(Arm),
-    /// All targets of the arm are registered.
-    Registered(Arm),
-    /// Every file is in the bucket, so instances have all they wait for.
-    FilesThere,
+    /// The arm is registered and not healthy.
+    Unwell(Arm),
+    /// Some file is not in the bucket.
+    FilesMissing,
+    /// That filling of a place has all the files it waits for, and is not ready.
+    NotReady(Place, u32),
     /// Nothing with our tags is listed.
     NothingLeft,
 }
@@ -103,12 +105,17 @@ fn facts_of(desired: &Desired, observed: &Observed) -> Vec<Fact> {
         if remove::draining(observed, arm) > 0 {
             facts.push(Fact::Draining(arm));
         }
-        if route::registered(desired, observed, arm) {
-            facts.push(Fact::Registered(arm));
+        if route::unwell(desired, observed, arm) {
+            facts.push(Fact::Unwell(arm));
         }
     }
     if provision::files_there(desired, observed) {
-        facts.push(Fact::FilesThere);
+        let waiting = desired
+            .places()
+            .filter(|place| !provision::ready(desired, observed, *place));
+        facts.extend(waiting.map(|place| Fact::NotReady(place, desired.incarnation(place))));
+    } else {
+        facts.push(Fact::FilesMissing);
     }
     if remove::nothing_left(desired, observed) {
         facts.push(Fact::NothingLeft);

@@ -17,9 +17,11 @@ pub struct Timing {
     pub listing_lag: Duration,
     /// Draining is given up on after this long.
     pub drain_at_most: Duration,
-    /// An instance that has not reported `ready` after this long counts as failed.
+    /// Files that have not all arrived after this long end the deployment.
+    pub uploads_at_most: Duration,
+    /// An instance that has its files and has not reported `ready` after this long counts as failed.
     pub boot_at_most: Duration,
-    /// An arm that is not healthy this long after its registration counts as failed.
+    /// An arm that is registered and not healthy for this long counts as failed.
     pub healthy_at_most: Duration,
 }
 
@@ -31,6 +33,7 @@ impl Timing {
         settle: Duration::from_secs(60),
         listing_lag: Duration::from_secs(30),
         drain_at_most: Duration::from_secs(120),
+        uploads_at_most: Duration::from_secs(2 * 3600),
         boot_at_most: Duration::from_secs(20 * 60),
         healthy_at_most: Duration::from_secs(5 * 60),
     };
@@ -42,6 +45,7 @@ impl Timing {
         settle: Duration::ZERO,
         listing_lag: Duration::from_millis(200),
         drain_at_most: Duration::from_secs(120),
+        uploads_at_most: Duration::from_secs(120),
         boot_at_most: Duration::from_secs(60),
         healthy_at_most: Duration::from_secs(60),
     };

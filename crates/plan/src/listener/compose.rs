@@ -1,9 +1,9 @@
 //! Our rule in front of a chosen one: its conditions and the user's, its login and rewrites, two priorities directly
 //! before it. Everything that AWS would refuse is refused here, with field, value and limit.
 
+use arya_bundle::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::pattern::{self, Case};
 use super::{Action, Condition, GroupSettings, Priority, Rule, Site, limits};
@@ -341,7 +341,7 @@ pub fn site_digest(site: &Site, chosen: &Rule, composed: &Composed) -> String {
         earlier: earlier_overlapping(site, chosen, composed).collect(),
     };
     let json = serde_json::to_vec(&covered).expect("plain data without maps of odd keys always serialises");
-    Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
+    Digest::of(&json).hex().to_owned()
 }
 
 /// Rules of the user's before the chosen one that may match some of the same requests.

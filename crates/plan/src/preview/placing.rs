@@ -9,14 +9,19 @@ use crate::listener::{
 use crate::problem::Problem;
 use crate::spec::{InFrontOf, Spec};
 
-/// Where our rules go, or why they cannot.
-pub(super) fn place(request: &PreviewRequest<'_>, site: &Site, problems: &mut Vec<Problem>) -> Option<Placement> {
-    let spec = request.spec;
+/// The user's own rule that the spec asks to stand in front of.
+pub fn chosen_rule<'s>(site: &'s Site, spec: &Spec) -> Option<&'s Rule> {
     let chosen = match &spec.in_front_of {
         InFrontOf::Default => site.default_rule(),
         InFrontOf::Rule(id) => site.rule(id),
     };
-    let Some(chosen) = chosen.filter(|rule| rule.owner.is_none()) else {
+    chosen.filter(|rule| rule.owner.is_none())
+}
+
+/// Where our rules go, or why they cannot.
+pub(super) fn place(request: &PreviewRequest<'_>, site: &Site, problems: &mut Vec<Problem>) -> Option<Placement> {
+    let spec = request.spec;
+    let Some(chosen) = chosen_rule(site, spec) else {
         let wanted = String::from(spec.in_front_of.clone());
         let sentence = format!("The listener has no rule `{wanted}` of yours to stand in front of.");
         problems

@@ -310,6 +310,84 @@ fn what_a_person_deleted_by_hand_is_not_put_back() {
 }
 
 #[test]
+fn weights_that_a_person_changed_by_hand_are_not_put_back() {
+    let mut paper = Paper::serving();
+    paper.edit_main_weights(|weights| weights[1..].fill(0));
+    assert_eq!(paper.round(), [Step::DeleteRule { kind: RuleKind::Main }]);
+    assert_eq!(paper.desired.hold.as_ref().unwrap().reason, HoldReason::OurRuleEdited);
+    paper.change(Change::SetShare {
+        canary_percent: share(5.0),
+    });
+    paper.run_until_quiet();
+    assert_eq!(paper.phase(), Phase::Serving);
+}
+
+#[test]
+fn an_instance_lost_long_after_its_files_came_is_replaced_and_not_given_up() {
+    let canary = Place {
+        role: Role::Canary,
+        index: 0,
+    };
+    let mut paper = Paper::with(|spec| spec.canary_percent = share(0.0));
+    paper.run_until_quiet();
+    paper.pass_time(paper.timing.boot_at_most * 2);
+    paper.end_instance(canary);
+    paper.run_until_quiet();
+    assert_eq!(paper.desired.failed, None);
+    assert_eq!(paper.desired.incarnation(canary), 2);
+}
+
+#[test]
+fn one_sick_moment_of_a_long_healthy_arm_is_not_the_end() {
+    let mut paper = Paper::with(|spec| spec.canary_percent = share(0.0));
+    paper.run_until_quiet();
+    paper.pass_time(paper.timing.healthy_at_most * 2);
+    paper.target_health(Arm::Canary, TargetState::Unhealthy);
+    paper.run_steps(3);
+    assert_eq!(paper.desired.failed, None);
+    paper.pass_time(paper.timing.healthy_at_most);
+    paper.run_steps(1);
+    assert!(paper.desired.failed.as_ref().unwrap().contains("not healthy"));
+}
+
+#[test]
+fn an_instance_that_never_reports_ready_ends_the_deployment_after_its_limit() {
+    let mut paper = Paper::new();
+    paper.run_steps(11);
+    paper.boot(
+        Place {
+            role: Role::Baseline,
+            index: 0,
+        },
+        BootPhase::Up,
+        None,
+    );
+    paper.run_steps(2);
+    assert_eq!(paper.desired.failed, None);
+    paper.pass_time(paper.timing.boot_at_most);
+    paper.run_steps(1);
+    assert!(paper.desired.failed.as_ref().unwrap().contains("did not report ready"));
+}
+
+#[test]
+fn files_that_never_arrive_end_the_deployment_with_the_last_reason() {
+    let mut paper = Paper::new();
+    paper.run_steps(4);
+    paper.fail_uploads("The disk is full.");
+    assert!(
+        paper
+            .look()
+            .waiting
+            .iter()
+            .any(|w| w.reason.to_string().contains("The disk is full."))
+    );
+    paper.pass_time(paper.timing.uploads_at_most);
+    paper.fail_uploads("The disk is full.");
+    paper.round();
+    assert!(paper.desired.failed.as_ref().unwrap().contains("The disk is full."));
+}
+
+#[test]
 fn harmful_latches_until_a_person_overrules_it_with_a_reason() {
     let mut paper = Paper::serving();
     paper.verdict = Some(harmful());

@@ -14,7 +14,7 @@ use arya_plan::listener::{
     Action, Condition, Forward, GroupHealth, GroupId, GroupSettings, ListenerId, LoadBalancerId, Priority, Protocol,
     Rule, RuleId, Site, SiteGroup, TargetStickiness, TargetType, WeightedGroup,
 };
-use arya_plan::observed::{BootPhase, InstanceState, Observed, TargetState};
+use arya_plan::observed::{BootPhase, InstanceState, Observed, TargetState, Upload, UploadState};
 use arya_plan::phase::Phase;
 use arya_plan::plan::{Plan, Step, plan};
 use arya_plan::preview::{Capabilities, FileFacts, Files, Preview, PreviewRequest, preview};
@@ -353,6 +353,36 @@ impl Paper {
         let report = instance.report.as_mut().unwrap();
         report.phase = phase;
         report.tail = tail.map(str::to_owned);
+    }
+
+    pub(crate) fn edit_main_weights(&mut self, edit: impl FnOnce(&mut [u16])) {
+        let ours = LogicalId::Rule(RuleKind::Main);
+        let is_main = |rule: &&mut Rule| rule.owner.as_ref().is_some_and(|owner| owner.logical_id == ours);
+        let rule = self.site_mut().rules.iter_mut().find(is_main).unwrap();
+        let Some(Action::Forward(forward)) = rule.actions.last_mut() else {
+            panic!("the main rule forwards")
+        };
+        let mut weights: Vec<u16> = forward.groups.iter().map(|g| g.weight).collect();
+        edit(&mut weights);
+        forward
+            .groups
+            .iter_mut()
+            .zip(weights)
+            .for_each(|(group, weight)| group.weight = weight);
+    }
+
+    pub(crate) fn fail_uploads(&mut self, why: &str) {
+        for digest in files().into_keys() {
+            let state = UploadState::Failed(why.into());
+            self.world.uploads.insert(
+                digest,
+                Upload {
+                    sent: 0,
+                    size: 1,
+                    state,
+                },
+            );
+        }
     }
 
     pub(crate) fn delete_our_rule(&mut self, kind: RuleKind) {
