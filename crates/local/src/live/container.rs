@@ -41,20 +41,23 @@ pub(super) fn prepare(
     Ok((unpacked.image, launch))
 }
 
-/// How to start the service: the compose file's words before the image's, as Docker has it.
+/// How to start the service: in the image's words alone. The images that run here hold this very program, and other
+/// words would make it another service of ours, without a wall around it; so a compose file that has its own is refused.
 fn launch(image: &ImageDescription, service: &Service, root: &Path, address_file: &Path) -> Result<Launch, String> {
-    let entrypoint = service.entrypoint.as_ref().unwrap_or(&image.entrypoint);
-    // An entrypoint from the compose file takes the image's command away.
-    let image_cmd = if service.entrypoint.is_some() {
-        &Vec::new()
-    } else {
-        &image.cmd
-    };
-    let command = service.command.as_ref().unwrap_or(image_cmd);
-    let mut words = entrypoint.iter().chain(command).cloned();
-    let program = words
-        .next()
-        .ok_or("Neither the image nor the compose file says what to start.")?;
+    let own_words = [
+        ("entrypoint", service.entrypoint.is_some()),
+        ("command", service.command.is_some()),
+    ];
+    if let Some((key, _)) = own_words.into_iter().find(|(_, given)| *given) {
+        return Err(format!(
+            "The service `{}` of the compose file sets its own `{key}`, and on this machine an image starts only what it \
+             was built to start: a process here has no wall around it. Nothing of it was started. Take `{key}` out of the \
+             compose file, or connect AWS.",
+            service.name
+        ));
+    }
+    let mut words = image.entrypoint.iter().chain(&image.cmd).cloned();
+    let program = words.next().ok_or("The image does not say what to start.")?;
     if !program.starts_with('/') {
         return Err(format!(
             "The program `{program}` is no absolute path; this runtime looks nowhere else for it."
@@ -162,28 +165,34 @@ mod tests {
     }
 
     #[test]
-    fn the_compose_file_goes_before_the_image() {
+    fn only_the_image_says_what_to_start() {
         let image = image(&["/arya"], &["sample"]);
         check(&image, "", Ok("/r/arya sample"));
-        check(&image, "    command: [other]\n", Ok("/r/arya other"));
-        check(&image, "    entrypoint: [/bin/sh]\n", Ok("/r/bin/sh"));
         check(
             &image,
-            "    entrypoint: [/bin/sh]\n    command: [-c, x]\n",
-            Ok("/r/bin/sh -c x"),
+            "    command: [serve, --listen, \"0.0.0.0:8088\"]\n",
+            Err("own `command`"),
+        );
+        check(&image, "    command: []\n", Err("own `command`"));
+        check(&image, "    entrypoint: [/bin/sh]\n", Err("own `entrypoint`"));
+        check(
+            &image,
+            "    entrypoint: /arya\n    command: serve\n",
+            Err("own `entrypoint`"),
         );
     }
 
     #[test]
     fn what_cannot_be_started_is_said() {
-        check(&image(&[], &[]), "", Err("says what to start"));
+        check(&image(&[], &[]), "", Err("not say what to start"));
         check(&image(&["arya"], &[]), "", Err("no absolute path"));
         check(&image(&["/../arya"], &[]), "", Err("leads out of the image"));
     }
 
     #[test]
     fn the_environment_is_the_images_then_the_compose_files_then_the_published_port() {
-        let launch = launched(&image(&["/arya"], &[]), "    environment: {B: compose, C: \"1\"}\n").unwrap();
+        let more = "    environment: {B: compose, C: \"1\", SAMPLE_LISTEN: \"0.0.0.0:80\", SAMPLE_ADDRESS_FILE: /b}\n";
+        let launch = launched(&image(&["/arya"], &[]), more).unwrap();
         let last = |name: &str| {
             launch
                 .environment

@@ -221,8 +221,8 @@ async fn a_boot_that_fails_says_why_and_the_instance_stands_for_its_log() {
             &["ended at once", "SAMPLE_ERROR_SHARE=7"][..],
         ),
         (
-            compose("    entrypoint: [/nothing]\n"),
-            &["/nothing could not be started"][..],
+            compose("    command: [serve, --listen, \"0.0.0.0:8088\"]\n"),
+            &["own `command`", "Nothing of it was started"][..],
         ),
         (
             stage.store(b"services: {web: {image: other, ports: [\"8080:8080\"]}}"),

@@ -113,6 +113,7 @@ impl Stage {
                 canary: spec.canary_percent,
             },
             main_rule: MainRule::NotYet,
+            share_seen: None,
             incarnations: vec![],
             hold: None,
             harmful: None,
