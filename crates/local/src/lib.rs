@@ -4,6 +4,7 @@
 //! Must never open anything but loopback, and never decide: `live` carries out what the planner says.
 
 pub mod balancer;
+mod clock;
 pub mod live;
 pub mod load;
 pub mod monitor;

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::clock::Chance;
+use super::chance::Chance;
 use super::headers::ClientHeaders;
 
 /// Between requests; reading a head; answering.
@@ -144,14 +145,17 @@ impl Client {
 #[derive(Debug)]
 pub(super) struct ClientSocket {
     stream: TcpStream,
+    /// In the connection limit: it goes where the socket goes, also to a task that speaks another protocol on it.
+    _place: OwnedSemaphorePermit,
     client: Arc<Client>,
     head: HeadLook,
 }
 
 impl ClientSocket {
-    pub(super) fn new(stream: TcpStream, client: Arc<Client>) -> Self {
+    pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit, client: Arc<Client>) -> Self {
         Self {
             stream,
+            _place: place,
             client,
             head: HeadLook::default(),
         }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::alb::{
-    CheckResult, GroupUse, Health, HealthCheckSettings, TargetState, UnusedReason, after_check, named_groups, receivers,
+    CheckResult, GroupUse, Health, HealthCheckSettings, TargetState, after_check, named_groups, receivers,
 };
 use super::health::keep_checking;
 use super::settings::{GroupSettings, Target};
@@ -51,17 +51,6 @@ impl GroupState {
             registered: count(|state| *state != TargetState::Draining),
             healthy: count(|state| *state == TargetState::Healthy),
         }
-    }
-
-    /// A target's state; one that the group does not have is unused, as AWS says it.
-    pub fn target(&self, id: &str) -> TargetState {
-        let found = self.targets.iter().find(|status| status.target.id == id);
-        found.map_or(
-            TargetState::Unused {
-                reason: UnusedReason::NotRegistered,
-            },
-            |status| status.state.clone(),
-        )
     }
 }
 

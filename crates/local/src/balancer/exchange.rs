@@ -12,11 +12,11 @@ use jiff::Timestamp;
 use super::Shared;
 use super::access_log::{Entry, Sizes, Times};
 use super::client::Client;
-use super::clock::clock;
 use super::measured::Served;
 use super::replies::Refusal;
 use super::table::{Group, Route};
 use super::target::{InFlight, TargetConnection};
+use crate::clock::clock;
 
 /// What AWS writes when the client closed before it could be answered.
 const CLIENT_CLOSED: u16 = 460;

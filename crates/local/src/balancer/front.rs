@@ -12,15 +12,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
-use tokio_util::task::TaskTracker;
 
 use super::access_log::{Entry, Sizes, Times};
 use super::client::{Client, ClientSocket};
-use super::clock::clock;
 use super::proxy::answer;
 use super::{STAGE_CLOSING, STAGE_ENDED, Shared};
+use crate::clock::clock;
 
 /// After an accept that failed (no file descriptors left): long enough for some to be closed, short for a person.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
@@ -30,7 +29,7 @@ const SECOND_LOOK: Duration = Duration::from_millis(100);
 const BUFFER_MIN: usize = 16 * 1024;
 
 /// Accepts until the balancer closes, each client in a task of its own.
-pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener, clients: TaskTracker) {
+pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
     let places = Arc::new(Semaphore::new(shared.settings.max_client_connections));
     loop {
         let accepted = async {
@@ -51,11 +50,7 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener, clients: 
                 let seeds = [shared.chance.next(), shared.chance.next(), shared.chance.next()];
                 let (port, idle, header) = (shared.address.port(), settings.idle_timeout, settings.header_timeout);
                 let client = Arc::new(Client::new(peer, port, seeds, idle, header));
-                let shared = Arc::clone(&shared);
-                clients.spawn(async move {
-                    serve(shared, stream, client).await;
-                    drop(place);
-                });
+                shared.clients.spawn(serve(Arc::clone(&shared), stream, place, client));
             }
             Err(error) => {
                 tracing::warn!(%error, "a client could not be accepted");
@@ -74,11 +69,11 @@ fn http(shared: &Shared) -> http1::Builder {
     http
 }
 
-async fn serve(shared: Arc<Shared>, stream: TcpStream, client: Arc<Client>) {
+async fn serve(shared: Arc<Shared>, stream: TcpStream, place: OwnedSemaphorePermit, client: Arc<Client>) {
     if nodelay(&stream).is_err() {
         return; // The client is gone already.
     }
-    let socket = TokioIo::new(ClientSocket::new(stream, Arc::clone(&client)));
+    let socket = TokioIo::new(ClientSocket::new(stream, place, Arc::clone(&client)));
     let service = {
         let (shared, client) = (Arc::clone(&shared), Arc::clone(&client));
         service_fn(move |request| answer(Arc::clone(&shared), Arc::clone(&client), request))

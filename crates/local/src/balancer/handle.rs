@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access_log::AccessLog;
-use super::clock::Chance;
+use super::chance::Chance;
 use super::control::{BalancerError, Control, GroupState};
 use super::cookie::CookieKey;
 use super::front::accept;
@@ -51,7 +51,6 @@ pub enum StartError {
 pub struct Balancer {
     shared: Arc<Shared>,
     control: Arc<Control>,
-    clients: TaskTracker,
     tasks: TaskTracker,
 }
 
@@ -85,6 +84,7 @@ impl Balancer {
             table,
             cookies: CookieKey::new(secret),
             chance: Chance::seeded(seed),
+            clients: TaskTracker::new(),
             stage: AtomicU8::new(STAGE_SERVING),
             closing: CancellationToken::new(),
             ended: CancellationToken::new(),
@@ -92,7 +92,6 @@ impl Balancer {
         let balancer = Self {
             shared,
             control,
-            clients: TaskTracker::new(),
             tasks: TaskTracker::new(),
         };
         balancer.spawn_tasks(listener);
@@ -100,8 +99,7 @@ impl Balancer {
     }
 
     fn spawn_tasks(&self, listener: tokio::net::TcpListener) {
-        self.tasks
-            .spawn(accept(Arc::clone(&self.shared), listener, self.clients.clone()));
+        self.tasks.spawn(accept(Arc::clone(&self.shared), listener));
         if let (Some(log), Some(settings)) = (&self.shared.log, &self.shared.settings.access_log) {
             self.tasks.spawn(AccessLog::keep_writing(
                 Arc::clone(log),
@@ -189,11 +187,6 @@ impl Balancer {
         Some(self.control.group(group)?.series.sum(&range))
     }
 
-    /// The same by seconds, those without requests left out.
-    pub fn measured_by_second(&self, group: &GroupId, range: Range<Timestamp>) -> Option<Vec<(Timestamp, Counts)>> {
-        Some(self.control.group(group)?.series.by_second(&range))
-    }
-
     /// What a rule answered; forgotten with the rule.
     pub fn measured_rule(&self, rule: &RuleId, range: Range<Timestamp>) -> Option<Counts> {
         let table = self.shared.table.load();
@@ -206,13 +199,13 @@ impl Balancer {
     pub async fn shutdown(&self) {
         self.shared.stage.store(STAGE_CLOSING, Ordering::Release);
         self.shared.closing.cancel();
-        self.clients.close();
-        if timeout(self.shared.settings.shutdown_grace, self.clients.wait())
+        self.shared.clients.close();
+        if timeout(self.shared.settings.shutdown_grace, self.shared.clients.wait())
             .await
             .is_err()
         {
             tracing::warn!(
-                clients = self.clients.len(),
+                clients = self.shared.clients.len(),
                 "clients were cut off: their requests did not end in time"
             );
         }
@@ -220,7 +213,7 @@ impl Balancer {
         self.shared.stage.store(STAGE_ENDED, Ordering::Release);
         self.shared.ended.cancel();
         self.tasks.close();
-        self.clients.wait().await;
+        self.shared.clients.wait().await;
         self.tasks.wait().await;
     }
 }

@@ -137,19 +137,6 @@ impl Series {
         }
         sum
     }
-
-    /// Each second of the range that had requests, oldest first.
-    pub(super) fn by_second(&self, range: &Range<Timestamp>) -> Vec<(Timestamp, Counts)> {
-        let seconds = range.start.as_second()..range.end.as_second();
-        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<_> = cells
-            .iter()
-            .filter(|cell| seconds.contains(&cell.second) && cell.counts.requests > 0)
-            .filter_map(|cell| Some((Timestamp::from_second(cell.second).ok()?, cell.counts)))
-            .collect();
-        found.sort_by_key(|(second, _)| *second);
-        found
-    }
 }
 
 #[cfg(test)]
@@ -184,7 +171,6 @@ mod tests {
             (3, [2, 0, 0, 1], [2, 0, 0, 0], 1)
         );
         assert_eq!((sum.received_bytes, sum.sent_bytes), (30, 60));
-        assert_eq!(series.by_second(&(second(1)..second(9))).len(), 2);
     }
 
     #[test]

@@ -17,8 +17,8 @@
 mod access_log;
 pub mod alb;
 mod body;
+mod chance;
 mod client;
-mod clock;
 mod control;
 mod cookie;
 mod exchange;
@@ -45,6 +45,7 @@ use std::sync::atomic::AtomicU8;
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// What every request needs.
 #[derive(Debug)]
@@ -53,8 +54,10 @@ struct Shared {
     address: SocketAddr,
     table: Arc<ArcSwap<table::Table>>,
     cookies: cookie::CookieKey,
-    chance: clock::Chance,
+    chance: chance::Chance,
     log: Option<Arc<access_log::AccessLog>>,
+    /// Everything that holds a client's socket; a shutdown waits for it.
+    clients: TaskTracker,
     /// One of the stages below; set before the token that tells of it.
     stage: AtomicU8,
     /// Shutting down: no new clients, the last request of each connection.

@@ -51,10 +51,8 @@ pub(super) async fn pass_upgrade(
         if let Some(protocol) = protocol {
             parts.headers.insert(header::UPGRADE, protocol);
         }
-        let (shared, client) = (Arc::clone(shared), Arc::clone(client));
-        tokio::spawn(async move {
-            // Counts as in flight at its target for as long as it is open.
-            let _while_open = while_open;
+        let (closing, client) = (shared.closing.clone(), Arc::clone(client));
+        let both_ways = async move {
             let (Ok(client_side), Ok(target_side)) = (client_side.await, target_side.await) else {
                 return;
             };
@@ -63,8 +61,12 @@ pub(super) async fn pass_upgrade(
                 // How it ended is the two sides' business; both are closed now.
                 _ = tokio::io::copy_bidirectional(&mut client_side, &mut target_side) => {}
                 () = quiet(&client) => {}
-                () = shared.closing.cancelled() => {}
             }
+        };
+        shared.clients.spawn(async move {
+            // Counts as in flight at its target for as long as it is open.
+            let _while_open = while_open;
+            closing.run_until_cancelled_owned(both_ways).await;
         });
     }
     Response::from_parts(parts, ReplyBody::of_target(body, None, exchange))

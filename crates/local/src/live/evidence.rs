@@ -8,8 +8,9 @@ use arya_judge::{CountBlock, Evidence, MetricConfig, MetricKind, MetricSource, S
 use arya_plan::identity::{Arm, DeploymentId};
 
 use super::traffic::arm_tally;
-use super::{Inner, LiveCloud, clock};
+use super::{Inner, LiveCloud};
 use crate::balancer::measured::REMEMBERED_SECONDS;
+use crate::clock::clock;
 
 /// Seconds of one block: at the default load and 5 % some dozens of requests of each arm, and a new answer every 5 s.
 pub const BLOCK_S: i64 = 5;

@@ -217,11 +217,6 @@ impl Inner {
     }
 }
 
-/// The time of day; the only look at it in the local cloud, for reports and for counts by the second.
-fn clock() -> Timestamp {
-    Timestamp::now()
-}
-
 impl LiveCloud {
     /// Starts the load balancer with its site, production's instances and the background load. Returns as soon as the
     /// balancer listens; [`LiveCloud::production_ready`] tells when it answers.

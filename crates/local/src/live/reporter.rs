@@ -8,9 +8,10 @@ use arya_plan::identity::Place;
 use arya_plan::observed::{BootPhase, Status};
 use serde::Serialize;
 
+use super::Inner;
 use super::folder::Folder;
 use super::process::TAIL_LIMIT;
-use super::{Inner, clock};
+use crate::clock::clock;
 
 /// Who reports.
 #[derive(Debug)]

@@ -48,7 +48,7 @@ impl Default for Settings {
             interval: Duration::from_secs(1),
             timeout: Duration::from_millis(900),
             limits: StoreLimits::default(),
-            now: Timestamp::now,
+            now: crate::clock::clock,
         }
     }
 }

@@ -86,7 +86,7 @@ impl Service {
             base_error_share: config.base_error_share,
             base_latency: config.base_latency,
             ready_at: Instant::now() + config.start_up,
-            started_at_s: jiff::Timestamp::now().as_millisecond() as f64 / 1000.0,
+            started_at_s: crate::clock::clock().as_millisecond() as f64 / 1000.0,
             posted: AtomicU64::new(RECORDS),
             dice: Dice::new(),
             metrics: Metrics::default(),

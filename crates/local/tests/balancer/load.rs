@@ -67,7 +67,7 @@ async fn changes_under_load_lose_no_request() {
         balancer.set_rules(production.clone()).unwrap();
         for name in ["baseline", "canary"] {
             balancer.deregister(&id(name), "t1").unwrap();
-            becomes_state(&balancer, name, "unused (Target.NotRegistered)").await;
+            becomes_state(&balancer, name, "gone").await;
         }
         cycles += 1;
     }

@@ -196,7 +196,7 @@ async fn changes_may_come_from_any_thread() {
     });
     changing.join().unwrap();
     becomes_state(&balancer, "b", "healthy").await;
-    becomes_state(&balancer, "a", "unused (Target.NotRegistered)").await;
+    becomes_state(&balancer, "a", "gone").await;
     assert_eq!(get_once(&balancer, "/").await.body, "b");
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
+use arya_local::balancer::{Balancer, BalancerSettings};
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -142,6 +143,15 @@ async fn a_client_that_has_closed_its_half_gets_its_answer() {
 #[tokio::test]
 async fn a_connection_changes_its_protocol_through_the_balancer() {
     let (balancer, _origins) = world(&["a"], everything_to(&[("a", 1)])).await;
+    let mut socket = upgraded(&balancer).await;
+    for _ in 0..3 {
+        turn_round(&mut socket).await;
+    }
+    assert_eq!(balancer.group_state(&id("a")).unwrap().targets[0].in_flight, 1);
+}
+
+/// A connection that speaks the targets' other protocol.
+async fn upgraded(balancer: &Balancer) -> TcpStream {
     let mut stream = TcpStream::connect(balancer.address()).await.unwrap();
     let head = "GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: reverse\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -150,13 +160,45 @@ async fn a_connection_changes_its_protocol_through_the_balancer() {
         answer.starts_with("HTTP/1.1 101") && answer.contains("upgrade: reverse"),
         "{answer}"
     );
-    for _ in 0..3 {
-        stream.write_all(b"abcd").await.unwrap();
-        let mut back = [0; 4];
-        stream.read_exact(&mut back).await.unwrap();
-        assert_eq!(&back, b"dcba");
+    stream
+}
+
+async fn turn_round(socket: &mut TcpStream) {
+    socket.write_all(b"abcd").await.unwrap();
+    let mut back = [0; 4];
+    socket.read_exact(&mut back).await.unwrap();
+    assert_eq!(&back, b"dcba");
+}
+
+#[tokio::test]
+async fn a_connection_that_changed_its_protocol_keeps_its_place_in_the_limit() {
+    let settings = BalancerSettings {
+        max_client_connections: 1,
+        ..BalancerSettings::default()
+    };
+    let (balancer, _origins) = world_with(settings, &["a"], everything_to(&[("a", 1)])).await;
+    let mut socket = upgraded(&balancer).await;
+    let next = tokio::spawn({
+        let balancer = balancer.clone();
+        async move { get_once(&balancer, "/").await.status }
+    });
+    // Many times as long as an answer takes.
+    for _ in 0..200 {
+        turn_round(&mut socket).await;
     }
-    assert_eq!(balancer.group_state(&id("a")).unwrap().targets[0].in_flight, 1);
+    assert!(!next.is_finished());
+    drop(socket);
+    assert_eq!(next.await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_connections_that_changed_their_protocol_and_waits_for_it() {
+    let (balancer, _origins) = world(&["a"], everything_to(&[("a", 1)])).await;
+    let mut socket = upgraded(&balancer).await;
+    turn_round(&mut socket).await;
+    balancer.shutdown().await;
+    assert_eq!(balancer.group_state(&id("a")).unwrap().targets[0].in_flight, 0);
+    assert_eq!(read_all(&mut socket).await, "");
 }
 
 #[tokio::test]

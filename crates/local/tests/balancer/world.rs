@@ -141,7 +141,13 @@ pub(crate) async fn becomes(balancer: &Balancer, group: &str, wanted: impl Fn(&G
 }
 
 pub(crate) async fn becomes_state(balancer: &Balancer, group: &str, state: &str) {
-    becomes(balancer, group, |group| group.target("t1").to_string() == state).await;
+    becomes(balancer, group, |group| state_of(group, "t1") == state).await;
+}
+
+/// A target's state as AWS's console has it, or `gone`.
+pub(crate) fn state_of(group: &GroupState, target: &str) -> String {
+    let found = group.targets.iter().find(|status| status.target.id == target);
+    found.map_or_else(|| "gone".to_owned(), |status| status.state.to_string())
 }
 
 /// What a target remembers and what it is told to do.

@@ -6,7 +6,8 @@ use arya_plan::identity::{LogicalId, RuleKind};
 use arya_plan::listener::{Action, Condition, Forward, Priority, Rule, RuleId, limits};
 
 use super::{owner, refusal};
-use crate::live::{Inner, clock};
+use crate::clock::clock;
+use crate::live::Inner;
 
 pub(super) fn create_rule(
     inner: &Inner,

@@ -1,14 +1,6 @@
-//! The balancer's only look at the time of day, and its only source of chance.
+//! The balancer's only source of chance.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use jiff::Timestamp;
-
-/// The time of day. Access log, cookies and measured cells are stamped with it, and nothing else in the balancer reads
-/// a wall clock; durations come from tokio's clock, which tests can pause.
-pub(super) fn clock() -> Timestamp {
-    Timestamp::now()
-}
 
 /// Numbers that are evenly spread and cheap, for draws by weight and trace ids; not for secrets. This is SplitMix64
 /// (Steele, Lea, Flood 2014): a counter and a mixing function, so that threads need no lock.
