@@ -191,14 +191,23 @@ async fn a_connection_that_changed_its_protocol_keeps_its_place_in_the_limit() {
     assert_eq!(next.await.unwrap(), 200);
 }
 
-#[tokio::test]
+/// Enough that a shutdown that did not wait would be back before the last of them is closed.
+const SOCKETS: usize = 32;
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_ends_connections_that_changed_their_protocol_and_waits_for_it() {
     let (balancer, _origins) = world(&["a"], everything_to(&[("a", 1)])).await;
-    let mut socket = upgraded(&balancer).await;
-    turn_round(&mut socket).await;
+    let mut sockets = Vec::new();
+    for _ in 0..SOCKETS {
+        let mut socket = upgraded(&balancer).await;
+        turn_round(&mut socket).await;
+        sockets.push(socket);
+    }
     balancer.shutdown().await;
     assert_eq!(balancer.group_state(&id("a")).unwrap().targets[0].in_flight, 0);
-    assert_eq!(read_all(&mut socket).await, "");
+    for mut socket in sockets {
+        assert_eq!(read_all(&mut socket).await, "");
+    }
 }
 
 #[tokio::test]
