@@ -1,5 +1,7 @@
 //! The store and those who listen to it: whatever is written as an event is told in the same order.
 
+use std::collections::HashMap;
+use std::mem::discriminant;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arya_plan::desired::{Actor, Change, Desired};
@@ -12,6 +14,7 @@ use tracing::error;
 use crate::clock::Clock;
 use crate::event::{Event, RecordedEvent};
 use crate::store::{CreateError, Store, StoreError, SubmitError};
+use crate::unsaved::Unsaved;
 
 /// Events that wait for a slow listener. One that falls behind by more reads the rest from the store.
 pub const EVENTS_BUFFERED: usize = 1_024;
@@ -23,6 +26,8 @@ pub(crate) struct Journal {
     listeners: broadcast::Sender<RecordedEvent>,
     /// Held from writing to telling, so that listeners hear sequence numbers rise.
     order: Mutex<()>,
+    /// What is followed without being stored: of each deployment at most one change of each kind, in the order of asking.
+    unsaved: Mutex<HashMap<DeploymentId, Vec<Unsaved>>>,
 }
 
 impl Journal {
@@ -32,6 +37,7 @@ impl Journal {
             clock,
             listeners: broadcast::Sender::new(EVENTS_BUFFERED),
             order: Mutex::new(()),
+            unsaved: Mutex::default(),
         }
     }
 
@@ -58,6 +64,7 @@ impl Journal {
     pub(crate) fn close(&self, id: &DeploymentId, proof: &RestoreProof, event: Event) -> Result<(), StoreError> {
         let _order = self.in_order();
         let event = self.store.close(id, self.clock.now(), proof, event)?;
+        self.all_unsaved().remove(id);
         self.tell(event);
         Ok(())
     }
@@ -75,6 +82,43 @@ impl Journal {
         if let Err(error) = self.record(id, event) {
             error!(deployment = %id, %error, "an event could not be stored: {sentence}");
         }
+    }
+
+    /// The changes of a deployment that are followed without being stored.
+    pub(crate) fn unsaved(&self, id: &DeploymentId) -> Vec<Unsaved> {
+        self.all_unsaved().get(id).cloned().unwrap_or_default()
+    }
+
+    /// Has the looks follow a change that could not be stored. It takes the place of one of its kind.
+    pub(crate) fn keep_unsaved(&self, id: &DeploymentId, change: &Change, by: &Actor, problem: &StoreError) {
+        error!(deployment = %id, error = %problem, "{by} asked for {change:?}, which is followed without being stored");
+        let mut all = self.all_unsaved();
+        let known = all.entry(*id).or_default();
+        if known.iter().any(|unsaved| unsaved.change == *change) {
+            return;
+        }
+        known.retain(|unsaved| discriminant(&unsaved.change) != discriminant(change));
+        known.push(Unsaved {
+            change: change.clone(),
+            by: by.clone(),
+            since: self.clock.now(),
+            problem: problem.to_string(),
+        });
+    }
+
+    /// A change was stored after all, or counts no longer.
+    pub(crate) fn settle(&self, id: &DeploymentId, change: &Change) {
+        let mut all = self.all_unsaved();
+        if let Some(known) = all.get_mut(id) {
+            known.retain(|unsaved| unsaved.change != *change);
+            if known.is_empty() {
+                all.remove(id);
+            }
+        }
+    }
+
+    fn all_unsaved(&self) -> MutexGuard<'_, HashMap<DeploymentId, Vec<Unsaved>>> {
+        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, event: RecordedEvent) {

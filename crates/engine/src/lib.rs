@@ -9,6 +9,7 @@ mod report;
 mod running;
 mod settings;
 mod store;
+mod unsaved;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -31,14 +32,13 @@ pub use event::{Event, RecordedEvent};
 pub use journal::EVENTS_BUFFERED;
 pub use reconciler::{
     BACK_OFF_AT_LEAST, BACK_OFF_AT_MOST, CATCH_UP_AT_MOST, CHANGES_PER_LOOK, EVIDENCE_AT_MOST, OBSERVE_AT_MOST,
-    REFUSALS_PER_EVENT, Reconciler, STEP_AT_MOST, STUCK_AFTER, TickError,
+    REFUSALS_PER_EVENT, Reconciler, STEP_AT_MOST, STUCK_AFTER, TickError, UPLOADS_PER_EVENT,
 };
 pub use report::{Report, Track};
 pub use settings::EngineSettings;
 pub use store::{
-    ARTIFACTS_MAX, BLOCKS_KEPT, CreateError, EVENTS_AT_ONCE, EVENTS_KEPT, Edited, OPEN_MAX, ROWS_MAX, Store,
-    StoreError, StoredArtifact, StoredDeployment, StoredVerdict, SubmitError, TOKENS_MAX, Token, TokenKind,
-    VERDICTS_KEPT,
+    BLOCKS_KEPT, CreateError, EVENTS_AT_ONCE, EVENTS_KEPT, Edited, OPEN_MAX, ROWS_MAX, Store, StoreError,
+    StoredDeployment, StoredVerdict, SubmitError, VERDICTS_KEPT,
 };
 
 use journal::Journal;
@@ -148,13 +148,44 @@ impl Engine {
     /// Edits the desired state and wakes the loop. Destroying again is no error.
     ///
     /// # Errors
-    /// When the edit is refused, or there is no such open deployment; nothing has changed then.
+    /// When the edit is refused, or there is no such open deployment; nothing has changed then. When the store fails,
+    /// a destroy and a lower share are followed all the same, and the generation stays as it was.
     pub fn submit(&self, id: &DeploymentId, change: &Change, by: &Actor) -> Result<Generation, SubmitError> {
-        let desired = self.inner.journal.edit(id, change, by)?;
+        let desired = match self.inner.journal.edit(id, change, by) {
+            Err(SubmitError::Store(problem)) => return self.submit_unsaved(id, change, by, problem),
+            answer => answer?,
+        };
         let generation = desired.generation;
         if let Some(running) = self.loops().get(id) {
             running.take(desired);
         }
+        Ok(generation)
+    }
+
+    /// Has the loop follow what takes users away from the canary, although the store failed.
+    fn submit_unsaved(
+        &self,
+        id: &DeploymentId,
+        change: &Change,
+        by: &Actor,
+        problem: StoreError,
+    ) -> Result<Generation, SubmitError> {
+        let loops = self.loops();
+        let running = loops.get(id).filter(|running| !running.has_ended());
+        let (Some(running), Change::Destroy | Change::SetShare { .. }) = (running, change) else {
+            return Err(problem.into());
+        };
+        let mut desired = running.reports().borrow().desired.clone();
+        let generation = desired.generation;
+        for earlier in self.inner.journal.unsaved(id) {
+            unsaved::follow(&mut desired, &earlier.change, &earlier.by, self.now());
+        }
+        if !unsaved::does_not_raise(change, &desired) {
+            return Err(problem.into());
+        }
+        desired.apply(change, by, self.now())?;
+        self.inner.journal.keep_unsaved(id, change, by, &problem);
+        running.wake();
         Ok(generation)
     }
 
@@ -174,12 +205,23 @@ impl Engine {
         Ok(Some(watch::Sender::new(Arc::new(report)).subscribe()))
     }
 
-    /// Open and closed deployments, newest first.
+    /// Open and closed deployments, open ones first, then newest first.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn deployments(&self, limit: usize) -> Result<Vec<Summary>, StoreError> {
-        let stored = self.store().deployments(limit)?;
+        Ok(self.summaries(self.store().deployments(limit)?))
+    }
+
+    /// Every deployment that is not closed, oldest first; at most [`OPEN_MAX`].
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn open_deployments(&self) -> Result<Vec<Summary>, StoreError> {
+        Ok(self.summaries(self.store().open_deployments()?))
+    }
+
+    fn summaries(&self, stored: Vec<StoredDeployment>) -> Vec<Summary> {
         let loops = self.loops();
         let summary = |stored: StoredDeployment| {
             let id = stored.desired.id;
@@ -193,15 +235,7 @@ impl Engine {
                 desired: stored.desired,
             }
         };
-        Ok(stored.into_iter().map(summary).collect())
-    }
-
-    /// The deployment that a person means: an id, a short id, or the name of a live one.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn find(&self, word: &str) -> Result<Option<DeploymentId>, StoreError> {
-        self.store().find(word)
+        stored.into_iter().map(summary).collect()
     }
 
     /// A deployment's events after a sequence number (0 = all), oldest first, at most [`EVENTS_AT_ONCE`].
@@ -210,6 +244,14 @@ impl Engine {
     /// When the store cannot be read.
     pub fn events(&self, id: &DeploymentId, after: u64, limit: usize) -> Result<Vec<RecordedEvent>, StoreError> {
         self.store().events(id, after, limit)
+    }
+
+    /// A deployment's newest events, oldest of them first, at most [`EVENTS_AT_ONCE`].
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn latest_events(&self, id: &DeploymentId, limit: usize) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.store().latest_events(id, limit)
     }
 
     /// Every event from now on, of all deployments, in the order of their sequence numbers. A listener that lags by more
@@ -256,7 +298,7 @@ impl Engine {
         Ok(self.store().harmful_deployments()?.into_iter().map(pair).collect())
     }
 
-    /// The store, for artifacts, tokens and snapshots.
+    /// The store, for snapshots and its own health.
     pub fn store(&self) -> &Store {
         &self.inner.journal.store
     }
@@ -308,19 +350,8 @@ impl Engine {
 
     /// The result of a deployment that no loop runs for.
     fn final_verdict(&self, stored: &StoredDeployment) -> Result<Option<arya_judge::Verdict>, StoreError> {
-        let desired = &stored.desired;
-        let latched = desired
-            .harmful
-            .as_ref()
-            .is_some_and(|harmful| harmful.overruled.is_none());
-        let outcome = latched.then_some(arya_judge::Outcome::Harmful);
-        if !latched && desired.main_rule != arya_plan::desired::MainRule::Seen {
-            return Ok(None);
-        }
-        Ok(self
-            .store()
-            .last_verdict(&desired.id, outcome)?
-            .map(|said| said.verdict))
+        let id = &stored.desired.id;
+        report::verdict_to_say(&stored.desired, None, |outcome| self.store().last_verdict(id, outcome))
     }
 
     fn loops(&self) -> MutexGuard<'_, HashMap<DeploymentId, Running>> {

@@ -12,12 +12,12 @@ use std::time::Duration;
 use arya_judge::{MetricSource, Timestamp, Verdict};
 use arya_plan::cloud::{Cloud, CloudError, ErrorKind};
 use arya_plan::decide::decide;
-use arya_plan::desired::{Change, Goal, MainRule};
+use arya_plan::desired::{Actor, Change, Goal, MainRule};
 use arya_plan::identity::DeploymentId;
 use arya_plan::observed::Observed;
 use arya_plan::phase::Phase;
 use arya_plan::plan::{Plan, WaitReason, Waiting, plan};
-use arya_plan::proof::{RestoreProof, Whose, restore_proof};
+use arya_plan::proof::{Whose, restore_proof};
 use tokio::time::timeout;
 use tracing::{error, warn};
 
@@ -26,10 +26,11 @@ use crate::event::Event;
 use crate::journal::Journal;
 use crate::report::Report;
 use crate::store::{Store, StoreError, StoredDeployment, SubmitError};
+use crate::unsaved::{self, Unsaved, does_not_raise};
 pub use judging::{CATCH_UP_AT_MOST, EVIDENCE_AT_MOST};
+use memory::Memory;
 pub use memory::{BACK_OFF_AT_LEAST, BACK_OFF_AT_MOST};
-use memory::{Memory, Unsaved};
-pub use stepping::{REFUSALS_PER_EVENT, STEP_AT_MOST, STUCK_AFTER};
+pub use stepping::{REFUSALS_PER_EVENT, STEP_AT_MOST, STUCK_AFTER, UPLOADS_PER_EVENT};
 
 /// A look that takes longer is given up; the next one starts anew.
 pub const OBSERVE_AT_MOST: Duration = Duration::from_secs(15);
@@ -95,18 +96,19 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         memory.seen.look(&stored.desired, &observed);
         self.tell_of_instances(id, &observed, &mut memory);
         // The watchdog first: a slow source of evidence must not hold back what the look alone forbids.
-        let mut stored = self.follow(stored, &observed, &mut memory, None)?;
+        let mut stored = self.follow(stored, &observed, &memory, None)?;
         if stored.desired.main_rule == MainRule::Seen && matches!(stored.desired.goal, Goal::Serve { .. }) {
             let verdict = self.judge(&stored, now, &mut memory).await;
-            stored = self.follow(self.load(id)?, &observed, &mut memory, verdict.as_ref())?;
+            stored = self.follow(self.load(id)?, &observed, &memory, verdict.as_ref())?;
         }
         let mut plan = plan(&stored.desired, &observed, &memory.seen, &self.settings.timing);
         self.tell_phase(id, plan.phase, &mut memory);
         memory.seen.note_waiting(&plan);
         self.carry_out(&stored.desired, &observed, &mut plan, &mut memory).await;
-        plan.waiting.extend(memory.unsaved.as_ref().map(Unsaved::waiting));
+        plan.waiting
+            .extend(self.journal.unsaved(id).first().map(Unsaved::waiting));
         if plan.phase == Phase::Destroyed {
-            self.close(&mut stored, &observed)?;
+            self.close(&mut stored, &observed, &mut memory)?;
         }
         memory.observed = Some(observed);
         memory.plan = Some(plan);
@@ -144,43 +146,71 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         &self,
         mut stored: StoredDeployment,
         observed: &Observed,
-        memory: &mut Memory,
+        memory: &Memory,
         verdict: Option<&Verdict>,
     ) -> Result<StoredDeployment, TickError> {
         let id = stored.desired.id;
-        let mut unsaved = memory.unsaved.take().map(|unsaved| (unsaved.change, unsaved.by));
+        for unsaved in self.journal.unsaved(&id) {
+            if does_not_raise(&unsaved.change, &stored.desired) {
+                self.change(&mut stored, &unsaved.change, &unsaved.by)?;
+            } else {
+                // A later change that was stored went further already.
+                self.journal.settle(&id, &unsaved.change);
+            }
+        }
         for _ in 0..CHANGES_PER_LOOK {
-            let decide = || decide(&stored.desired, observed, &memory.seen, &self.settings.timing, verdict);
-            let Some((change, by)) = unsaved.take().or_else(decide) else {
+            let timing = &self.settings.timing;
+            let Some((change, by)) = decide(&stored.desired, observed, &memory.seen, timing, verdict) else {
                 return Ok(stored);
             };
-            match self.journal.edit(&id, &change, &by) {
-                Ok(_) => stored = self.load(&id)?,
-                // Failing towards production's own rule does not wait for a disk.
-                Err(SubmitError::Store(problem)) if only_lowers(&change) => {
-                    error!(deployment = %id, error = %problem, "a change that lowers exposure is followed without being stored");
-                    let at = self.journal.clock.now();
-                    let applied = stored.desired.apply(&change, &by, at);
-                    memory.unsaved = Some(Unsaved {
-                        change,
-                        by,
-                        since: at,
-                        problem: problem.to_string(),
-                    });
-                    if !applied.unwrap_or(false) {
-                        return Ok(stored);
-                    }
-                }
-                Err(SubmitError::Store(problem)) => return Err(problem.into()),
-                Err(SubmitError::Refused(refusal)) => {
-                    warn!(deployment = %id, "{by} asked for {change:?}, which is refused: {refusal}");
-                    return self.load(&id);
-                }
-                Err(SubmitError::Unknown(_) | SubmitError::Closed) => return self.load(&id),
+            if !self.change(&mut stored, &change, &by)? {
+                return Ok(stored);
             }
         }
         error!(deployment = %id, "a look led to {CHANGES_PER_LOOK} changes; the rest waits for the next look");
         Ok(stored)
+    }
+
+    /// Makes one change; says whether there may be more to decide.
+    fn change(&self, stored: &mut StoredDeployment, change: &Change, by: &Actor) -> Result<bool, TickError> {
+        let id = stored.desired.id;
+        let answer = self.journal.edit(&id, change, by);
+        match answer {
+            // Failing towards production's own rule does not wait for a disk.
+            Err(SubmitError::Store(problem)) if does_not_raise(change, &stored.desired) => {
+                // That our rule stands is seen anew by each look; kept, it could be told of a later share.
+                if *change == Change::MainRuleSeen {
+                    error!(deployment = %id, error = %problem, "that our main rule stands could not be stored");
+                } else {
+                    self.journal.keep_unsaved(&id, change, by, &problem);
+                }
+                return Ok(unsaved::follow(
+                    &mut stored.desired,
+                    change,
+                    by,
+                    self.journal.clock.now(),
+                ));
+            }
+            Err(SubmitError::Store(problem)) => return Err(problem.into()),
+            Ok(_) | Err(SubmitError::Refused(_) | SubmitError::Unknown(_) | SubmitError::Closed) => {
+                self.journal.settle(&id, change);
+            }
+        }
+        if let Err(SubmitError::Refused(refusal)) = &answer {
+            warn!(deployment = %id, "{by} asked for {change:?}, which is refused: {refusal}");
+        }
+        *stored = self.load(&id)?;
+        for earlier in self.journal.unsaved(&id) {
+            if does_not_raise(&earlier.change, &stored.desired) {
+                unsaved::follow(
+                    &mut stored.desired,
+                    &earlier.change,
+                    &earlier.by,
+                    self.journal.clock.now(),
+                );
+            }
+        }
+        Ok(answer.is_ok())
     }
 
     /// The cloud did not answer: nothing is decided, nothing is done, and everybody can see it.
@@ -259,7 +289,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     }
 
     /// Nothing of ours is left: proves it and closes. A proof that fails closes nothing, and the next look removes on.
-    fn close(&self, stored: &mut StoredDeployment, observed: &Observed) -> Result<(), TickError> {
+    fn close(&self, stored: &mut StoredDeployment, observed: &Observed, memory: &mut Memory) -> Result<(), TickError> {
         let id = stored.desired.id;
         let proof = restore_proof(&id, &stored.before, observed.site.as_ref());
         let count = |whose: Whose| proof.differences.iter().filter(|d| d.whose == whose).count();
@@ -271,10 +301,10 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             self.journal.close(&id, &proof, event)?;
             *stored = self.load(&id)?;
         } else {
-            self.journal.mention(&id, event);
-            stored.restore_proof = Some(RestoreProof {
-                differences: proof.differences,
-            });
+            if memory.is_news(&proof) {
+                self.journal.mention(&id, event);
+            }
+            stored.restore_proof = Some(proof);
         }
         Ok(())
     }
@@ -291,19 +321,6 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             cloud_error: memory.cloud_error.clone(),
             ..unseen
         }
-    }
-}
-
-/// Whether following a change without having stored it can only take users away from the canary.
-const fn only_lowers(change: &Change) -> bool {
-    match change {
-        Change::RemoveTraffic { .. } | Change::LatchHarmful { .. } | Change::Destroy => true,
-        Change::SetShare { .. }
-        | Change::Overrule { .. }
-        | Change::BeginServing
-        | Change::MainRuleSeen
-        | Change::Replace { .. }
-        | Change::GiveUp { .. } => false,
     }
 }
 

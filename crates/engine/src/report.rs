@@ -1,26 +1,23 @@
 //! What a look found and led to: the value that pages, API and command line read.
 
-use arya_judge::{Timestamp, TrackPoint, Verdict};
-use arya_plan::desired::Desired;
+use arya_judge::{Outcome, Timestamp, TrackPoint, Verdict};
+use arya_plan::desired::{Desired, Goal, MainRule};
 use arya_plan::observed::Observed;
 use arya_plan::phase::Phase;
 use arya_plan::plan::{Plan, plan};
 use arya_plan::proof::RestoreProof;
 use arya_plan::seen::Seen;
 use arya_plan::timing::Timing;
-use serde::ser::{SerializeStruct, Serializer};
-use serde::{Deserialize, Serialize};
 
-use crate::store::StoredDeployment;
+use crate::store::{StoreError, StoredDeployment, StoredVerdict};
 
-/// One deployment after its latest look. Its JSON holds the probe secret, as [`Desired`] does: it is for the server,
-/// which shows its own documents.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// One deployment after its latest look. It holds the probe secret, as [`Desired`] does: the server shows its own
+/// documents.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     pub desired: Desired,
     /// The latest look that succeeded; `None` = none yet, or the deployment closed in an earlier run.
     pub observed: Option<Observed>,
-    #[serde(serialize_with = "plan_as_json")]
     pub plan: Option<Plan>,
     pub phase: Phase,
     /// What is said now. While *harmful* is latched this is the harmful verdict; without users it is never a pass.
@@ -37,7 +34,7 @@ pub struct Report {
 }
 
 /// One metric's way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Track {
     pub metric: String,
     pub points: Vec<TrackPoint>,
@@ -67,15 +64,30 @@ impl Report {
     }
 }
 
-/// Steps and waiting reasons as sentences: a step's own fields may hold the probe rule's secret.
-fn plan_as_json<S: Serializer>(plan: &Option<Plan>, serializer: S) -> Result<S::Ok, S::Error> {
-    let Some(plan) = plan else {
-        return serializer.serialize_none();
-    };
-    let mut json = serializer.serialize_struct("Plan", 4)?;
-    json.serialize_field("phase", &plan.phase)?;
-    json.serialize_field("steps", &plan.steps.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    json.serialize_field("waiting", &plan.waiting)?;
-    json.serialize_field("look_again_in_s", &plan.look_again_in.as_secs_f64())?;
-    json.end()
+/// What may be said of a deployment: `current` is what was judged last in this run, `last_said` what the store knows, of
+/// an outcome if one is asked for. Traffic that was removed never reads as a pass: without our rule nothing is said,
+/// and a harmful verdict stays until a person overrules it.
+pub(crate) fn verdict_to_say(
+    desired: &Desired,
+    current: Option<Verdict>,
+    last_said: impl FnOnce(Option<Outcome>) -> Result<Option<StoredVerdict>, StoreError>,
+) -> Result<Option<Verdict>, StoreError> {
+    let said = |outcome| Ok::<_, StoreError>(last_said(outcome)?.map(|said| said.verdict));
+    if desired
+        .harmful
+        .as_ref()
+        .is_some_and(|harmful| harmful.overruled.is_none())
+    {
+        return match current {
+            Some(verdict) if verdict.outcome == Outcome::Harmful => Ok(Some(verdict)),
+            other => Ok(said(Some(Outcome::Harmful))?.or(other)),
+        };
+    }
+    match (desired.main_rule, desired.goal) {
+        (MainRule::Seen, Goal::Serve { .. }) => Ok(current),
+        // Destroyed while it served: the verdict of its last moment is its result.
+        (MainRule::Seen, Goal::Absent) if current.is_none() => said(None),
+        (MainRule::Seen, Goal::Absent) => Ok(current),
+        (MainRule::NotYet | MainRule::Wanted | MainRule::Away, _) => Ok(None),
+    }
 }

@@ -3,12 +3,10 @@
 //! Calls are synchronous and take microseconds (a disk's flush for edits), so they run where they are asked for; the lock
 //! inside is never held across an await. It must never know a cloud, a page or a loop.
 
-mod artifacts;
 mod deployments;
 mod error;
 mod events;
 mod evidence;
-mod tokens;
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -21,13 +19,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-pub use artifacts::{ARTIFACTS_MAX, StoredArtifact};
 pub(crate) use deployments::epoch;
 pub use deployments::{Edited, OPEN_MAX, StoredDeployment};
 pub use error::{CreateError, StoreError, SubmitError};
 pub use events::{EVENTS_AT_ONCE, EVENTS_KEPT};
 pub use evidence::{BLOCKS_KEPT, StoredVerdict, VERDICTS_KEPT};
-pub use tokens::{TOKENS_MAX, Token, TokenKind};
 
 /// The newest format that this version reads; a new one gets the next number and a migration from each older one.
 const SCHEMA_VERSION: i64 = 1;
@@ -187,26 +183,22 @@ fn rows(limit: usize) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::event::Event;
+    use arya_plan::identity::DeploymentId;
 
     #[test]
     fn a_full_disk_is_a_sentence_and_what_was_stored_stays() {
         let store = Store::in_memory().unwrap();
-        let artifact = |digest: &str, description: &str| StoredArtifact {
-            digest: digest.into(),
-            filename: "a.tar".into(),
-            size: 1,
-            kind: "image_archive".into(),
-            description: json!(description),
-            created_at: Timestamp::UNIX_EPOCH,
+        store.db().pragma_update(None, "foreign_keys", false).unwrap();
+        let id = DeploymentId::new(Uuid::nil());
+        let note = |length: usize| Event::Noted {
+            sentence: "x".repeat(length),
         };
-        store.put_artifact(&artifact("small", "x")).unwrap();
+        store.record(&id, Timestamp::UNIX_EPOCH, note(1)).unwrap();
         store.db().pragma_update(None, "max_page_count", 40).unwrap();
-        let refused = store
-            .put_artifact(&artifact("large", &"x".repeat(1_000_000)))
-            .unwrap_err();
+        let refused = store.record(&id, Timestamp::UNIX_EPOCH, note(1_000_000)).unwrap_err();
         assert!(matches!(refused, StoreError::DiskFull), "{refused}");
-        assert_eq!(store.artifacts(10).unwrap().len(), 1);
+        assert_eq!(store.events(&id, 0, 10).unwrap().len(), 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From the source's blocks to a verdict: each block is read once, and what is stored is judged as a whole.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use arya_judge::{
@@ -8,7 +9,6 @@ use arya_judge::{
     Verdict, history, judge,
 };
 use arya_plan::cloud::Cloud;
-use arya_plan::desired::{Goal, MainRule};
 use futures_util::future::join_all;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
@@ -17,7 +17,7 @@ use tracing::error;
 use super::memory::Memory;
 use super::{Reconciler, after};
 use crate::event::Event;
-use crate::report::Track;
+use crate::report::{Track, verdict_to_say};
 use crate::store::{StoreError, StoredDeployment, StoredVerdict, epoch};
 
 /// A source that takes longer counts as silent for this look. Short, because the look's steps wait for it.
@@ -39,6 +39,8 @@ pub(crate) struct Judged {
     pub(crate) tracks: Vec<Track>,
     /// What each metric's source said instead of blocks, at the latest question.
     problems: BTreeMap<String, SourceError>,
+    /// Each metric's latest blocks, while the store does not take them; they are asked for again.
+    unstored: BTreeMap<String, Evidence>,
     /// When each metric's source is asked next.
     ask_at: BTreeMap<String, Timestamp>,
     /// The share's beginning that the verdict took into account.
@@ -71,47 +73,32 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         }
         let stale = memory.judged.verdict.is_none() || memory.judged.share_since != stored.share_since;
         if due || stale {
-            match self.judge_stored(stored, now, &memory.judged.problems) {
-                Ok((verdict, tracks)) => {
-                    self.tell_verdict(stored, &verdict, memory);
-                    memory.judged.verdict = Some(verdict);
-                    memory.judged.tracks = tracks;
-                    memory.judged.share_since = stored.share_since;
-                }
-                Err(problem) => {
-                    error!(deployment = %stored.desired.id, error = %problem, "the evidence was not judged")
-                }
+            let known = self.known(stored, from, &memory.judged);
+            let was_harmful = |verdict: &Verdict| verdict.outcome == Outcome::Harmful;
+            if known.is_ok() || !memory.judged.verdict.as_ref().is_some_and(was_harmful) {
+                let (verdict, tracks) = match known {
+                    Ok(evidence) => self.judge_known(stored, now, &evidence),
+                    Err(problem) => (self.unread(&problem), Vec::new()),
+                };
+                self.tell_verdict(stored, &verdict, memory);
+                memory.judged.verdict = Some(verdict);
+                memory.judged.tracks = tracks;
+                memory.judged.share_since = stored.share_since;
             }
         }
         memory.judged.verdict.clone()
     }
 
-    /// What may be said now. Traffic that was removed never reads as a pass: without our rule nothing is judged.
     pub(super) fn verdict_to_report(&self, stored: &StoredDeployment, memory: &Memory) -> Option<Verdict> {
         let desired = &stored.desired;
-        let said_last = |outcome| {
-            let last = self.journal.store.last_verdict(&desired.id, outcome);
-            last.inspect_err(|error| error!(deployment = %desired.id, %error, "the last verdict cannot be read"))
-                .ok()
-                .flatten()
-        };
         let current = memory.judged.verdict.clone();
-        if desired
-            .harmful
-            .as_ref()
-            .is_some_and(|harmful| harmful.overruled.is_none())
-        {
-            let harmful = current.clone().filter(|verdict| verdict.outcome == Outcome::Harmful);
-            return harmful
-                .or_else(|| said_last(Some(Outcome::Harmful)).map(|said| said.verdict))
-                .or(current);
-        }
-        match (desired.main_rule, desired.goal) {
-            (MainRule::Seen, Goal::Serve { .. }) => current,
-            // Destroyed while it served: the verdict of its last moment is its result.
-            (MainRule::Seen, Goal::Absent) => current.or_else(|| said_last(None).map(|said| said.verdict)),
-            (MainRule::NotYet | MainRule::Wanted | MainRule::Away, _) => None,
-        }
+        verdict_to_say(desired, current.clone(), |outcome| {
+            self.journal.store.last_verdict(&desired.id, outcome)
+        })
+        .unwrap_or_else(|error| {
+            error!(deployment = %desired.id, %error, "the last verdict cannot be read");
+            current
+        })
     }
 
     async fn gather(&self, stored: &StoredDeployment, from: Timestamp, now: Timestamp, judged: &mut Judged) {
@@ -144,7 +131,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             let ask_at = match answer {
                 Ok(evidence) => {
                     judged.problems.remove(&metric.name);
-                    self.keep(stored, metric, evidence, start, now)
+                    self.keep(stored, metric, evidence, start..=now, judged)
                 }
                 Err(problem) => {
                     judged.problems.insert(metric.name.clone(), problem);
@@ -161,9 +148,10 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         stored: &StoredDeployment,
         metric: &MetricConfig,
         mut evidence: Evidence,
-        start: Timestamp,
-        now: Timestamp,
+        window: RangeInclusive<Timestamp>,
+        judged: &mut Judged,
     ) -> Timestamp {
+        let (start, now) = window.into_inner();
         let id = &stored.desired.id;
         evidence.metric.clone_from(&metric.name);
         if !evidence.block_s.is_finite() {
@@ -174,12 +162,19 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             .blocks
             .retain(|block| block.ends_at > start && block.ends_at <= now);
         evidence.blocks.truncate(MAX_BLOCKS);
-        if let Err(problem) = self.journal.store.add_blocks(id, epoch(&stored.desired), &evidence) {
-            error!(deployment = %id, error = %problem, "measurements could not be stored; they are asked for again");
-        }
+        let newest = evidence.blocks.iter().map(|block| block.ends_at).max();
         let block = |part: f64| Duration::from_secs_f64(evidence.block_s * part);
-        let last = self.last_block(stored, metric).unwrap_or(start);
-        after(last, block(1.0)).max(after(now, block(LATE_BLOCK_PART)))
+        let ask_at = after(newest.unwrap_or(start), block(1.0)).max(after(now, block(LATE_BLOCK_PART)));
+        match self.journal.store.add_blocks(id, epoch(&stored.desired), &evidence) {
+            Ok(_) => {
+                judged.unstored.remove(&metric.name);
+            }
+            Err(problem) => {
+                error!(deployment = %id, error = %problem, "measurements count, but could not be stored; they are asked for again");
+                judged.unstored.insert(metric.name.clone(), evidence);
+            }
+        }
+        ask_at
     }
 
     fn last_block(&self, stored: &StoredDeployment, metric: &MetricConfig) -> Option<Timestamp> {
@@ -190,18 +185,22 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             .flatten()
     }
 
-    /// Judges everything that is stored of this filling of the arms, and keeps what was said.
-    fn judge_stored(
-        &self,
-        stored: &StoredDeployment,
-        now: Timestamp,
-        problems: &BTreeMap<String, SourceError>,
-    ) -> Result<(Verdict, Vec<Track>), StoreError> {
+    /// Everything known of this filling of the arms: what is stored, and what could not be stored yet.
+    fn known(&self, stored: &StoredDeployment, from: Timestamp, judged: &Judged) -> Result<Vec<Evidence>, StoreError> {
         let desired = &stored.desired;
         let mut evidence = Vec::new();
         for metric in &self.settings.judge.metrics {
-            let known = self.journal.store.evidence(&desired.id, epoch(desired), metric)?;
-            let problem = problems.get(&metric.name);
+            let mut known = self.journal.store.evidence(&desired.id, epoch(desired), metric)?;
+            if let Some(fresh) = judged.unstored.get(&metric.name) {
+                let known = known.get_or_insert_with(|| Evidence {
+                    blocks: Vec::new(),
+                    ..fresh.clone()
+                });
+                let start = known.blocks.last().map_or(from, |block| block.ends_at.max(from));
+                let newer = |block: &&CountBlock| block.is_readable() && block.ends_at > start;
+                known.blocks.extend(fresh.blocks.iter().filter(newer));
+            }
+            let problem = judged.problems.get(&metric.name);
             match (known, problem) {
                 (Some(known), problem) => {
                     evidence.push(Evidence {
@@ -213,25 +212,39 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
                 (None, None) => {}
             }
         }
-        let config = config(&self.settings.judge, stored, &evidence);
-        let verdict = judge(&config, &evidence);
-        let evidence_digest = digest(&evidence);
-        self.journal.store.keep_verdict(
-            &desired.id,
-            &StoredVerdict {
-                at: now,
-                verdict: verdict.clone(),
-                evidence_digest,
-            },
-        )?;
-        let tracks = evidence
-            .iter()
-            .map(|one| Track {
-                metric: one.metric.clone(),
-                points: history(&config, one, 1),
-            })
-            .collect();
-        Ok((verdict, tracks))
+        Ok(evidence)
+    }
+
+    /// Judges, and keeps what was said if the store allows.
+    fn judge_known(&self, stored: &StoredDeployment, now: Timestamp, evidence: &[Evidence]) -> (Verdict, Vec<Track>) {
+        let id = &stored.desired.id;
+        let config = config(&self.settings.judge, stored, evidence);
+        let verdict = judge(&config, evidence);
+        let said = StoredVerdict {
+            at: now,
+            verdict: verdict.clone(),
+            evidence_digest: digest(evidence),
+        };
+        if let Err(problem) = self.journal.store.keep_verdict(id, &said) {
+            error!(deployment = %id, error = %problem, "a verdict counts although it could not be stored");
+        }
+        let track = |one: &Evidence| Track {
+            metric: one.metric.clone(),
+            points: history(&config, one, 1),
+        };
+        (verdict, evidence.iter().map(track).collect())
+    }
+
+    /// What is said while the stored evidence cannot be read: nothing, and why. An older pass may be untrue by now.
+    fn unread(&self, problem: &StoreError) -> Verdict {
+        error!(error = %problem, "the evidence was not judged");
+        let what = format!("what was measured cannot be read from the store: {problem}");
+        let failed = |metric: &MetricConfig| Evidence {
+            problem: Some(what.clone()),
+            ..Evidence::failed(metric, "", &SourceError::NoData { what: String::new() })
+        };
+        let evidence: Vec<Evidence> = self.settings.judge.metrics.iter().map(failed).collect();
+        judge(&self.settings.judge, &evidence)
     }
 
     fn tell_verdict(&self, stored: &StoredDeployment, verdict: &Verdict, memory: &mut Memory) {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arya_judge::{Outcome, Timestamp};
-use arya_plan::desired::{Actor, Change};
+use arya_plan::desired::Change;
 use arya_plan::identity::Place;
 use arya_plan::observed::{BootPhase, Observed};
 use arya_plan::phase::Phase;
-use arya_plan::plan::{Plan, WaitReason, Waiting};
+use arya_plan::plan::Plan;
+use arya_plan::proof::RestoreProof;
 use arya_plan::seen::Seen;
 use arya_plan::timing::Timing;
 
@@ -37,31 +38,9 @@ pub(crate) struct Memory {
     /// What each instance reported last, by place and incarnation.
     pub(crate) reported: BTreeMap<(Place, u32), BootPhase>,
     pub(crate) launched: BTreeMap<(Place, u32), Timestamp>,
-    /// A change that is followed and could not be stored.
-    pub(crate) unsaved: Option<Unsaved>,
+    /// The proof that failed last, as the feed told it.
+    failed_proof: Option<RestoreProof>,
     throttled_for: Option<Duration>,
-}
-
-/// A change that lowers exposure while the store does not answer; every look tries to store it.
-#[derive(Debug)]
-pub(crate) struct Unsaved {
-    pub(crate) change: Change,
-    pub(crate) by: Actor,
-    pub(crate) since: Timestamp,
-    pub(crate) problem: String,
-}
-
-impl Unsaved {
-    pub(crate) fn waiting(&self) -> Waiting {
-        let reason = WaitReason::Stuck {
-            step: "store a change".into(),
-            error: self.problem.clone(),
-        };
-        Waiting {
-            reason,
-            since: self.since,
-        }
-    }
 }
 
 impl Memory {
@@ -99,6 +78,11 @@ impl Memory {
         memory
     }
 
+    /// Whether a proof that failed differs from what the feed told last; remembers it as told.
+    pub(crate) fn is_news(&mut self, failed: &RestoreProof) -> bool {
+        self.failed_proof.replace(failed.clone()).as_ref() != Some(failed)
+    }
+
     /// The cloud asked for patience once more: how long to be patient, twice as long each time.
     pub(crate) fn throttled(&mut self, timing: &Timing) -> Duration {
         let first = timing.look_moving.max(BACK_OFF_AT_LEAST);
@@ -113,5 +97,25 @@ impl Memory {
     /// The cloud answered everything that was asked.
     pub(crate) const fn not_throttled(&mut self) {
         self.throttled_for = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arya_plan::proof::{Difference, Whose};
+
+    #[test]
+    fn a_proof_that_fails_the_same_way_again_is_no_news() {
+        let failed = |what: &str| RestoreProof {
+            differences: vec![Difference {
+                what: what.into(),
+                whose: Whose::Ours,
+                sentence: "Our rule still stands.".into(),
+            }],
+        };
+        let mut memory = Memory::default();
+        let news = ["a", "a", "b", "b", "a"].map(|what| memory.is_news(&failed(what)));
+        assert_eq!(news, [true, false, true, false, true]);
     }
 }

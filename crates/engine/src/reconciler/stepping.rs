@@ -1,5 +1,6 @@
 //! Carrying out a plan's steps: at the same time, each with a limit, one event each, and patience where the cloud says no.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arya_judge::{MetricSource, Timestamp};
@@ -8,6 +9,7 @@ use arya_plan::desired::Desired;
 use arya_plan::identity::DeploymentId;
 use arya_plan::observed::Observed;
 use arya_plan::plan::{Plan, Step, WaitReason, Waiting};
+use arya_plan::spec::Digest;
 use arya_plan::timing::Timing;
 use futures_util::future::join_all;
 use tokio::time::timeout;
@@ -23,10 +25,15 @@ pub const STUCK_AFTER: u32 = 5;
 /// The same refusal is told once, and then once in so many times.
 pub const REFUSALS_PER_EVENT: u32 = 10;
 
+/// A file that begins to upload again is told once, and then once in so many times.
+pub const UPLOADS_PER_EVENT: u32 = 10;
+
 /// The tries of the steps that the latest plan still wanted.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
     steps: Vec<Attempt>,
+    /// How often each file began to upload, also when its step left the plan in between. As many as the spec names.
+    uploads: BTreeMap<Digest, u32>,
     /// What was seen of ours at the latest try.
     fingerprint: String,
 }
@@ -134,6 +141,12 @@ impl Attempts {
         match &attempt.answer {
             Ok(()) => {
                 attempt.refusals = 0;
+                if let Step::StartUpload { digest } = &attempt.step {
+                    let begun = self.uploads.entry(digest.clone()).or_default();
+                    *begun = begun.saturating_add(1);
+                    let tell = *begun == 1 || begun.is_multiple_of(UPLOADS_PER_EVENT);
+                    return tell.then(|| event::done(&attempt.step));
+                }
                 // A repeated success is a listing that lags, not news.
                 (first_try || said_before.is_err()).then(|| event::done(&attempt.step))
             }

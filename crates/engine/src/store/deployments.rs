@@ -61,12 +61,13 @@ impl Store {
         load(&self.db(), id)
     }
 
-    /// Deployments, newest first.
+    /// Deployments, open ones first, then newest first.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn deployments(&self, limit: usize) -> Result<Vec<StoredDeployment>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM deployments ORDER BY created_at DESC, id LIMIT ?1");
+        let sql =
+            format!("SELECT {COLUMNS} FROM deployments ORDER BY closed_at IS NOT NULL, created_at DESC, id LIMIT ?1");
         self.read_deployments(&sql, rows(limit))
     }
 
@@ -174,6 +175,9 @@ fn create(
     if count("SELECT count(*) FROM deployments WHERE short = ?1", &desired.id.short())? > 0 {
         return Err(CreateError::IdTaken);
     }
+    if let Some(name) = in_front_of_the_same(&transaction, desired)? {
+        return Err(CreateError::InFrontTaken { name });
+    }
     transaction.execute(
         "INSERT INTO deployments (id, short, name, desired, before, harmful, created_at) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
         params![
@@ -193,6 +197,19 @@ fn create(
     let event = events::insert(&transaction, &desired.id, at, event)?;
     transaction.commit()?;
     Ok(event)
+}
+
+/// The open deployment, if any, that stands in front of the same rule of the same listener.
+fn in_front_of_the_same(db: &Connection, wanted: &Desired) -> Result<Option<String>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT desired FROM deployments WHERE closed_at IS NULL")?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+    for json in rows {
+        let open: Desired = from_json(&json?, "a desired state")?;
+        if open.placement.chosen == wanted.placement.chosen && open.spec.listener == wanted.spec.listener {
+            return Ok(Some(open.spec.name));
+        }
+    }
+    Ok(None)
 }
 
 fn edit(

@@ -84,6 +84,11 @@ pub enum CreateError {
          first."
     )]
     NameTaken { name: String },
+    #[error(
+        "The open deployment \"{name}\" stands in front of the same rule of this listener already. Nothing was created and \
+         the other one goes on; destroy it first, or choose another rule."
+    )]
+    InFrontTaken { name: String },
     #[error("The short id of this deployment is taken by an older one. Nothing was created; try again.")]
     IdTaken,
     #[error("{limit} deployments are open, which is the limit. Nothing was created; destroy one first.")]

@@ -59,20 +59,3 @@ CREATE TABLE verdicts (
     evidence_digest TEXT NOT NULL
 ) STRICT;
 CREATE INDEX verdicts_of_a_deployment ON verdicts (deployment, id);
-
-CREATE TABLE artifacts (
-    digest TEXT PRIMARY KEY,
-    filename TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    description TEXT NOT NULL,
-    created_at INTEGER NOT NULL
-) STRICT;
-
-CREATE TABLE tokens (
-    hash TEXT PRIMARY KEY,
-    kind TEXT NOT NULL,
-    name TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER
-) STRICT;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arya_engine::{Clock, Engine, EngineSettings, RecordedEvent, Report, Store};
+use arya_engine::{Clock, Engine, EngineSettings, Generation, RecordedEvent, Report, Store, SubmitError};
 use arya_plan::desired::{Change, Desired};
 use arya_plan::phase::Phase;
 use serde_json::json;
@@ -80,6 +80,10 @@ async fn the_feed_resumes_after_any_sequence_number() {
         );
     }
     assert_eq!(engine.events(&desired.id, 0, 2).unwrap(), stored[..2]);
+    assert_eq!(
+        engine.latest_events(&desired.id, 2).unwrap(),
+        stored[stored.len() - 2..]
+    );
     engine.shutdown().await;
 }
 
@@ -139,6 +143,7 @@ async fn a_restart_goes_on_where_the_cloud_is() {
     let engine = engine_with(dir.path(), &world, settings(clock()));
     let desired = created(&engine);
     until(&engine, &desired, |r| r.phase == Phase::Serving).await;
+    assert_eq!(engine.open_deployments().unwrap()[0].id, desired.id);
     engine.shutdown().await;
     drop(engine);
     let engine = engine_with(dir.path(), &world, settings(clock()));
@@ -156,6 +161,7 @@ async fn a_restart_goes_on_where_the_cloud_is() {
         (Phase::Destroyed, Some(vec![]))
     );
     assert_eq!(engine.deployments(10).unwrap()[0].phase, Phase::Destroyed);
+    assert_eq!(engine.open_deployments().unwrap(), vec![]);
     engine.shutdown().await;
 }
 
@@ -220,4 +226,60 @@ async fn loops_end_with_the_last_handle() {
     .await;
     assert!(ended.is_ok());
     assert!(Store::open(dir.path()).is_ok());
+}
+
+/// What a person asks of a serving deployment whose store takes no edit; the engine, the world and the answer.
+async fn asked_of_a_broken_store(
+    dir: &Path,
+    change: &Change,
+) -> (Engine, World, Desired, Result<Generation, SubmitError>) {
+    let world = World::new();
+    let engine = engine_with(dir, &world, settings(clock()));
+    let desired = created(&engine);
+    until(&engine, &desired, |r| r.phase == Phase::Serving && r.verdict.is_some()).await;
+    let sql = "CREATE TRIGGER broken BEFORE UPDATE ON deployments BEGIN SELECT RAISE(FAIL, 'broken'); END";
+    edit_file(dir, sql);
+    let answer = engine.submit(&desired.id, change, &ana());
+    (engine, world, desired, answer)
+}
+
+fn edit_file(dir: &Path, sql: &str) {
+    let db = rusqlite::Connection::open(dir.join("arya.sqlite")).unwrap();
+    db.execute_batch(sql).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_takes_users_away_even_when_nothing_can_be_stored() {
+    for change in [Change::Destroy, set_share(0.0)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, world, desired, answer) = asked_of_a_broken_store(dir.path(), &change).await;
+        let generation = engine
+            .store()
+            .deployment(&desired.id)
+            .unwrap()
+            .unwrap()
+            .desired
+            .generation;
+        assert_eq!(answer.unwrap(), generation);
+        until(&engine, &desired, |_| !world.main_rule_stands(&desired)).await;
+        edit_file(dir.path(), "DROP TRIGGER broken");
+        until(&engine, &desired, |r| r.desired.generation > generation).await;
+        let feed = engine.events(&desired.id, 0, 1_000).unwrap();
+        assert_eq!(feed.iter().filter(|event| event.actor == ana()).count(), 2, "{feed:?}");
+        engine.shutdown().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_raise_that_cannot_be_stored_is_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, _, desired, answer) = asked_of_a_broken_store(dir.path(), &set_share(25.0)).await;
+    assert!(matches!(answer, Err(SubmitError::Store(_))));
+    assert!(engine.submit(&desired.id, &set_share(1.0), &ana()).is_ok());
+    let refused = engine.submit(&desired.id, &set_share(4.0), &ana());
+    assert!(
+        matches!(refused, Err(SubmitError::Store(_))),
+        "4 % is more than the 1 % that is followed"
+    );
+    engine.shutdown().await;
 }

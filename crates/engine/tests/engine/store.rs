@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use arya_engine::{CreateError, Store, StoreError, StoredArtifact, Token, TokenKind};
+use arya_engine::{CreateError, Store, StoreError};
 use arya_plan::desired::Change;
+use arya_plan::listener::RuleId;
 use serde_json::json;
 
 use crate::world::{ana, desired_of, set_share, site, start};
@@ -148,38 +149,34 @@ fn two_writers_lose_no_edit() {
 }
 
 #[test]
-fn tokens_end_when_they_say() {
-    let store = Store::in_memory().unwrap();
-    let later = |seconds| start().checked_add(std::time::Duration::from_secs(seconds)).unwrap();
-    let token = Token {
-        hash: "h".into(),
-        kind: TokenKind::Session,
-        name: "Ana".into(),
-        created_at: start(),
-        expires_at: Some(later(60)),
-    };
-    store.put_token(&token).unwrap();
-    assert_eq!(store.token("h", later(59)).unwrap().as_ref(), Some(&token));
-    assert_eq!(store.token("h", later(60)).unwrap(), None);
-    assert!(!format!("{token:?}").contains("hash"));
-    assert_eq!(store.remove_expired_tokens(later(60)).unwrap(), 1);
-    assert_eq!(store.tokens().unwrap(), vec![]);
+fn open_deployments_come_before_newer_closed_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let later = start().checked_add(std::time::Duration::from_secs(60)).unwrap();
+    let (old, new) = (
+        desired_of(&store, 1, "old", json!({})),
+        desired_of(&store, 2, "new", json!({})),
+    );
+    let db = rusqlite::Connection::open(dir.path().join("arya.sqlite")).unwrap();
+    store.create(&new, &site(), &ana(), later).unwrap();
+    db.execute("UPDATE deployments SET closed_at = 1", []).unwrap();
+    store.create(&old, &site(), &ana(), start()).unwrap();
+    let ids: Vec<_> = store.deployments(2).unwrap().iter().map(|d| d.desired.id).collect();
+    assert_eq!(ids, [old.id, new.id]);
 }
 
 #[test]
-fn the_same_artifact_again_is_one_artifact() {
+fn a_second_open_deployment_in_front_of_the_same_rule_is_refused() {
     let store = Store::in_memory().unwrap();
-    let artifact = StoredArtifact {
-        digest: "sha256:1".into(),
-        filename: "a.tar".into(),
-        size: 3,
-        kind: "image_archive".into(),
-        description: json!({"images": []}),
-        created_at: start(),
-    };
-    store.put_artifact(&artifact).unwrap();
-    store.put_artifact(&artifact).unwrap();
-    assert_eq!(store.artifacts(10).unwrap(), vec![artifact.clone()]);
-    store.remove_artifact(&artifact.digest).unwrap();
-    assert_eq!(store.artifact(&artifact.digest).unwrap(), None);
+    let first = desired_of(&store, 1, "first", json!({}));
+    store.create(&first, &site(), &ana(), start()).unwrap();
+    let mut second = desired_of(&store, 2, "second", json!({}));
+    let refused = store.create(&second, &site(), &ana(), start()).unwrap_err();
+    assert!(
+        matches!(&refused, CreateError::InFrontTaken { name } if name == "first"),
+        "{refused}"
+    );
+    assert_eq!(store.deployment(&second.id).unwrap(), None);
+    second.placement.chosen = RuleId::new("another");
+    store.create(&second, &site(), &ana(), start()).unwrap();
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use arya_engine::{BACK_OFF_AT_MOST, EVIDENCE_AT_MOST, OBSERVE_AT_MOST, STEP_AT_MOST};
 use arya_judge::{Outcome, SourceError};
 use arya_plan::cloud::{CloudError, ErrorKind};
-use arya_plan::desired::Change;
+use arya_plan::desired::{Change, MainRule};
+use arya_plan::observed::UploadState;
 use arya_plan::phase::Phase;
 use arya_plan::plan::WaitReason;
 use tokio::time::Instant;
@@ -162,13 +163,86 @@ async fn others_changes_meanwhile_are_listed_and_do_not_block() {
 
 /// Makes every edit fail as a broken disk would.
 fn break_the_disk(rig: &Rig, broken: bool) {
+    break_writing(rig, "UPDATE ON deployments", broken);
+}
+
+/// Makes one kind of write fail, e.g. `INSERT ON blocks`.
+fn break_writing(rig: &Rig, what: &str, broken: bool) {
     let db = rusqlite::Connection::open(rig.database()).unwrap();
+    let name = what.to_lowercase().replace(' ', "_");
     let sql = if broken {
-        "CREATE TRIGGER broken BEFORE UPDATE ON deployments BEGIN SELECT RAISE(FAIL, 'broken'); END"
+        format!("CREATE TRIGGER {name} BEFORE {what} BEGIN SELECT RAISE(FAIL, 'broken'); END")
     } else {
-        "DROP TRIGGER broken"
+        format!("DROP TRIGGER {name}")
     };
-    db.execute_batch(sql).unwrap();
+    db.execute_batch(&sql).unwrap();
+}
+
+fn is_no_worse(report: &arya_engine::Report) -> bool {
+    report.verdict.as_ref().is_some_and(|v| v.outcome == Outcome::NoWorse)
+}
+
+#[tokio::test(start_paused = true)]
+async fn harm_is_seen_even_when_neither_blocks_nor_verdicts_can_be_stored() {
+    for broken in [&["INSERT ON blocks"][..], &["INSERT ON verdicts", "UPDATE ON verdicts"]] {
+        let rig = Rig::on_disk();
+        rig.until(is_no_worse).await;
+        for what in broken {
+            break_writing(&rig, what, true);
+        }
+        rig.world.canary_fails(50.0);
+        rig.until(|report| report.desired.harmful.is_some()).await;
+        assert!(!rig.world.main_rule_stands(&rig.desired));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn evidence_that_cannot_be_read_is_inconclusive_with_a_reason_and_never_the_old_verdict() {
+    let rig = Rig::on_disk();
+    rig.until(is_no_worse).await;
+    let db = rusqlite::Connection::open(rig.database()).unwrap();
+    db.execute_batch("ALTER TABLE series RENAME TO away").unwrap();
+    let verdict = rig.until(|report| !is_no_worse(report)).await.verdict.unwrap();
+    assert_eq!(verdict.outcome, Outcome::Inconclusive);
+    assert!(verdict.sentence().contains("database"), "{}", verdict.sentence());
+    db.execute_batch("ALTER TABLE away RENAME TO series").unwrap();
+    rig.until(is_no_worse).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_is_judged_even_when_it_cannot_be_stored_that_its_rule_was_seen() {
+    let rig = Rig::on_disk();
+    rig.until(|report| report.desired.main_rule == MainRule::Wanted).await;
+    break_the_disk(&rig, true);
+    rig.world.canary_fails(20.0);
+    rig.until(|report| report.desired.harmful.is_some()).await;
+    assert!(!rig.world.main_rule_stands(&rig.desired));
+    break_the_disk(&rig, false);
+    rig.tick().await;
+    assert_eq!(rig.told("Harmful:"), 1);
+    assert!(rig.crash().tick().await.desired.harmful.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_fails_again_and_again_is_told_once_and_then_each_tenth_time() {
+    let rig = Rig::new();
+    // Each second look sees a new upload run, so that its step leaves the plan in between.
+    for look in 0..60 {
+        rig.tick().await;
+        let state = if look % 2 == 0 {
+            UploadState::Running
+        } else {
+            UploadState::Failed("The connection broke.".into())
+        };
+        rig.world.change(|seen| {
+            seen.uploads
+                .values_mut()
+                .for_each(|upload| upload.state = state.clone())
+        });
+    }
+    let files = rig.world.seen().uploads.len();
+    let told = rig.told("Arya began to upload");
+    assert!((2 * files..=4 * files).contains(&told), "{told}: {:?}", rig.feed());
 }
 
 #[tokio::test(start_paused = true)]

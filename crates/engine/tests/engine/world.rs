@@ -127,6 +127,7 @@ pub(crate) fn desired_of(store: &Store, number: u128, name: &str, analysis: serd
         spec,
         placement,
         main_rule: MainRule::NotYet,
+        share_seen: None,
         incarnations: vec![],
         hold: None,
         harmful: None,
