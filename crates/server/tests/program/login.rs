@@ -49,6 +49,16 @@ fn the_printed_link_opens_a_session_once_and_only_from_our_own_page() {
 }
 
 #[test]
+fn wrong_attempts_of_others_lock_nobody_out() {
+    let running = Running::start_with(&["--load", "0"]);
+    let statuses: Vec<u16> = (0..11)
+        .map(|_| log_in(&running, "wrong", "same-origin").status)
+        .collect();
+    assert_eq!((statuses[9], statuses[10]), (403, 429));
+    assert_eq!(log_in(&running, running.token(), "same-origin").status, 303);
+}
+
+#[test]
 fn nothing_but_liveness_answers_strangers() {
     let running = Running::start_with(&["--load", "0"]);
     assert_eq!(running.get("/healthz").without_token().send().status, 200);
