@@ -2,6 +2,7 @@
 
 mod act;
 mod ask;
+mod housekeeping;
 
 use std::path::PathBuf;
 use std::sync::Arc;

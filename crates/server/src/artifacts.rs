@@ -3,10 +3,12 @@
 //! A file that is there under its digest is complete; what is still arriving has another name and is gone when its
 //! request is. It must never know deployments or routes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use arya_bundle::{BundleError, Description, Digest, Limits};
 use arya_plan::preview::{FileFacts, Files};
@@ -18,6 +20,11 @@ use crate::api::documents::ArtifactDocument;
 
 /// The largest file that is taken, in bytes: an image of a model server is about 10 GiB, and the disk is the user's.
 pub(crate) const SIZE_LIMIT: u64 = 20 * 1024 * 1024 * 1024;
+/// All files together, in bytes: five of the largest, or years of ordinary ones.
+const TOTAL_LIMIT: u64 = 5 * SIZE_LIMIT;
+/// A file that nobody planned with or uploaded for this long, and that no open deployment names, is removed: a week
+/// covers the pipeline that runs every Monday.
+pub(crate) const KEPT_UNUSED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Longer names are cut; they are only shown.
 const FILENAME_LIMIT: usize = 200;
 /// What an unfinished file is called.
@@ -30,6 +37,10 @@ const READ_BUFFER: usize = 256 * 1024;
 pub(crate) enum ArtifactError {
     #[error("The file is larger than {SIZE_LIMIT} bytes. Nothing of it was kept.")]
     TooLarge,
+    #[error(
+        "The uploaded files would take more than {TOTAL_LIMIT} bytes together. Nothing of this one was kept; files that no deployment needs are removed 7 days after their last use."
+    )]
+    NoRoom,
     #[error("The disk of the data directory is full. Nothing of the file was kept.")]
     DiskFull,
     #[error("The upload ended before the file was whole. Nothing of it was kept.")]
@@ -55,7 +66,21 @@ pub(crate) struct Artifacts(Arc<Inner>);
 
 struct Inner {
     dir: PathBuf,
-    described: Mutex<BTreeMap<Digest, Described>>,
+    /// What was read; `None` = it cannot be described, so it counts as absent.
+    described: Mutex<BTreeMap<Digest, Option<Described>>>,
+    /// Held while a file is read, so that many who ask for the same large file read it once.
+    reading: Mutex<()>,
+    /// Bytes of all files, those on their way included.
+    held: AtomicU64,
+    total_limit: u64,
+}
+
+impl Inner {
+    /// Others may have changed the directory, so that less is held than was counted.
+    fn free(&self, bytes: u64) {
+        let less = |held: u64| Some(held.saturating_sub(bytes));
+        let _ = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
 }
 
 #[derive(Clone)]
@@ -75,16 +100,26 @@ impl std::fmt::Debug for Artifacts {
 impl Artifacts {
     /// Uses a directory, making it if need be. What an earlier run left unfinished is removed.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
+        Self::open_with(dir, TOTAL_LIMIT)
+    }
+
+    fn open_with(dir: &Path, total_limit: u64) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
+        let mut held = 0;
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(ARRIVING) {
                 std::fs::remove_file(entry.path())?;
+            } else {
+                held += entry.metadata()?.len();
             }
         }
         Ok(Self(Arc::new(Inner {
             dir: dir.to_owned(),
             described: Mutex::default(),
+            reading: Mutex::default(),
+            held: AtomicU64::new(held),
+            total_limit,
         })))
     }
 
@@ -101,7 +136,10 @@ impl Artifacts {
             file,
             writing,
             hasher: Sha256::new(),
-            size: 0,
+            room: Room {
+                files: Arc::clone(&self.0),
+                bytes: 0,
+            },
         })
     }
 
@@ -110,25 +148,33 @@ impl Artifacts {
         &self,
         arrival: Arrival,
         filename: Option<&str>,
+        now: SystemTime,
     ) -> Result<ArtifactDocument, ArtifactError> {
         let Arrival {
             file,
             mut writing,
             hasher,
-            size,
+            room,
         } = arrival;
         writing.flush().await?;
         writing.sync_all().await?;
         drop(writing);
         let digest = hex_digest(hasher);
-        if let Some(known) = self.known(&digest) {
+        if let Some(Some(known)) = self.known(&digest)
+            && self.use_at(&digest, now)
+        {
             return Ok(known.document);
         }
         let (files, filename) = (self.clone(), filename.map(shortened));
         let work = tokio::task::spawn_blocking(move || {
             let description = describe(file.path())?;
-            file.persist(files.path(&digest))
-                .map_err(|error| ArtifactError::from(error.error))?;
+            let (target, size) = (files.path(&digest), room.bytes);
+            let new = !target.exists();
+            file.persist(target).map_err(|error| ArtifactError::from(error.error))?;
+            if new {
+                room.keep();
+            }
+            files.use_at(&digest, now);
             Ok(files.remember(&digest, size, filename, description).document)
         });
         work.await
@@ -142,16 +188,50 @@ impl Artifacts {
             return Ok(());
         }
         let unfinished = tempfile::Builder::new().prefix(ARRIVING).tempfile_in(&self.0.dir)?;
-        std::fs::copy(path, unfinished.path())?;
+        let size = std::fs::copy(path, unfinished.path())?;
         unfinished.persist(target)?;
+        self.0.held.fetch_add(size, Ordering::Relaxed);
         Ok(())
     }
 
-    /// What is known of the files that a spec names; absent ones are left out. Reads files: not on an async thread.
-    pub(crate) fn facts<'d>(&self, wanted: impl Iterator<Item = &'d Digest>) -> Files {
+    /// Removes what was not used for [`KEPT_UNUSED`] and is not needed. Reads the directory: not on an async thread.
+    pub(crate) fn remove_unused(&self, needed: &BTreeSet<Digest>, now: SystemTime) -> io::Result<usize> {
+        let mut removed = 0;
+        for entry in std::fs::read_dir(&self.0.dir)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            // Only what has a digest for a name is an upload; a file on its way has none.
+            let Ok(digest) = format!("sha256:{name}").parse::<Digest>() else {
+                continue;
+            };
+            let metadata = entry.metadata()?;
+            let unused = now.duration_since(metadata.modified()?).unwrap_or_default();
+            if needed.contains(&digest) || unused < KEPT_UNUSED {
+                continue;
+            }
+            self.described().remove(&digest);
+            std::fs::remove_file(entry.path())?;
+            self.0.free(metadata.len());
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    /// Notes that a file is used, so that it is kept for another while; whether it is there.
+    fn use_at(&self, digest: &Digest, now: SystemTime) -> bool {
+        let file = std::fs::File::options().append(true).open(self.path(digest));
+        file.and_then(|file| file.set_modified(now)).is_ok()
+    }
+
+    /// What is known of the files that a spec names, which are used by that; absent ones are left out. Reads files: not
+    /// on an async thread.
+    pub(crate) fn facts<'d>(&self, wanted: impl Iterator<Item = &'d Digest>, now: SystemTime) -> Files {
         let mut files = Files::new();
         for digest in wanted {
             if let Some(described) = self.find(digest) {
+                self.use_at(digest, now);
                 let facts = FileFacts {
                     size: described.document.size,
                     description: Some(described.description),
@@ -162,14 +242,27 @@ impl Artifacts {
         files
     }
 
-    /// Describes one file. Reads it unless it was read before: not on an async thread.
-    pub(crate) fn document(&self, digest: &Digest) -> Option<ArtifactDocument> {
-        self.find(digest).map(|described| described.document)
+    /// Describes files; absent ones are left out. What was not read before is read on a thread that may block.
+    pub(crate) async fn documents(&self, wanted: Vec<Digest>) -> BTreeMap<Digest, ArtifactDocument> {
+        let files = self.clone();
+        let work = move || {
+            let described = wanted
+                .into_iter()
+                .filter_map(|digest| Some((files.find(&digest)?.document, digest)));
+            described.map(|(document, digest)| (digest, document)).collect()
+        };
+        // A file that cannot be read now is shown by its digest.
+        tokio::task::spawn_blocking(work).await.unwrap_or_default()
     }
 
     fn find(&self, digest: &Digest) -> Option<Described> {
         if let Some(known) = self.known(digest) {
-            return Some(known);
+            return known;
+        }
+        let _alone = self.0.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have read it meanwhile.
+        if let Some(known) = self.known(digest) {
+            return known;
         }
         let path = self.path(digest);
         let size = std::fs::metadata(&path).ok()?.len();
@@ -177,23 +270,24 @@ impl Artifacts {
             Ok(description) => Some(self.remember(digest, size, None, description)),
             Err(error) => {
                 tracing::warn!(%digest, error = %error, "a kept file cannot be described; it counts as absent");
+                self.described().insert(digest.clone(), None);
                 None
             }
         }
     }
 
-    fn known(&self, digest: &Digest) -> Option<Described> {
+    fn known(&self, digest: &Digest) -> Option<Option<Described>> {
         self.described().get(digest).cloned()
     }
 
     fn remember(&self, digest: &Digest, size: u64, filename: Option<String>, description: Description) -> Described {
         let document = ArtifactDocument::of(digest.clone(), size, filename, &description);
         let described = Described { document, description };
-        self.described().insert(digest.clone(), described.clone());
+        self.described().insert(digest.clone(), Some(described.clone()));
         described
     }
 
-    fn described(&self) -> std::sync::MutexGuard<'_, BTreeMap<Digest, Described>> {
+    fn described(&self) -> std::sync::MutexGuard<'_, BTreeMap<Digest, Option<Described>>> {
         self.0.described.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -227,14 +321,52 @@ pub(crate) struct Arrival {
     file: NamedTempFile,
     writing: tokio::fs::File,
     hasher: Sha256,
-    size: u64,
+    room: Room,
+}
+
+/// The bytes of a file on its way, as part of all that is held. Dropped, they are free again.
+struct Room {
+    files: Arc<Inner>,
+    bytes: u64,
+}
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Room")
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Room {
+    fn take(&mut self, bytes: u64) -> Result<(), ArtifactError> {
+        self.bytes += bytes;
+        let held = self.files.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if held > self.files.total_limit {
+            return Err(ArtifactError::NoRoom);
+        }
+        Ok(())
+    }
+}
+
+impl Room {
+    /// From here on the bytes are those of a kept file.
+    fn keep(mut self) {
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.files.free(self.bytes);
+    }
 }
 
 impl Arrival {
     /// Takes the next bytes.
     pub(crate) async fn push(&mut self, chunk: &[u8]) -> Result<(), ArtifactError> {
-        self.size += chunk.len() as u64;
-        if self.size > SIZE_LIMIT {
+        self.room.take(chunk.len() as u64)?;
+        if self.room.bytes > SIZE_LIMIT {
             return Err(ArtifactError::TooLarge);
         }
         self.hasher.update(chunk);
@@ -248,6 +380,8 @@ mod tests {
 
     const COMPOSE: &[u8] = b"services:\n  web:\n    image: emr:1.0\n    ports: ['8080:8080']\n";
 
+    const UPLOADED: SystemTime = SystemTime::UNIX_EPOCH;
+
     fn open() -> (tempfile::TempDir, Artifacts) {
         let dir = tempfile::tempdir().unwrap();
         let artifacts = Artifacts::open(&dir.path().join("artifacts")).unwrap();
@@ -259,7 +393,7 @@ mod tests {
         for chunk in bytes.chunks(7) {
             arrival.push(chunk).await?;
         }
-        artifacts.keep(arrival, Some("compose.yaml")).await
+        artifacts.keep(arrival, Some("compose.yaml"), UPLOADED).await
     }
 
     fn names(artifacts: &Artifacts) -> Vec<String> {
@@ -308,8 +442,55 @@ mod tests {
         std::fs::write(artifacts.dir().join(".arriving-old"), b"half").unwrap();
         let again = Artifacts::open(&dir.path().join("artifacts")).unwrap();
         assert_eq!(names(&again), [document.digest.hex()]);
-        let found = again.facts([document.digest.clone(), Digest::of(b"absent")].iter());
+        let found = again.facts([document.digest.clone(), Digest::of(b"absent")].iter(), UPLOADED);
         assert_eq!(found.len(), 1);
         assert!(found[&document.digest].description.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_described_is_read_once_and_can_be_uploaded_again() {
+        let (_dir, artifacts) = open();
+        let digest = Digest::of(COMPOSE);
+        std::fs::write(artifacts.path(&digest), b"spoilt").unwrap();
+        assert!(artifacts.find(&digest).is_none());
+        assert!(artifacts.known(&digest).is_some_and(|known| known.is_none()));
+        upload(&artifacts, COMPOSE).await.unwrap();
+        assert_eq!(artifacts.documents(vec![digest]).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_uses_goes_after_a_week() {
+        let (_dir, artifacts) = open();
+        let digest = upload(&artifacts, COMPOSE).await.unwrap().digest;
+        let check = |needed: &[Digest], age: Duration, removed: usize| {
+            let needed = needed.iter().cloned().collect();
+            let now = UPLOADED + age;
+            assert_eq!(artifacts.remove_unused(&needed, now).unwrap(), removed, "{age:?}");
+        };
+        let day = Duration::from_secs(24 * 3600);
+        let unfinished = artifacts.arrive().unwrap();
+        check(&[], KEPT_UNUSED - day, 0);
+        check(std::slice::from_ref(&digest), KEPT_UNUSED + day, 0);
+        check(&[], KEPT_UNUSED + day, 1);
+        assert_eq!(names(&artifacts).len(), 1, "the file on its way stays");
+        drop(unfinished);
+        assert!(artifacts.documents(vec![digest]).await.is_empty());
+        assert_eq!(artifacts.0.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn all_files_together_have_a_limit_and_what_was_refused_takes_no_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let artifacts = Artifacts::open_with(dir.path(), COMPOSE.len() as u64 * 2).unwrap();
+        let held = || artifacts.0.held.load(Ordering::Relaxed);
+        for _ in 0..3 {
+            upload(&artifacts, COMPOSE).await.unwrap();
+        }
+        assert_eq!(held(), COMPOSE.len() as u64);
+        let large = COMPOSE.repeat(2);
+        assert!(matches!(upload(&artifacts, &large).await, Err(ArtifactError::NoRoom)));
+        assert_eq!(held(), COMPOSE.len() as u64);
+        let again = Artifacts::open_with(dir.path(), u64::MAX).unwrap();
+        assert_eq!(again.0.held.load(Ordering::Relaxed), COMPOSE.len() as u64);
     }
 }

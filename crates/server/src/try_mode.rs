@@ -60,30 +60,49 @@ fn judging() -> JudgeConfig {
 
 /// Runs until a signal.
 pub(crate) async fn run(options: TryOptions) -> anyhow::Result<()> {
+    // Who ends it while it starts is heard: children of the local cloud must not outlive it.
+    let told = signals::told_to_stop();
     let running = start(&options).await?;
     let served = tokio::spawn(serve(running.listener, running.app.clone()));
     let connection = Connection {
         server: running.app.settings.ui.clone(),
         token: running.token.clone(),
     };
-    let told = connection.remember(&options.data_dir);
-    if let Err(error) = told {
+    if let Err(error) = connection.remember(&options.data_dir) {
         tracing::warn!(%error, "the address could not be written down; commands need --server and --token");
     }
-    if let Some(cloud) = running.app.world.local()
-        && let Err(error) = cloud.production_ready(PRODUCTION_WITHIN).await
-    {
-        tracing::warn!(%error, "production of the local cloud is not well; a plan will say so");
-    }
-    announce(&options, &running.app, &connection)?;
-    signals::told_to_stop().await;
-    running.app.stopping.cancel();
-    running.app.engine.shutdown().await;
-    if let Some(cloud) = running.app.world.local() {
+    let ready = async {
+        if let Some(cloud) = running.app.world.local()
+            && let Err(error) = cloud.production_ready(PRODUCTION_WITHIN).await
+        {
+            tracing::warn!(%error, "production of the local cloud is not well; a plan will say so");
+        }
+        announce(&options, &running.app, &connection)
+    };
+    tokio::pin!(told);
+    let ended = tokio::select! {
+        () = &mut told => Ok(()),
+        announced = ready => match announced {
+            Ok(()) => {
+                told.await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        },
+    };
+    stop(&running.app, &options).await;
+    served.await.context("the server broke off")?;
+    ended
+}
+
+/// The one way out, however it came to it.
+async fn stop(app: &App, options: &TryOptions) {
+    app.stopping.cancel();
+    app.engine.shutdown().await;
+    if let Some(cloud) = app.world.local() {
         cloud.stop().await;
     }
     Connection::forget(&options.data_dir);
-    served.await.context("the server broke off")
 }
 
 struct Running {
@@ -98,14 +117,20 @@ async fn start(options: &TryOptions) -> anyhow::Result<Running> {
     let listener = listen(options.listen).await?;
     let address = listener.local_addr().context("the listener has no address")?;
     let (samples, artifacts) = prepare(&options.data_dir).await?;
-    let cloud = LiveCloud::start(live_settings(options, &samples, &artifacts, &store)?).await?;
     let timing = Timing::TRY;
     let settings = EngineSettings {
         abandon_open: true,
         ..EngineSettings::new(timing.clone(), judging())
     };
-    let engine = Engine::start(store, cloud.clone(), cloud.clone(), settings)?;
     let token = secret().context("the system gives no random numbers")?;
+    let cloud = LiveCloud::start(live_settings(options, &samples, &artifacts, &store)?).await?;
+    let engine = match Engine::start(store, cloud.clone(), cloud.clone(), settings) {
+        Ok(engine) => engine,
+        Err(error) => {
+            cloud.stop().await;
+            return Err(error.into());
+        }
+    };
     let counters = Counters::default();
     tokio::spawn(counters.clone().listen(engine.subscribe()));
     let app = App {
@@ -123,6 +148,7 @@ async fn start(options: &TryOptions) -> anyhow::Result<Running> {
         }),
         stopping: CancellationToken::new(),
     };
+    tokio::spawn(app.clone().keep_house(app.engine.subscribe()));
     Ok(Running { listener, app, token })
 }
 
@@ -218,6 +244,10 @@ fn announce(options: &TryOptions, app: &App, connection: &Connection) -> anyhow:
     output::line(&format!(
         "The local load balancer answers at {balancer}, with {} requests per second.",
         options.load_per_s
+    ))?;
+    output::line(&format!(
+        "For commands and scripts: export ARYA_SERVER={} ARYA_TOKEN={}",
+        connection.server, connection.token
     ))?;
     output::line(&format!(
         "Everything is kept in {}. Ctrl-C ends it all.",

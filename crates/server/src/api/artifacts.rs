@@ -42,13 +42,15 @@ async fn receive(app: &App, filename: Option<&str>, body: Body) -> Result<Artifa
         let chunk = chunk.map_err(|error| ArtifactError::Interrupted { what: chain(&error) })?;
         arrival.push(&chunk).await?;
     }
-    app.artifacts.keep(arrival, filename).await
+    app.artifacts.keep(arrival, filename, app.now().into()).await
 }
 
 fn problem(error: &ArtifactError) -> Problem {
     let refuse = |status, kind| Problem::new(status, kind, error.to_string());
     match error {
         ArtifactError::TooLarge => refuse(StatusCode::PAYLOAD_TOO_LARGE, "too-large").next("Make the image smaller."),
+        ArtifactError::NoRoom => refuse(StatusCode::INSUFFICIENT_STORAGE, "no-room")
+            .next("Remove files that are not needed from the data directory's `artifacts`, then start again."),
         ArtifactError::DiskFull => {
             refuse(StatusCode::INSUFFICIENT_STORAGE, "disk-full").next("Free some space, then upload again.")
         }

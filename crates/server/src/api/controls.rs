@@ -31,11 +31,7 @@ pub(crate) async fn production_deploys(State(app): State<App>) -> Result<Answer<
         .production_deploys_now()
         .await
         .map_err(|error| refused(&error))?;
-    for deployment in app
-        .deployments()?
-        .iter()
-        .filter(|deployment| deployment.closed_at.is_none())
-    {
+    for deployment in app.open_deployments()? {
         app.engine
             .note(&deployment.id, sentence.as_str())
             .map_err(|error| Problem::internal(&error))?;

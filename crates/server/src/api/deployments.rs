@@ -35,7 +35,7 @@ pub(crate) async fn list(State(app): State<App>) -> Result<Answer<serde_json::Va
 }
 
 pub(crate) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Answer<DeploymentDocument>, Problem> {
-    app.deployment(&deployment_id(&id)?).map(Answer)
+    app.deployment_with_probe(&deployment_id(&id)?).map(Answer)
 }
 
 #[derive(Debug, Deserialize)]

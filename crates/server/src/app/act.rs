@@ -5,12 +5,12 @@ use arya_plan::desired::{Actor, Change, ProbeSecret, Refusal};
 use arya_plan::identity::DeploymentId;
 use arya_plan::listener::shares::CanaryPercent;
 use arya_plan::listener::{RuleId, Site};
-use arya_plan::preview::{HarmfulPair, LiveDeployment, Preview, PreviewRequest, preview};
-use arya_plan::spec::{InFrontOf, Spec};
+use arya_plan::preview::{HarmfulPair, LiveDeployment, Preview, PreviewRequest, chosen_rule, preview};
+use arya_plan::spec::Spec;
 use axum::http::StatusCode;
 
 use super::App;
-use super::ask::{DEPLOYMENTS_MAX, cloud_problem};
+use super::ask::cloud_problem;
 use crate::api::documents::{DeploymentDocument, PlanDocument};
 use crate::api::input::SpecBody;
 use crate::api::problem::Problem;
@@ -38,12 +38,12 @@ impl App {
                 sites: &sites,
                 files: &app
                     .artifacts
-                    .facts(spec.baseline.digests().chain(spec.canary.digests())),
+                    .facts(spec.baseline.digests().chain(spec.canary.digests()), app.now().into()),
                 capabilities: &app.world.capabilities(),
                 harmful_before: &harmful_before,
                 live: &live,
                 probe_secret: ProbeSecret::new(probe_secret),
-                traffic_per_s: chosen_rule(&spec, &sites).and_then(|rule| app.world.traffic_per_s(rule, app.now())),
+                traffic_per_s: rule_in_front(&spec, &sites).and_then(|rule| app.world.traffic_per_s(rule, app.now())),
                 now: app.now(),
                 timing: &app.settings.timing,
             })
@@ -59,17 +59,12 @@ impl App {
     }
 
     fn live(&self) -> Result<Vec<LiveDeployment>, Problem> {
-        let summaries = self
-            .engine
-            .deployments(DEPLOYMENTS_MAX)
-            .map_err(|error| Problem::internal(&error))?;
-        let open = summaries.into_iter().filter(|summary| summary.closed_at.is_none());
         let live = |summary: Summary| LiveDeployment {
             id: summary.id,
             name: summary.name,
             in_front_of: summary.desired.placement.chosen,
         };
-        Ok(open.map(live).collect())
+        Ok(self.open_deployments()?.into_iter().map(live).collect())
     }
 
     /// Starts a deployment, unless the plan that the person saw is stale or something blocks.
@@ -138,15 +133,9 @@ impl App {
 }
 
 /// The rule that the spec stands in front of, where there is one.
-fn chosen_rule<'s>(spec: &'s Spec, sites: &'s [Site]) -> Option<&'s RuleId> {
-    match &spec.in_front_of {
-        InFrontOf::Rule(id) => Some(id),
-        InFrontOf::Default => sites
-            .iter()
-            .find(|site| site.listener == spec.listener)?
-            .default_rule()
-            .map(|rule| &rule.id),
-    }
+fn rule_in_front<'s>(spec: &Spec, sites: &'s [Site]) -> Option<&'s RuleId> {
+    let site = sites.iter().find(|site| site.listener == spec.listener)?;
+    chosen_rule(site, spec).map(|rule| &rule.id)
 }
 
 fn person(caller: &Caller) -> Actor {
@@ -177,6 +166,9 @@ fn create_problem(error: CreateError) -> Problem {
     let conflict = |kind, error: &CreateError| Problem::new(StatusCode::CONFLICT, kind, error.to_string());
     match &error {
         CreateError::NameTaken { .. } => conflict("name-taken", &error).at("name").next("Choose another name."),
+        CreateError::InFrontTaken { .. } => conflict("in-front-taken", &error)
+            .at("in_front_of")
+            .next("Destroy that deployment first, or choose another rule."),
         CreateError::IdTaken => conflict("id-taken", &error).next("Try again."),
         CreateError::TooMany { .. } => conflict("too-many", &error).next("Destroy a deployment first."),
         CreateError::ShuttingDown => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", error.to_string())

@@ -1,8 +1,9 @@
 //! Reading: what the pages and the API show, from the engine's last reports and the store.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arya_engine::{EVENTS_AT_ONCE, Report};
+use arya_engine::{EVENTS_AT_ONCE, EVENTS_KEPT, Report, Summary};
 use arya_plan::cloud::CloudError;
 use arya_plan::cost::{Prices, per_hour};
 use arya_plan::identity::DeploymentId;
@@ -14,8 +15,10 @@ use crate::api::documents::{
 };
 use crate::api::problem::Problem;
 
-/// The most deployments that one answer lists, newest first.
-pub(crate) const DEPLOYMENTS_MAX: usize = 200;
+/// Pages of the store that are read for one report: all that is kept, and one for what is about to be pruned.
+const PAGES_MAX: usize = EVENTS_KEPT / EVENTS_AT_ONCE + 1;
+/// The most deployments that one answer lists, newest first. Open ones are listed besides, however old they are.
+const DEPLOYMENTS_MAX: usize = 200;
 
 impl App {
     /// The last report of one deployment.
@@ -27,19 +30,38 @@ impl App {
     }
 
     pub(crate) fn deployment(&self, id: &DeploymentId) -> Result<DeploymentDocument, Problem> {
-        self.report(id).map(|report| document(&report, self.world.prices()))
+        self.report(id)
+            .map(|report| DeploymentDocument::of(&look(&report, self.world.prices())))
     }
 
-    /// Live and past ones, newest first.
+    /// One deployment with the secret that shows the canary before users see it.
+    pub(crate) fn deployment_with_probe(&self, id: &DeploymentId) -> Result<DeploymentDocument, Problem> {
+        self.report(id)
+            .map(|report| DeploymentDocument::with_probe(&look(&report, self.world.prices())))
+    }
+
+    /// Every open one, and the latest of the others, newest first.
     pub(crate) fn deployments(&self) -> Result<Vec<DeploymentDocument>, Problem> {
-        let summaries = self
+        let mut summaries = self
             .engine
             .deployments(DEPLOYMENTS_MAX)
             .map_err(|error| Problem::internal(&error))?;
+        // A long-lived one may be older than all of those.
+        let listed: BTreeSet<DeploymentId> = summaries.iter().map(|summary| summary.id).collect();
+        let open = self.open_deployments()?;
+        summaries.extend(open.into_iter().filter(|summary| !listed.contains(&summary.id)));
+        summaries.sort_by_key(|summary| std::cmp::Reverse(summary.created_at));
         Ok(summaries
             .iter()
             .filter_map(|summary| self.deployment(&summary.id).ok())
             .collect())
+    }
+
+    /// Those that are not closed yet.
+    pub(crate) fn open_deployments(&self) -> Result<Vec<Summary>, Problem> {
+        self.engine
+            .open_deployments()
+            .map_err(|error| Problem::internal(&error))
     }
 
     pub(crate) fn verdict(&self, id: &DeploymentId) -> Result<VerdictDocument, Problem> {
@@ -60,12 +82,37 @@ impl App {
         Ok(events.iter().map(EventDocument::of).collect())
     }
 
+    /// The feed's end, newest first.
+    pub(crate) fn latest_events(&self, id: &DeploymentId, limit: usize) -> Result<Vec<EventDocument>, Problem> {
+        self.report(id)?;
+        let events = self
+            .engine
+            .latest_events(id, limit)
+            .map_err(|error| Problem::internal(&error))?;
+        Ok(events.iter().rev().map(EventDocument::of).collect())
+    }
+
+    /// The whole feed, oldest first.
+    fn all_events(&self, id: &DeploymentId) -> Result<Vec<EventDocument>, Problem> {
+        let mut events: Vec<EventDocument> = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let after = events.last().map_or(0, |event| event.seq);
+            let more = self.events(id, after, EVENTS_AT_ONCE)?;
+            let last_page = more.len() < EVENTS_AT_ONCE;
+            events.extend(more);
+            if last_page {
+                break;
+            }
+        }
+        Ok(events)
+    }
+
     /// The frozen page as data.
     pub(crate) fn report_document(&self, id: &DeploymentId) -> Result<ReportDocument, Problem> {
         Ok(ReportDocument {
             deployment: self.deployment(id)?,
             verdict: self.verdict(id)?,
-            events: self.events(id, 0, EVENTS_AT_ONCE)?,
+            events: self.all_events(id)?,
             made_at: self.now(),
         })
     }
@@ -76,8 +123,8 @@ impl App {
     }
 }
 
-fn document(report: &Report, prices: Prices) -> DeploymentDocument {
-    DeploymentDocument::of(&Look {
+fn look(report: &Report, prices: Prices) -> Look<'_> {
+    Look {
         desired: &report.desired,
         observed: report.observed.as_ref(),
         phase: report.phase,
@@ -88,7 +135,7 @@ fn document(report: &Report, prices: Prices) -> DeploymentDocument {
         closed_at: report.closed_at,
         as_of: report.as_of,
         price_per_hour: per_hour(&report.desired.spec, prices),
-    })
+    }
 }
 
 pub(super) fn cloud_problem(error: CloudError) -> Problem {

@@ -119,6 +119,9 @@ impl<'s> Follower<'s> {
 
     fn end(&self, deployment: &Value, code: u8, patience: Patience) -> anyhow::Result<u8> {
         if self.session.json {
+            let mut deployment = deployment.clone();
+            // Pipelines keep what is printed here; the probe header's secret does not belong into their logs.
+            deployment["probe"] = Value::Null;
             output::line(&json!({ "deployment": deployment, "exit_code": code }).to_string())?;
         } else {
             output::line(text(deployment, "headline"))?;

@@ -118,11 +118,11 @@ pub(crate) fn deployment(name: &str, phase: Phase) -> DeploymentDocument {
             per_hour: 0.0,
             so_far: 0.0,
         },
-        probe: ProbeDocument {
+        probe: Some(ProbeDocument {
             header: "X-Arya-Probe",
             value: "secret".into(),
             curl: Some("curl -H 'X-Arya-Probe: 5f1e' http://127.0.0.1:41001/health".into()),
-        },
+        }),
         restore_proof: None,
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use arya_plan::spec::Digest;
 use serde_json::{Map, Value, json};
 
 /// Rows beyond this in a posted form are not read; AWS allows five values in a rule.
@@ -164,6 +165,12 @@ impl NewForm {
     /// The value of an input; empty when there is none.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
+    }
+
+    /// The files that the form names; what is no digest is said elsewhere.
+    pub(crate) fn digests(&self) -> Vec<Digest> {
+        let keys = ["baseline.image", "baseline.compose", "canary.image", "canary.compose"];
+        keys.into_iter().filter_map(|key| self.get(key).parse().ok()).collect()
     }
 
     pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {

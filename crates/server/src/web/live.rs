@@ -85,6 +85,5 @@ fn news_of(app: App, news: broadcast::Receiver<RecordedEvent>) -> impl Stream<It
 }
 
 fn anything_live(app: &App) -> bool {
-    app.deployments()
-        .is_ok_and(|all| all.iter().any(|deployment| deployment.closed_at.is_none()))
+    app.open_deployments().is_ok_and(|open| !open.is_empty())
 }

@@ -1,5 +1,6 @@
 //! Starting and ending: what is in the way is said in a sentence, with exit code 3.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
@@ -112,5 +113,56 @@ fn a_second_one_on_the_same_directory_is_refused_and_a_signal_ends_the_first() {
     );
     assert_eq!(running.get("/healthz").send().status, 200);
     assert_eq!(running.terminate(), Some(0));
+    assert!(!data.join("connection.json").exists());
+}
+
+/// `arya try` as a person starts it.
+fn for_a_person(data: &std::path::Path) -> Command {
+    let mut command = Command::new(ARYA);
+    command
+        .args(["try", "--listen", "127.0.0.1:0", "--load", "0", "--data-dir"])
+        .arg(data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn terminate(id: u32) {
+    let kill = Command::new("kill").args(["-TERM", &id.to_string()]).status().unwrap();
+    assert!(kill.success());
+}
+
+#[test]
+fn a_person_is_told_the_variables_that_commands_need() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = for_a_person(&dir.path().join("data")).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let told = lines.find_map(|line| line.unwrap().split_once("export ").map(|(_, told)| told.to_owned()));
+    let told = told.unwrap();
+    let (server, token) = told.split_once(' ').unwrap();
+    let output = Command::new(ARYA)
+        .args(["check", "nothing"])
+        .env("ARYA_SERVER", server.strip_prefix("ARYA_SERVER=").unwrap())
+        .env("ARYA_TOKEN", token.strip_prefix("ARYA_TOKEN=").unwrap())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("no live deployment"), "{text}");
+    terminate(child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn nobody_to_tell_the_address_ends_it_by_the_same_way_as_a_signal() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut child = for_a_person(&data).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(!said.contains("panicked"), "{said}");
+    assert!(data.join("samples").exists());
     assert!(!data.join("connection.json").exists());
 }

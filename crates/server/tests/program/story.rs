@@ -109,6 +109,7 @@ fn a_canary_goes_from_plan_to_restored_production() {
 
     let seq = heard(&running, &id, 0, phase("serving"));
     serving(&running, &id);
+    the_probe_stays_with_who_asks_for_it(&running, &id);
     adjusted(&running, &id);
     let destroy = || {
         running
@@ -165,6 +166,29 @@ fn serving(running: &Running, id: &str) {
     assert_eq!(document["openapi"], "3.1.0");
 }
 
+fn the_probe_stays_with_who_asks_for_it(running: &Running, id: &str) {
+    let of_one = format!("/api/v1/deployments/{id}");
+    let deployment = running.get(&*of_one).send().json();
+    let secret = deployment["probe"]["value"].as_str().unwrap();
+    assert!(running.get(format!("/deployments/{id}")).send().text.contains(secret));
+    let weight = running
+        .post(format!("{of_one}/weight"))
+        .json(&json!({ "canary_percent": 5 }));
+    let report = format!("{of_one}/report");
+    for answer in [
+        running.get("/api/v1/deployments").send(),
+        running.get(&*report).header("accept", "application/json").send(),
+        running.get(&*report).header("accept", "text/html").send(),
+        running.get("/api/v1/cloud/listeners").send(),
+        weight.send(),
+    ] {
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert!(!answer.text.contains(secret), "{}", answer.text);
+    }
+    let watched = running.command(&["watch", id, "--until", "serving", "--json"]);
+    assert!(!String::from_utf8_lossy(&watched.stdout).contains(secret));
+}
+
 fn adjusted(running: &Running, id: &str) {
     let weight = |percent: u32| {
         let answer = running
@@ -209,6 +233,7 @@ fn restored(running: &Running, id: &str) {
         "Production is exactly as before: 0 differences."
     );
     assert_eq!(deployment["phase"], "destroyed");
+    assert_eq!(deployment["probe"], Value::Null);
     let report = running
         .get(format!("/api/v1/deployments/{id}/report"))
         .header("accept", "application/json")

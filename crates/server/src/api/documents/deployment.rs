@@ -6,7 +6,7 @@ use arya_plan::identity::DeploymentId;
 use arya_plan::observed::Observed;
 use arya_plan::phase::Phase;
 use arya_plan::plan::{WaitReason, Waiting};
-use arya_plan::proof::{Difference, RestoreProof};
+use arya_plan::proof::{Difference, RestoreProof, Whose};
 use arya_plan::spec::Spec;
 use serde::Serialize;
 
@@ -65,7 +65,8 @@ pub(crate) struct DeploymentDocument {
     pub(crate) rail: Vec<RailDocument>,
     pub(crate) checklist: Vec<CheckDocument>,
     pub(crate) cost: CostDocument,
-    pub(crate) probe: ProbeDocument,
+    /// Only where one open deployment is asked for: lists, reports and answers to changes are passed on and kept.
+    pub(crate) probe: Option<ProbeDocument>,
     pub(crate) restore_proof: Option<ProofDocument>,
 }
 
@@ -156,8 +157,16 @@ impl DeploymentDocument {
             rail: rail(look.phase),
             checklist: checklist(desired, look.observed, look.phase),
             cost: cost(look),
-            probe: probe(look),
+            probe: None,
             restore_proof: proof,
+        }
+    }
+
+    /// With the probe header's secret, while there is something that it opens.
+    pub(crate) fn with_probe(look: &Look<'_>) -> Self {
+        Self {
+            probe: look.closed_at.is_none().then(|| probe(look)),
+            ..Self::of(look)
         }
     }
 
@@ -254,18 +263,15 @@ fn probe(look: &Look<'_>) -> ProbeDocument {
 
 impl ProofDocument {
     fn of(proof: &RestoreProof) -> Self {
-        let count = proof.differences.len();
-        let sentence = match (proof.holds(), count) {
-            (true, 0) => "Production is exactly as before: 0 differences.".into(),
-            (true, 1) => "Nothing of ours is left. Others changed one thing meanwhile; it was not touched.".into(),
-            (true, _) => {
-                format!("Nothing of ours is left. Others changed {count} things meanwhile; they were not touched.")
-            }
-            (false, _) => "Something of ours is still there; see the list.".into(),
+        let whose = |wanted| proof.differences.iter().filter(|d| d.whose == wanted).count();
+        // The feed's line says the same, in the same words.
+        let restored = arya_engine::Event::Restored {
+            ours: whose(Whose::Ours),
+            others: whose(Whose::Others),
         };
         Self {
             holds: proof.holds(),
-            sentence,
+            sentence: restored.to_string(),
             differences: proof.differences.clone(),
         }
     }

@@ -2,8 +2,9 @@
 
 use arya_plan::desired::{Desired, Goal};
 use arya_plan::identity::{Arm, Role, RuleKind};
-use arya_plan::observed::{BootPhase, Instance, Observed, UploadState};
+use arya_plan::observed::{BootPhase, Instance, Observed};
 use arya_plan::phase::Phase;
+use arya_plan::{arms_healthy, files_there};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,11 +93,9 @@ pub(crate) fn checklist(desired: &Desired, observed: Option<&Observed>, phase: P
 }
 
 fn standing(desired: &Desired, observed: &Observed) -> Vec<(String, bool)> {
-    let uploads = observed.uploads.values();
-    let uploaded = !observed.uploads.is_empty() && uploads.clone().all(|upload| upload.state == UploadState::Done);
     let mut facts = vec![
         ("Temporary bucket created".into(), observed.bucket),
-        ("Files uploaded".into(), uploaded),
+        ("Files uploaded".into(), files_there(desired, observed)),
         ("Target groups created".into(), observed.groups.len() == Arm::BOTH.len()),
     ];
     for place in desired.places() {
@@ -110,7 +109,10 @@ fn standing(desired: &Desired, observed: &Observed) -> Vec<(String, bool)> {
         "Probe rule created".into(),
         observed.our_rule(&desired.id, RuleKind::Probe).is_some(),
     ));
-    facts.push(("Both arms healthy at the load balancer".into(), arms_healthy(observed)));
+    facts.push((
+        "Both arms healthy at the load balancer".into(),
+        arms_healthy(desired, observed),
+    ));
     facts.push((
         "Main rule created".into(),
         observed.our_rule(&desired.id, RuleKind::Main).is_some(),
@@ -123,15 +125,6 @@ fn ready(instance: &Instance, role: Role) -> bool {
         Role::Baseline | Role::Canary => instance.phase() == Some(BootPhase::Ready),
         Role::Monitor => !instance.state.is_ending(),
     }
-}
-
-fn arms_healthy(observed: &Observed) -> bool {
-    use arya_plan::observed::TargetState::Healthy;
-    Arm::BOTH.into_iter().all(|arm| {
-        observed.groups.get(&arm).is_some_and(|group| {
-            !group.targets.is_empty() && group.targets.iter().all(|target| target.health.state == Healthy)
-        })
-    })
 }
 
 fn gone(desired: &Desired, observed: Option<&Observed>, phase: Phase) -> Vec<(String, bool)> {

@@ -28,19 +28,17 @@ use crate::web::words;
 
 /// The feed shows this many lines, the newest; the report has them all.
 const EVENTS_SHOWN: usize = 200;
-/// Pages of the store that are read for one feed; the engine keeps fewer events than that.
-const PAGES_MAX: usize = 64;
 
 pub(crate) async fn get(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Response {
-    show(&app, &caller, &id, None)
+    show(&app, &caller, &id, None).await
 }
 
 /// The page, with what a refused change said.
-fn show(app: &App, caller: &Caller, id: &str, refused: Option<&Problem>) -> Response {
+async fn show(app: &App, caller: &Caller, id: &str, refused: Option<&Problem>) -> Response {
     let around = Around::of(app, Some(caller));
     let status = refused.map_or(StatusCode::OK, Problem::status_code);
     let said = refused.map(|problem| match &problem.next {
@@ -49,7 +47,7 @@ fn show(app: &App, caller: &Caller, id: &str, refused: Option<&Problem>) -> Resp
     });
     match read(app, id) {
         Ok((deployment, verdict, events)) => {
-            let versions = Versions::of(app, &deployment);
+            let versions = Versions::of(app, &deployment).await;
             let sources = Sources {
                 deployment: &deployment,
                 verdict: &verdict,
@@ -66,24 +64,8 @@ type Read = (DeploymentDocument, VerdictDocument, Vec<EventDocument>);
 
 fn read(app: &App, id: &str) -> Result<Read, Problem> {
     let id = deployment_id(id)?;
-    let mut events = all_events(app, &id)?;
-    events.reverse();
-    events.truncate(EVENTS_SHOWN);
-    Ok((app.deployment(&id)?, app.verdict(&id)?, events))
-}
-
-/// Every event that is kept, oldest first.
-pub(crate) fn all_events(app: &App, id: &arya_plan::identity::DeploymentId) -> Result<Vec<EventDocument>, Problem> {
-    let mut events: Vec<EventDocument> = Vec::new();
-    for _ in 0..PAGES_MAX {
-        let after = events.last().map_or(0, |event| event.seq);
-        let more = app.events(id, after, arya_engine::EVENTS_AT_ONCE)?;
-        if more.is_empty() {
-            break;
-        }
-        events.extend(more);
-    }
-    Ok(events)
+    let events = app.latest_events(&id, EVENTS_SHOWN)?;
+    Ok((app.deployment_with_probe(&id)?, app.verdict(&id)?, events))
 }
 
 /// The posted fields of a small form, by name.
@@ -98,10 +80,10 @@ fn field<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
 }
 
 /// After a change: back to the page, or the page with what was refused.
-fn after(app: &App, caller: &Caller, id: &str, done: Result<(), Problem>) -> Response {
+async fn after(app: &App, caller: &Caller, id: &str, done: Result<(), Problem>) -> Response {
     match done {
         Ok(()) => Redirect::to(&format!("/deployments/{id}")).into_response(),
-        Err(problem) => show(app, caller, id, Some(&problem)),
+        Err(problem) => show(app, caller, id, Some(&problem)).await,
     }
 }
 
@@ -122,7 +104,7 @@ pub(crate) async fn weight(
         })?;
         app.set_share(&known, percent, &caller).map(drop)
     });
-    after(&app, &caller, &id, done)
+    after(&app, &caller, &id, done).await
 }
 
 pub(crate) async fn overrule(
@@ -133,7 +115,7 @@ pub(crate) async fn overrule(
 ) -> Response {
     let reason = field(&fields, "reason").unwrap_or_default().to_owned();
     let done = deployment_id(&id).and_then(|known| app.overrule(&known, reason, &caller).map(drop));
-    after(&app, &caller, &id, done)
+    after(&app, &caller, &id, done).await
 }
 
 /// A control of the local world.
@@ -151,16 +133,21 @@ pub(crate) async fn control(
         "production-deploys" => controls::production_deploys(State(app.clone())).await.map(drop),
         _ => Err(Problem::not_found("control of that name")),
     };
-    after(&app, &caller, &id, done)
+    after(&app, &caller, &id, done).await
 }
 
 impl Versions {
     /// Names from the uploaded archives. Files of an earlier run are named by their digest.
-    pub(crate) fn of(app: &App, deployment: &DeploymentDocument) -> Self {
+    pub(crate) async fn of(app: &App, deployment: &DeploymentDocument) -> Self {
+        let spec = &deployment.spec;
+        let images = vec![spec.baseline.image.clone(), spec.canary.image.clone()];
+        let files = app.artifacts.documents(images).await;
         let name = |digest: &Digest| {
-            let artifact = app.artifacts.document(digest);
-            let image = artifact.and_then(|artifact| artifact.images.into_iter().next());
-            image.map_or_else(|| words::short(digest.as_str()).to_owned(), |image| image.reference)
+            let image = files.get(digest).and_then(|artifact| artifact.images.first());
+            image.map_or_else(
+                || words::short(digest.as_str()).to_owned(),
+                |image| image.reference.clone(),
+            )
         };
         Self {
             baseline: name(&deployment.spec.baseline.image),
@@ -308,7 +295,7 @@ impl DeploymentPage {
             events: sources.events.iter().map(EventLine::of).collect(),
             facts: facts::facts(document),
             links: facts::links(document, around.local),
-            curl: document.probe.curl.clone(),
+            curl: document.probe.as_ref().and_then(|probe| probe.curl.clone()),
             controls: around.local,
             asks_override: document.harmful_stands() && document.goal == "serve",
             leaving: document.goal == "absent",

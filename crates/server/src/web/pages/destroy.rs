@@ -5,7 +5,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::deployment::{EventLine, all_events};
+use super::deployment::EventLine;
 use crate::api::documents::{DeploymentDocument, EventDocument, State as Progress};
 use crate::api::input::deployment_id;
 use crate::api::problem::Problem;
@@ -28,8 +28,7 @@ pub(crate) async fn get(
 
 fn show(app: &App, caller: &Caller, id: &str) -> Result<Response, Problem> {
     let id = deployment_id(id)?;
-    let mut events = all_events(app, &id)?;
-    events.reverse();
+    let events = app.latest_events(&id, EVENTS_READ)?;
     Ok(html(&DestroyPage::of(
         &Around::of(app, Some(caller)),
         &app.deployment(&id)?,
@@ -77,6 +76,8 @@ struct Check {
 
 /// Latest lines of the feed beside the checklist.
 const EVENTS_SHOWN: usize = 12;
+/// Lines that are searched for the moment of the asking; a teardown that the cloud refused for long has more.
+const EVENTS_READ: usize = 200;
 
 impl DestroyPage {
     /// `events` newest first.

@@ -214,7 +214,8 @@ async fn show(app: &App, caller: &Caller, filled: Filled, status: StatusCode) ->
     let around = Around::of(app, Some(caller));
     match app.listeners().await {
         Ok(listeners) => {
-            let artifact = |text: &str| app.artifacts.document(&text.parse::<Digest>().ok()?);
+            let files = app.artifacts.documents(filled.form.digests()).await;
+            let artifact = |text: &str| files.get(&text.parse::<Digest>().ok()?).cloned();
             (status, html(&NewPage::of(&around, &listeners, filled, &artifact))).into_response()
         }
         Err(problem) => ErrorPage::answer(&around, &problem),

@@ -37,12 +37,13 @@ pub(crate) async fn get(
     Path(id): Path<String>,
 ) -> Response {
     let document = deployment_id(&id).and_then(|id| app.report_document(&id));
-    document
-        .map(|document| {
-            let versions = Versions::of(&app, &document.deployment);
+    match document {
+        Ok(document) => {
+            let versions = Versions::of(&app, &document.deployment).await;
             page(&document, versions)
-        })
-        .unwrap_or_else(|problem| ErrorPage::answer(&Around::of(&app, Some(&caller)), &problem))
+        }
+        Err(problem) => ErrorPage::answer(&Around::of(&app, Some(&caller)), &problem),
+    }
 }
 
 /// The report as one file, for the API, which knows no names of images.
