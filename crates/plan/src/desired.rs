@@ -244,7 +244,7 @@ pub enum Refusal {
     #[error("The deployment is being destroyed, which cannot be taken back. Start a new one instead.")]
     Destroying,
     #[error(
-        "The verdict is harmful: {sentence} Traffic can be raised only after a person overrules it with a reason; the \
+        "{sentence} Traffic can be raised only after a person overrules it with a reason; the \
          share was left as it is."
     )]
     Harmful { sentence: String },
@@ -380,6 +380,13 @@ impl Desired {
                     reason: reason.to_owned(),
                     at,
                 });
+                if self
+                    .hold
+                    .as_ref()
+                    .is_some_and(|hold| hold.reason == HoldReason::Harmful)
+                {
+                    self.hold = None;
+                }
                 Ok(())
             }
             Some(_) | None => Err(Refusal::NothingToOverrule),

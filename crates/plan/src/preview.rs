@@ -24,7 +24,7 @@ use crate::seen::Seen;
 use crate::spec::{Digest, Spec};
 use crate::timing::Timing;
 
-pub use lines::{actions_in_words, conditions_in_words};
+pub use lines::{actions_in_words, conditions_in_words, seconds_to_harmful};
 use lines::{other_doors, resources, rule_lines, shares, time_to_verdict};
 pub use placing::chosen_rule;
 use placing::{place, quotas};
@@ -198,7 +198,8 @@ pub fn preview(request: &PreviewRequest<'_>) -> Preview {
         desired: None,
         before: site.cloned(),
         rules_before: site.map_or(vec![], |site| rule_lines(site, request.id, chosen.as_ref())),
-        rules_after: vec![],
+        // As they are, while nothing can be placed.
+        rules_after: site.map_or(vec![], |site| rule_lines(site, request.id, chosen.as_ref())),
         resources: vec![],
         checklist: vec![],
         problems,

@@ -164,25 +164,35 @@ pub(super) fn other_doors(sites: &[Site], chosen_site: &Site, placement: &Placem
     doors
 }
 
-/// Errors in the canary alone are shown after about this many events (judge specification S5: the 9th, one per block).
-const EVENTS_FOR_NEW_ERRORS: f64 = 9.0;
+/// So many failures of the canary alone convince the judge (found by asking it, see the test beside the planner's),
+const EVENTS_FOR_NEW_ERRORS: f64 = 10.0;
+/// and at high rates it still wants two blocks of five seconds.
+const BLOCKS_AT_LEAST_S: f64 = 10.0;
 /// The regression that the estimate is made for: one request in a hundred fails that did not fail before.
 const REGRESSION: f64 = 0.01;
+
+/// How long the judge needs at so many requests per second and arm to call a canary harmful that newly fails 1 % of them.
+pub fn seconds_to_harmful(requests_per_s: f64) -> f64 {
+    EVENTS_FOR_NEW_ERRORS / (REGRESSION * requests_per_s) + BLOCKS_AT_LEAST_S
+}
 
 pub(super) fn time_to_verdict(request: &PreviewRequest<'_>) -> TimeToVerdict {
     let share = request.spec.canary_percent.percent() / 100.0;
     let canary = request.traffic_per_s.map(|rate| rate * share);
     let sentence = match canary {
         None => "The traffic of the chosen rule is not known yet, so no time can be said.".into(),
+        Some(rate) if rate <= 0.0 && share > 0.0 => {
+            "The chosen rule answered no requests lately: without traffic there will be no verdict.".into()
+        }
         Some(rate) if rate <= 0.0 => {
             "At this share the canary gets no traffic: there will be no verdict until the share is raised.".into()
         }
         Some(rate) => {
-            let minutes = EVENTS_FOR_NEW_ERRORS / (REGRESSION * rate) / 60.0;
-            let time = match minutes {
-                m if m < 1.0 => format!("{:.0} s", (m * 60.0).ceil()),
-                m if m < 120.0 => format!("{:.0} minutes", m.ceil()),
-                m => format!("{:.0} hours", (m / 60.0).ceil()),
+            let seconds = seconds_to_harmful(rate);
+            let time = match seconds {
+                s if s < 90.0 => format!("{s:.0} s"),
+                s if s < 7200.0 => format!("{:.0} minutes", (s / 60.0).ceil()),
+                s => format!("{:.0} hours", (s / 3600.0).ceil()),
             };
             format!(
                 "At {rate:.1} requests/s to the canary, a canary that newly fails {:.0} % of its requests is shown harmful in \

@@ -35,6 +35,7 @@ pub(super) fn place(request: &PreviewRequest<'_>, site: &Site, problems: &mut Ve
     {
         let sentence = format!("Deployment `{}` already stands in front of that rule.", other.name);
         problems.push(Problem::blocks("in_front_taken", sentence, "Destroy it first.").at("in_front_of"));
+        return None;
     }
     let forward = production(site, chosen, spec, problems)?;
     let composed = compose::in_front_of(chosen, &spec.conditions)

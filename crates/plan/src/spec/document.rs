@@ -39,7 +39,7 @@ impl Spec {
                     None => format!("The spec cannot be read: {}.", error.inner()),
                 },
                 field: field.or_else(|| missing_field(&error.inner().to_string())),
-                next: "Correct it; the README lists every key with its default.".into(),
+                next: "Correct it; docs/spec.md lists every key with its default.".into(),
             }
         })
     }
