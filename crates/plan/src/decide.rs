@@ -6,6 +6,7 @@ use arya_judge::{Outcome, Verdict};
 use crate::desired::{Actor, Change, Desired, Goal, HoldReason, MainRule, REPLACEMENTS_MAX};
 use crate::identity::{Arm, Place, RuleKind};
 use crate::listener::compose::site_digest;
+use crate::listener::shares::CanaryPercent;
 use crate::listener::{Rule, Site};
 use crate::observed::{BootPhase, Instance, Observed, TargetState};
 use crate::provision::failed_upload;
@@ -44,6 +45,18 @@ pub fn decide(
         return Some((change, Actor::Arya));
     }
     begin(desired, observed, seen).map(|change| (change, Actor::Arya))
+}
+
+/// What would take a raised share away again at once, so that a person hears it before rather than after.
+pub fn forbids(desired: &Desired, observed: &Observed, canary: CanaryPercent) -> Option<HoldReason> {
+    let mut raised = desired.clone();
+    let asked = Change::SetShare { canary_percent: canary };
+    raised.apply(&asked, &Actor::Arya, observed.at).ok()?;
+    // The rule that is still away is not one that somebody removed.
+    if raised.main_rule == MainRule::Seen && observed.our_rule(&desired.id, RuleKind::Main).is_none() {
+        raised.main_rule = MainRule::Wanted;
+    }
+    watchdog(&raised, observed)
 }
 
 /// Fail towards production's own rule: what forbids that our main rule stands, if it does or is about to.

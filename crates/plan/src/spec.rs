@@ -21,6 +21,8 @@ pub mod limits {
     pub const PER_ARM: u8 = 8;
     /// Presigned URLs live at most seven days, and instances report through them until the end.
     pub const LIFETIME_H: u32 = 7 * 24;
+    /// Below a few seconds nothing would come up before it goes.
+    pub const LIFETIME_AT_LEAST_H: f64 = 0.001;
     pub const WARM_UP_PATHS: usize = 16;
     pub const WARM_UP_IN_A_ROW: u32 = 100;
     pub const EXPORTERS: usize = 16;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::WEIGHT_MAX;
 
 /// The share of matching traffic that the canary gets; the baseline gets the same, production the rest.
-/// 0 to 50 %, in steps of 0.001 points; written as a number in percent.
+/// 0, or 0.001 to 50 %, in steps of 0.001 points; written as a number in percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct CanaryPercent {
@@ -17,7 +17,8 @@ pub struct CanaryPercent {
 /// A share that cannot be.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
-    "a canary share of {0} % is out of range: it can be 0 to 50, since baseline and canary get the same share each"
+    "a canary share of {0:.3} % is out of range: it can be 0, or 0.001 to 50, since baseline and canary get the same share \
+     each"
 )]
 pub struct ShareOutOfRange(pub f64);
 
@@ -27,7 +28,9 @@ impl CanaryPercent {
     pub const MAX: Self = Self { thousandths: 50_000 };
 
     pub fn new(percent: f64) -> Result<Self, ShareOutOfRange> {
-        if !(0.0..=50.0).contains(&percent) {
+        // What would be rounded to nothing is refused rather than taken for "no traffic".
+        let smallest = percent == 0.0 || percent >= 0.001;
+        if !(0.0..=50.0).contains(&percent) || !smallest {
             return Err(ShareOutOfRange(percent));
         }
         // In range, so the cast cannot lose more than the decimals it is meant to round.
@@ -258,7 +261,7 @@ mod tests {
 
     #[test]
     fn shares_out_of_range_do_not_parse() {
-        for json in ["-1", "50.1", "1e300", "null", "\"5\""] {
+        for json in ["-1", "50.1", "1e300", "1e-300", "null", "\"5\""] {
             assert!(serde_json::from_str::<CanaryPercent>(json).is_err(), "{json}");
         }
         assert_eq!(serde_json::from_str::<CanaryPercent>("2.5").unwrap().percent(), 2.5);

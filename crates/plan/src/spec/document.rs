@@ -50,12 +50,12 @@ impl Spec {
         let mut refuse = |field: &str, sentence: String, next: &str| {
             problems.push(Problem::blocks(format!("spec:{field}"), sentence, next).at(field));
         };
-        let name_ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
-        if self.name.is_empty() || self.name.chars().count() > limits::NAME_LENGTH || !self.name.chars().all(name_ok) {
+        if !name_is_good(&self.name) {
             refuse(
                 "name",
                 format!(
-                    "The name must have 1 to {} letters, digits, spaces, dots or hyphens.",
+                    "The name must have 1 to {} letters, digits, spaces, dots, hyphens or underscores, and begin and end with \
+                     a letter or digit.",
                     limits::NAME_LENGTH
                 ),
                 "Choose another name.",
@@ -90,13 +90,12 @@ impl Spec {
                 "Choose a number in that range.",
             );
         }
-        if !(self.lifetime_h > 0.0 && self.lifetime_h <= f64::from(limits::LIFETIME_H)) {
+        let (shortest, longest) = (limits::LIFETIME_AT_LEAST_H, f64::from(limits::LIFETIME_H));
+        if !(shortest..=longest).contains(&self.lifetime_h) {
             refuse(
                 "lifetime_h",
                 format!(
-                    "A lifetime of {} h is out of range: more than 0, at most {} (seven days).",
-                    self.lifetime_h,
-                    limits::LIFETIME_H
+                    "The lifetime is out of range: {shortest} h (a few seconds) to {longest} h (seven days) are possible."
                 ),
                 "Choose a number in that range.",
             );
@@ -108,9 +107,57 @@ impl Spec {
                 "Use http or https.",
             );
         }
+        self.warm_up_problems(&mut problems);
+        self.analysis_problems(&mut problems);
         self.path_problems(&mut problems);
         self.count_problems(&mut problems);
         problems
+    }
+
+    fn analysis_problems(&self, problems: &mut Vec<Problem>) {
+        let mut refuse = |field: &str, sentence: String, next: &str| {
+            problems.push(Problem::blocks(format!("spec:{field}"), sentence, next).at(field));
+        };
+        if self.analysis.margin != "default" {
+            let sentence = format!(
+                "The margin \"{}\" is not known; this version has only `default`.",
+                short_text(&self.analysis.margin)
+            );
+            refuse("analysis.margin", sentence, "Leave it out.");
+        }
+        if self.analysis.kayenta_config.is_some() {
+            let sentence = "This version has no Kayenta-equal judge, so `kayenta_config` cannot be followed.".into();
+            refuse("analysis.kayenta_config", sentence, "Leave it out.");
+        }
+    }
+
+    fn warm_up_problems(&self, problems: &mut Vec<Problem>) {
+        let warm_up = &self.app.warm_up;
+        let mut refuse = |field: &str, sentence: &str, next: &str| {
+            problems.push(Problem::blocks(format!("spec:{field}"), sentence, next).at(field));
+        };
+        if warm_up.in_a_row == 0 {
+            refuse(
+                "app.warm_up.in_a_row",
+                "Warm-up asks for 0 answers in a row.",
+                "Ask for at least 1; leave `paths` empty for no warm-up.",
+            );
+        }
+        if warm_up.under_ms == 0 {
+            refuse(
+                "app.warm_up.under_ms",
+                "No answer can come within 0 ms.",
+                "Allow at least 1 ms.",
+            );
+        }
+        let visible = |host: &String| !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic());
+        if warm_up.host.as_ref().is_some_and(|host| !visible(host)) {
+            refuse(
+                "app.warm_up.host",
+                "The Host header must be a name without spaces or control characters.",
+                "Correct it.",
+            );
+        }
     }
 
     fn path_problems(&self, problems: &mut Vec<Problem>) {
@@ -147,6 +194,19 @@ impl Spec {
         at_most("exporters", self.exporters.len(), limits::EXPORTERS);
         at_most("acknowledged", self.acknowledged.len(), limits::ACKNOWLEDGED);
     }
+}
+
+fn name_is_good(name: &str) -> bool {
+    let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    let edges = [name.chars().next(), name.chars().last()];
+    name.chars().count() <= limits::NAME_LENGTH
+        && name.chars().all(inside)
+        && edges.iter().all(|edge| edge.is_some_and(|c| c.is_ascii_alphanumeric()))
+}
+
+/// The beginning of what somebody wrote, for a sentence.
+fn short_text(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 fn missing_field(message: &str) -> Option<String> {
@@ -298,7 +358,7 @@ mod tests {
             assert!(error.sentence.contains(words), "{error:?}");
         };
         check("", "canary_percnt", json!(5), "canary_percnt", "`canary_percent`");
-        check("", "canary_percent", json!(51), "canary_percent", "0 to 50");
+        check("", "canary_percent", json!(51), "canary_percent", "0.001 to 50");
         check("", "canary_percent", json!("five"), "canary_percent", "cannot be read");
         check(
             "/app",
@@ -357,6 +417,19 @@ mod tests {
         };
         check("", "name", json!(""), "name");
         check("", "name", json!("a/b"), "name");
+        check("", "name", json!(" "), "name");
+        check("", "name", json!("-rf"), "name");
+        check("", "lifetime_h", json!(1e-9), "lifetime_h");
+        check("", "analysis", json!({"margin": "banana"}), "analysis.margin");
+        check(
+            "",
+            "analysis",
+            json!({"kayenta_config": "sha256:0"}),
+            "analysis.kayenta_config",
+        );
+        check("/app", "warm_up", json!({"under_ms": 0}), "app.warm_up.under_ms");
+        check("/app", "warm_up", json!({"in_a_row": 0}), "app.warm_up.in_a_row");
+        check("/app", "warm_up", json!({"host": "a\r\nX: b"}), "app.warm_up.host");
         check("", "stickiness_s", json!(604_801), "stickiness_s");
         check("", "lifetime_h", json!(0), "lifetime_h");
         check("", "lifetime_h", json!(169), "lifetime_h");

@@ -2,6 +2,7 @@
 //! accidents in between.
 
 use arya_judge::{Outcome, Verdict};
+use arya_plan::decide::forbids;
 use arya_plan::desired::{Change, HoldReason, MainRule, Refusal};
 use arya_plan::identity::{Arm, Place, Role, RuleKind};
 use arya_plan::listener::shares::CanaryPercent;
@@ -385,6 +386,19 @@ fn files_that_never_arrive_end_the_deployment_with_the_last_reason() {
     paper.fail_uploads("The disk is full.");
     paper.round();
     assert!(paper.desired.failed.as_ref().unwrap().contains("The disk is full."));
+}
+
+#[test]
+fn a_raise_that_the_watchdog_would_undo_is_known_before() {
+    let mut paper = Paper::serving();
+    assert_eq!(forbids(&paper.desired, &paper.world, share(25.0)), None);
+    paper.swap_production();
+    paper.run_until_quiet();
+    assert_eq!(
+        forbids(&paper.desired, &paper.world, share(5.0)),
+        Some(HoldReason::RuleBelowChanged)
+    );
+    assert_eq!(forbids(&paper.desired, &paper.world, share(0.0)), None);
 }
 
 #[test]
