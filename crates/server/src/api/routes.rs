@@ -114,7 +114,7 @@ fn reading() -> Vec<Route> {
         Route::get(
             "/deployments",
             "deployments",
-            "Live and past deployments, newest first",
+            "Live deployments, then past ones, newest first",
             get(deployments::list),
         ),
         Route::get(

@@ -70,7 +70,9 @@ impl App {
     /// Starts a deployment, unless the plan that the person saw is stale or something blocks.
     pub(crate) async fn deploy(&self, body: SpecBody, caller: &Caller) -> Result<DeploymentDocument, Problem> {
         let preview = self.preview(&body.spec).await?;
-        if body.plan_digest.as_ref().is_some_and(|seen| *seen != preview.digest) {
+        // A plan with nowhere to stand has no digest; what blocks it says more than that it changed.
+        let seen = body.plan_digest.as_ref().filter(|_| !preview.digest.is_empty());
+        if seen.is_some_and(|seen| *seen != preview.digest) {
             return Err(stale(&preview));
         }
         let plan = PlanDocument::of(&preview, &body.spec.acknowledged, self.now());

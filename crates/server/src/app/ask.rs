@@ -1,9 +1,8 @@
 //! Reading: what the pages and the API show, from the engine's last reports and the store.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arya_engine::{EVENTS_AT_ONCE, EVENTS_KEPT, Report, Summary};
+use arya_engine::{EVENTS_AT_ONCE, EVENTS_KEPT, OPEN_MAX, Report, Summary};
 use arya_plan::cloud::CloudError;
 use arya_plan::cost::{Prices, per_hour};
 use arya_plan::identity::DeploymentId;
@@ -17,8 +16,9 @@ use crate::api::problem::Problem;
 
 /// Pages of the store that are read for one report: all that is kept, and one for what is about to be pruned.
 const PAGES_MAX: usize = EVENTS_KEPT / EVENTS_AT_ONCE + 1;
-/// The most deployments that one answer lists, newest first. Open ones are listed besides, however old they are.
+/// The most deployments that one answer lists; open ones come first, however old they are.
 const DEPLOYMENTS_MAX: usize = 200;
+const _: () = assert!(DEPLOYMENTS_MAX >= OPEN_MAX, "a live deployment is always listed");
 
 impl App {
     /// The last report of one deployment.
@@ -40,17 +40,12 @@ impl App {
             .map(|report| DeploymentDocument::with_probe(&look(&report, self.world.prices())))
     }
 
-    /// Every open one, and the latest of the others, newest first.
+    /// Every open one, then the latest of the others, each newest first.
     pub(crate) fn deployments(&self) -> Result<Vec<DeploymentDocument>, Problem> {
-        let mut summaries = self
+        let summaries = self
             .engine
             .deployments(DEPLOYMENTS_MAX)
             .map_err(|error| Problem::internal(&error))?;
-        // A long-lived one may be older than all of those.
-        let listed: BTreeSet<DeploymentId> = summaries.iter().map(|summary| summary.id).collect();
-        let open = self.open_deployments()?;
-        summaries.extend(open.into_iter().filter(|summary| !listed.contains(&summary.id)));
-        summaries.sort_by_key(|summary| std::cmp::Reverse(summary.created_at));
         Ok(summaries
             .iter()
             .filter_map(|summary| self.deployment(&summary.id).ok())

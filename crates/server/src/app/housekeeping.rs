@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use arya_engine::{Event, RecordedEvent};
 use arya_local::samples::Sample;
-use arya_plan::phase::Phase;
 use arya_plan::spec::Digest;
 use tokio::sync::broadcast;
 
@@ -65,8 +64,5 @@ impl App {
 }
 
 const fn ends_a_deployment(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Restored { ours: 0, .. } | Event::PhaseChanged { to: Phase::Destroyed }
-    )
+    matches!(event, Event::Restored { ours: 0, .. })
 }

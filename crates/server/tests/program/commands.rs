@@ -24,7 +24,7 @@ fn a_harmful_canary_fails_the_pipeline_and_destroying_restores() {
     );
     check(&running.command(&["check", "emr-bad"]), 1, "Harmful");
     check(&running.command(&["check", "emr-bad", "--soft-fail"]), 0, "Harmful");
-    check(&running.command(&["weight", "emr-bad", "5"]), 3, "harmful");
+    check(&running.command(&["weight", "emr-bad", "5"]), 3, "Overrule the verdict");
     check(&running.command(&["weight", "emr-bad", "70"]), 3, "70");
     check(
         &running.command(&["override", "emr-bad", "--reason", "a known fault of the test"]),
