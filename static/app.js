@@ -40,12 +40,14 @@ function follow(url) {
   let due = 0;
   let timer = null;
   const says = document.querySelector("[data-connection]");
+  // Not the address in the bar: a refused form is answered under the form's, which cannot be fetched.
+  const page = document.body.dataset.page;
   const refresh = async () => {
     timer = null;
     due = Date.now() + REFRESH_AT_MOST_EVERY_MS;
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (answer.redirected && new URL(answer.url).pathname !== location.pathname) location.href = answer.url;
+      const answer = await fetch(page, { headers: { Accept: "text/html" } });
+      if (answer.redirected && new URL(answer.url).pathname !== page) location.href = answer.url;
       else if (answer.ok) swap(await answer.text());
     } catch {
       // The stream's own error says that the server is away.
@@ -138,7 +140,7 @@ async function replan(form) {
   const fields = new URLSearchParams(new FormData(form));
   fields.set("action", "live");
   try {
-    const answer = await fetch(form.action, { method: "POST", body: fields, signal: planning.signal });
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", body: fields, signal: planning.signal });
     if (answer.status === 200 || answer.status === 422) swap(await answer.text());
   } catch {
     // Overtaken by a later change, or the server is away: the next change asks again.

@@ -128,6 +128,12 @@ async fn press(browser: &Client, words: &str) {
     element.click().await.unwrap();
 }
 
+async fn type_into(browser: &Client, css: &str, text: &str) {
+    let field = browser.find(Locator::Css(css)).await.unwrap();
+    field.clear().await.unwrap();
+    field.send_keys(text).await.unwrap();
+}
+
 /// Keeps a picture of the whole page, where a folder for pictures is given.
 async fn picture(browser: &Client, name: &str) {
     let Some(folder) = std::env::var_os("ARYA_SCREENSHOTS").map(PathBuf::from) else {
@@ -190,6 +196,9 @@ async fn a_newcomer_sees_a_bad_canary_caught_and_production_restored() {
     press(&browser, "Report").await;
     wait_for(&browser, "body", "harmful", PAGE_MAX).await;
     picture(&browser, "report").await;
+    browser.goto(&arya.origin()).await.unwrap();
+    press(&browser, "Start the demo").await;
+    wait_for(&browser, "#phase", "serving", SERVING_MAX).await;
     browser.close().await.unwrap();
 }
 
@@ -201,23 +210,24 @@ async fn a_canary_is_configured_planned_deployed_adjusted_and_destroyed_by_hand(
     press(&browser, "New canary").await;
     press(&browser, "Use the bundled sample: a healthy canary").await;
     wait_for(&browser, "#new-form", "charthealth/records", PAGE_MAX).await;
-    let name = browser.find(Locator::Css("#name")).await.unwrap();
-    name.clear().await.unwrap();
-    name.send_keys("by hand").await.unwrap();
+    type_into(&browser, "#name", "by hand").await;
     let no = browser
         .find(Locator::Css("input[name=sticky][value=off]"))
         .await
         .unwrap();
     no.click().await.unwrap();
     wait_for(&browser, "#plan", "main rule", PAGE_MAX).await;
+    // The plan follows the form: a wrong port is said at once, and no longer once it is corrected.
+    type_into(&browser, "[name='app.port']", "9999").await;
+    wait_for(&browser, "#plan", "9999", PAGE_MAX).await;
+    type_into(&browser, "[name='app.port']", "8080").await;
+    wait_for(&browser, "#plan", "Ready", PAGE_MAX).await;
     fits(&browser, "new canary").await;
     picture(&browser, "new").await;
     press(&browser, "Start canary").await;
     wait_for(&browser, "#phase", "serving", SERVING_MAX).await;
     picture(&browser, "deployment-serving").await;
-    let share = browser.find(Locator::Css("input[name=canary_percent]")).await.unwrap();
-    share.clear().await.unwrap();
-    share.send_keys("25").await.unwrap();
+    type_into(&browser, "input[name=canary_percent]", "25").await;
     press(&browser, "Set share").await;
     wait_for(&browser, "#feed", "25 %", PAGE_MAX).await;
     press(&browser, "Destroy").await;

@@ -131,6 +131,7 @@ async fn start(options: &TryOptions) -> anyhow::Result<Running> {
             return Err(error.into());
         }
     };
+    tokio::spawn(look_when_the_world_changes(cloud.clone(), engine.clone()));
     let counters = Counters::default();
     tokio::spawn(counters.clone().listen(engine.subscribe()));
     let app = App {
@@ -197,6 +198,20 @@ async fn prepare(data_dir: &Path) -> anyhow::Result<(Samples, Artifacts)> {
     tokio::task::spawn_blocking(work)
         .await
         .context("preparing the samples broke off")?
+}
+
+/// Looks at most this often for the sake of changes: a swap of groups is a handful of them within milliseconds.
+const LOOKS_APART: Duration = Duration::from_millis(50);
+
+/// The local balancer says when a rule, a target or its health changed; AWS has nothing like it, and is only asked in turn.
+async fn look_when_the_world_changes(cloud: LiveCloud, engine: Engine) {
+    let mut changes = cloud.balancer().changes();
+    while changes.changed().await.is_ok() {
+        for open in engine.open_deployments().unwrap_or_default() {
+            engine.look_now(&open.id);
+        }
+        tokio::time::sleep(LOOKS_APART).await;
+    }
 }
 
 fn live_settings(

@@ -1,6 +1,7 @@
 //! Changing: plans, new deployments, edits of the desired state. Every change is stored by the engine before it acts.
 
 use arya_engine::{CreateError, SubmitError, Summary};
+use arya_plan::decide::forbids;
 use arya_plan::desired::{Actor, Change, ProbeSecret, Refusal};
 use arya_plan::identity::DeploymentId;
 use arya_plan::listener::shares::CanaryPercent;
@@ -101,6 +102,17 @@ impl App {
             .at("canary_percent")
             .next("Choose a share from 0 to 50.")
         })?;
+        let report = self.report(id)?;
+        if let Some(observed) = &report.observed
+            && let Some(reason) = forbids(&report.desired, observed, canary_percent)
+        {
+            return Err(Problem::new(
+                StatusCode::CONFLICT,
+                "share-forbidden",
+                format!("{reason} The share was left as it is."),
+            )
+            .next("Destroy it and plan anew, or bring things back to what the plan showed."));
+        }
         self.submit(id, Change::SetShare { canary_percent }, caller)
     }
 

@@ -126,8 +126,26 @@ async fn act(session: &Session, word: &str, what: &str, body: Value) -> anyhow::
     let id = find(&client, word).await?;
     let path = format!("/api/v1/deployments/{id}/{what}");
     let document = call(&client, move |client| client.post(&path, &body)).await?;
-    show(session, &document)?;
+    if session.json {
+        show(session, &document)?;
+    } else {
+        // The document is from before the next look; what was asked says more.
+        output::line(&asked(what, &document))?;
+    }
     Ok(0)
+}
+
+/// What a command set going, in words.
+fn asked(what: &str, document: &Value) -> String {
+    let name = text(document, "name");
+    let share = &document["weights"]["asked"]["canary"];
+    match what {
+        "destroy" => format!("Destroying {name}. Follow it with `arya watch {name} --until destroyed`."),
+        "weight" => format!("{name}: canary and baseline are to get {share} % each, from the next look on."),
+        _ => format!(
+            "{name}: the harmful verdict is overruled. Raise the share with `arya weight {name} PERCENT`, or destroy."
+        ),
+    }
 }
 
 pub(super) async fn check(session: &Session, word: Option<&str>, soft_fail: bool) -> anyhow::Result<u8> {

@@ -19,6 +19,8 @@ pub(crate) struct Frame {
     pub(crate) user: String,
     /// The page's event stream; its parts marked `data-live` follow it.
     pub(crate) stream: Option<String>,
+    /// The page's own path, which a GET answers; the address in the bar may be that of a refused form.
+    pub(crate) page: String,
     pub(crate) reload_s: Option<u32>,
     pub(crate) version: &'static str,
     pub(crate) assets: assets::Urls,
@@ -33,6 +35,7 @@ impl Frame {
             place_class: around.place_class,
             user: around.user.clone(),
             stream: None,
+            page: String::new(),
             reload_s: None,
             version: env!("CARGO_PKG_VERSION"),
             assets: assets::urls(),
@@ -41,7 +44,8 @@ impl Frame {
 
     /// A page that changes by itself.
     #[must_use]
-    pub(crate) fn live(mut self, stream: impl Into<String>) -> Self {
+    pub(crate) fn live(mut self, page: impl Into<String>, stream: impl Into<String>) -> Self {
+        self.page = page.into();
         self.stream = Some(stream.into());
         self.reload_s = Some(RELOAD_S);
         self

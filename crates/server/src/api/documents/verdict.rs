@@ -87,7 +87,7 @@ impl VerdictDocument {
     }
 }
 
-const NOTHING_YET: &str = "Not enough evidence yet: no traffic has reached the canary.";
+const NOTHING_YET: &str = "Not enough evidence: nothing is judged while the canary gets no traffic.";
 
 impl MetricDocument {
     fn of(metric: &MetricVerdict) -> Self {

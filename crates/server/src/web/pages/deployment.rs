@@ -271,7 +271,10 @@ impl DeploymentPage {
         let frame = if destroyed {
             frame
         } else {
-            frame.live(format!("/deployments/{}/live", document.id))
+            frame.live(
+                format!("/deployments/{}", document.id),
+                format!("/deployments/{}/live", document.id),
+            )
         };
         let share = ShareForm::of(document);
         Self {

@@ -88,7 +88,10 @@ impl DestroyPage {
         let live = started && !destroyed;
         Self {
             frame: if live {
-                frame.live(format!("/deployments/{}/live", document.id))
+                frame.live(
+                    format!("/deployments/{}/destroy", document.id),
+                    format!("/deployments/{}/live", document.id),
+                )
             } else {
                 frame
             },

@@ -64,7 +64,11 @@ async fn start_demo(app: &App, caller: &Caller) -> Result<DeploymentDocument, Pr
     let listeners = app.listeners().await?;
     let name = free_name(&deployments);
     let document = sample_spec(&name, samples, &samples.canary_bad, &listeners);
-    let spec = arya_plan::spec::Spec::parse(&document)?;
+    let mut spec = arya_plan::spec::Spec::parse(&document)?;
+    // That this pair was harmful before is the point of the demo, however often it is shown.
+    let known = app.plan(&spec).await?.problems.into_iter().map(|problem| problem.name);
+    spec.acknowledged
+        .extend(known.filter(|name| name.starts_with("harmful:")));
     app.deploy(
         SpecBody {
             spec,
@@ -154,7 +158,7 @@ impl HomePage {
         let frame = Frame::new("What is live", "home", around);
         Self {
             // Without anything live the page still learns when something starts elsewhere.
-            frame: frame.live("/live"),
+            frame: frame.live("/", "/live"),
             local: around.local,
             runs: open().map(Run::of).collect(),
             needs: open().flat_map(Need::of).collect(),
