@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use tests::Arya;
-use tests::load::Load;
+use tests::load::cycles_under_load;
 
 const SERVING_MAX: Duration = Duration::from_secs(15);
 const DESTROYED_MAX: Duration = Duration::from_secs(20);
@@ -14,23 +14,7 @@ const QUIET: Duration = Duration::from_secs(600);
 
 #[test]
 fn soak_no_request_is_lost_in_ten_cycles() {
-    let arya = Arya::start(&["--load", "0"]);
-    let address = arya
-        .balancer()
-        .trim_start_matches("http://")
-        .trim_end_matches('/')
-        .to_owned();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let load = runtime.block_on(async { Load::start(&address, 300) });
-    for cycle in 0..CYCLES {
-        let deployment = arya.deploy(&arya.spec(&format!("cycle {cycle}"), "canary", 5.0));
-        deployment.wait_phase("serving", SERVING_MAX);
-        for share in [25.0, 0.0, 10.0] {
-            deployment.set_share(share);
-        }
-        deployment.destroy_and_prove(DESTROYED_MAX);
-    }
-    let counts = runtime.block_on(load.stop());
+    let counts = cycles_under_load(CYCLES, DESTROYED_MAX);
     println!("{CYCLES} cycles at 300 req/s: {counts:?}");
     assert_eq!(counts.failed(), 0, "{counts:?}");
 }

@@ -80,6 +80,29 @@ impl Load {
     }
 }
 
+const SERVING_MAX: Duration = Duration::from_secs(15);
+
+/// Deploys, walks through the shares 5, 25, 0 and 10, destroys and proves, so many times, under 300 requests a second.
+pub fn cycles_under_load(cycles: u32, destroyed_max: Duration) -> Arc<Counts> {
+    let arya = crate::Arya::start(&["--load", "0"]);
+    let address = arya
+        .balancer()
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let load = runtime.block_on(async { Load::start(&address, 300) });
+    for cycle in 0..cycles {
+        let deployment = arya.deploy(&arya.spec(&format!("cycle {cycle}"), "canary", 5.0));
+        deployment.wait_phase("serving", SERVING_MAX);
+        for share in [25.0, 0.0, 10.0] {
+            deployment.set_share(share);
+        }
+        deployment.destroy_and_prove(destroyed_max);
+    }
+    runtime.block_on(load.stop())
+}
+
 type Connection = http1::SendRequest<Full<Bytes>>;
 
 async fn count(address: &str, lane: u32, kept: Option<Connection>, counts: &Counts) -> Option<Connection> {

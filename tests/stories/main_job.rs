@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::Arya;
-use tests::load::{Load, versions};
+use tests::load::{cycles_under_load, versions};
 
 const SERVING_MAX: Duration = Duration::from_secs(15);
 const DESTROYED_MAX: Duration = Duration::from_secs(15);
@@ -115,19 +115,7 @@ async fn sticky_cookie(address: &str) -> String {
 
 #[test]
 fn story_no_request_is_lost_while_canaries_come_and_go() {
-    let arya = Arya::start(&["--load", "0"]);
-    let address = host_and_port(arya.balancer());
-    let runtime = runtime();
-    let load = runtime.block_on(async { Load::start(&address, 300) });
-    for cycle in 0..3 {
-        let deployment = arya.deploy(&arya.spec(&format!("cycle {cycle}"), "canary", 5.0));
-        deployment.wait_phase("serving", SERVING_MAX);
-        for share in [25.0, 0.0, 10.0] {
-            deployment.set_share(share);
-        }
-        deployment.destroy_and_prove(DESTROYED_MAX);
-    }
-    let counts = runtime.block_on(load.stop());
+    let counts = cycles_under_load(3, DESTROYED_MAX);
     println!("{counts:?}");
     assert_eq!(counts.failed(), 0, "{counts:?}");
     assert!(

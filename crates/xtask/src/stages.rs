@@ -187,35 +187,29 @@ fn product_test(target: &str, filter: &[&str]) -> Result<()> {
 
 /// The stories that are too long for every change.
 pub(crate) fn soak() -> Result<()> {
-    build()?;
-    let mut command = Command::new(env!("CARGO"));
-    command.args([
-        "test",
-        "--package",
-        "tests",
-        "--test",
-        "soak",
-        "--",
-        "--nocapture",
-        "--test-threads=1",
-    ]);
-    run(command.env("ARYA_BIN", binary()))
+    long_test("soak", &[])
 }
 
 /// Runs the browser story with a folder to keep its pictures in.
 pub(crate) fn screenshots() -> Result<()> {
-    build()?;
     let folder = root().join("docs/screenshots");
     std::fs::create_dir_all(&folder)?;
+    long_test("browser", &[("ARYA_SCREENSHOTS", folder)])
+}
+
+fn long_test(target: &str, variables: &[(&str, PathBuf)]) -> Result<()> {
+    build()?;
     let mut command = Command::new(env!("CARGO"));
     command.args([
         "test",
         "--package",
         "tests",
         "--test",
-        "browser",
+        target,
         "--",
+        "--nocapture",
         "--test-threads=1",
     ]);
-    run(command.env("ARYA_BIN", binary()).env("ARYA_SCREENSHOTS", folder))
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    run(command.env("ARYA_BIN", binary()))
 }
