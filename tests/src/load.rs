@@ -81,6 +81,8 @@ impl Load {
 }
 
 const SERVING_MAX: Duration = Duration::from_secs(15);
+/// Under each share of a walk.
+const REQUESTS_PER_STATE: u64 = 250;
 
 /// Deploys, walks through the shares 5, 25, 0 and 10, destroys and proves, so many times, under 300 requests a second.
 pub fn cycles_under_load(cycles: u32, destroyed_max: Duration) -> Arc<Counts> {
@@ -92,13 +94,23 @@ pub fn cycles_under_load(cycles: u32, destroyed_max: Duration) -> Arc<Counts> {
         .to_owned();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let load = runtime.block_on(async { Load::start(&address, 300) });
+    // Each state is held until it has seen traffic; a walk that nobody uses would prove nothing.
+    let until_used = || {
+        let before = load.counts.sent.load(Ordering::SeqCst);
+        while load.counts.sent.load(Ordering::SeqCst) < before + REQUESTS_PER_STATE {
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    };
     for cycle in 0..cycles {
         let deployment = arya.deploy(&arya.spec(&format!("cycle {cycle}"), "canary", 5.0));
         deployment.wait_phase("serving", SERVING_MAX);
+        until_used();
         for share in [25.0, 0.0, 10.0] {
             deployment.set_share(share);
+            until_used();
         }
         deployment.destroy_and_prove(destroyed_max);
+        until_used();
     }
     runtime.block_on(load.stop())
 }

@@ -134,6 +134,11 @@ fn api_a_port_in_use_is_a_sentence() {
     let (code, said) = refused(&["--listen", &address, "--data-dir", data.path().to_str().unwrap()]);
     assert_eq!(code, 3, "{said}");
     assert!(said.contains(&address) && said.contains("--listen"), "{said}");
+    assert_eq!(
+        std::fs::read_dir(data.path()).unwrap().count(),
+        0,
+        "a refused start left files behind"
+    );
 }
 
 #[test]

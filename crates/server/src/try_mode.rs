@@ -112,9 +112,10 @@ struct Running {
 }
 
 async fn start(options: &TryOptions) -> anyhow::Result<Running> {
+    // The port first: where it is taken, nothing has been written yet.
+    let listener = listen(options.listen).await?;
     make_private(&options.data_dir);
     let store = Arc::new(Store::open(&options.data_dir)?);
-    let listener = listen(options.listen).await?;
     let address = listener.local_addr().context("the listener has no address")?;
     let (samples, artifacts) = prepare(&options.data_dir).await?;
     let timing = Timing::TRY;

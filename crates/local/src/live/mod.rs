@@ -296,8 +296,15 @@ impl LiveCloud {
             );
         }
         self.0.balancer.shutdown().await;
+        // Nobody can find what the world kept for its instances once it has ended.
+        for name in WORLD_FOLDERS {
+            let _ = folder::remove_folder(&self.0.settings.data_dir.join(name));
+        }
     }
 }
+
+/// What belongs to one run of the world.
+const WORLD_FOLDERS: [&str; 2] = ["buckets", "instances"];
 
 /// Whatever an earlier run left is removed: its processes died with it, and nobody can find its folders any more.
 async fn prepare(mut settings: LiveSettings) -> Result<LiveSettings, LiveError> {
@@ -309,7 +316,7 @@ async fn prepare(mut settings: LiveSettings) -> Result<LiveSettings, LiveError> 
         std::fs::create_dir_all(&settings.data_dir).map_err(at(&settings.data_dir))?;
         // Children run in other folders, so that no path of theirs may be relative.
         settings.data_dir = settings.data_dir.canonicalize().map_err(at(&settings.data_dir))?;
-        for name in ["buckets", "instances"] {
+        for name in WORLD_FOLDERS {
             let path = settings.data_dir.join(name);
             folder::remove_folder(&path)
                 .and_then(|()| std::fs::create_dir(&path))
