@@ -5,7 +5,7 @@ use arya_plan::desired::{Actor, Change, Desired, MainRule};
 use arya_plan::identity::{Arm, DeploymentId};
 use arya_plan::listener::Site;
 use arya_plan::proof::RestoreProof;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     CreateError, Store, StoreError, SubmitError, events, from_json, nanoseconds, rows, timestamp, to_json, unreadable,
@@ -92,7 +92,9 @@ impl Store {
     fn read_deployments(&self, sql: &str, limit: i64) -> Result<Vec<StoredDeployment>, StoreError> {
         let db = self.db();
         let mut statement = db.prepare_cached(sql)?;
-        let rows = statement.query_map([limit], columns)?.collect::<Result<Vec<_>, _>>()?;
+        let rows = statement
+            .query_map([limit], |row| Columns::try_from(row))?
+            .collect::<Result<Vec<_>, _>>()?;
         rows.into_iter().map(read).collect()
     }
 
@@ -275,17 +277,6 @@ pub(crate) fn epoch(desired: &Desired) -> u32 {
 
 type Columns = (String, String, Option<i64>, Option<i64>, Option<i64>, Option<String>);
 
-fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((
-        row.get(0)?,
-        row.get(1)?,
-        row.get(2)?,
-        row.get(3)?,
-        row.get(4)?,
-        row.get(5)?,
-    ))
-}
-
 fn read(
     (desired, before, evidence_from, share_since, closed_at, proof): Columns,
 ) -> Result<StoredDeployment, StoreError> {
@@ -303,7 +294,7 @@ fn load(db: &Connection, id: &DeploymentId) -> Result<Option<StoredDeployment>, 
     let sql = format!("SELECT {COLUMNS} FROM deployments WHERE id = ?1");
     let row = db
         .prepare_cached(&sql)?
-        .query_row([id.to_string()], columns)
+        .query_row([id.to_string()], |row| Columns::try_from(row))
         .optional()?;
     row.map(read).transpose()
 }

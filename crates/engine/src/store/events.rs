@@ -2,7 +2,7 @@
 
 use arya_judge::Timestamp;
 use arya_plan::identity::DeploymentId;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
 use super::{Store, StoreError, from_json, nanoseconds, timestamp, to_json};
 use crate::event::{Event, RecordedEvent};
@@ -47,23 +47,14 @@ impl Store {
     fn read_events(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<RecordedEvent>, StoreError> {
         let db = self.db();
         let mut statement = db.prepare_cached(sql)?;
-        let rows = statement.query_map(params, columns)?.collect::<Result<Vec<_>, _>>()?;
+        let rows = statement
+            .query_map(params, |row| Columns::try_from(row))?
+            .collect::<Result<Vec<_>, _>>()?;
         rows.into_iter().map(read).collect()
     }
 }
 
 type Columns = (i64, String, i64, String, String, String);
-
-fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((
-        row.get(0)?,
-        row.get(1)?,
-        row.get(2)?,
-        row.get(3)?,
-        row.get(4)?,
-        row.get(5)?,
-    ))
-}
 
 fn read((seq, deployment, at, actor, event, sentence): Columns) -> Result<RecordedEvent, StoreError> {
     Ok(RecordedEvent {
