@@ -3,6 +3,8 @@
 
 mod judging;
 mod memory;
+#[cfg(feature = "simulation")]
+mod rewind;
 mod stepping;
 
 use std::collections::HashMap;
@@ -30,6 +32,8 @@ use crate::unsaved::{self, Unsaved, does_not_raise};
 pub use judging::{CATCH_UP_AT_MOST, EVIDENCE_AT_MOST};
 use memory::Memory;
 pub use memory::{BACK_OFF_AT_LEAST, BACK_OFF_AT_MOST};
+#[cfg(feature = "simulation")]
+pub use rewind::Moment;
 pub use stepping::{REFUSALS_PER_EVENT, STEP_AT_MOST, STUCK_AFTER, UPLOADS_PER_EVENT};
 
 /// A look that takes longer is given up; the next one starts anew.
@@ -81,7 +85,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     pub async fn tick(&self, id: &DeploymentId) -> Result<Report, TickError> {
         let memory = self.memory(id)?;
         let mut memory = memory.lock().await;
-        let stored = self.load(id)?;
+        let stored = self.load(id, &mut memory)?;
         if stored.closed_at.is_some() {
             return Ok(self.report(&stored, &memory));
         }
@@ -92,14 +96,15 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             Err(_) => return Ok(self.blind(&stored, &mut memory, &no_answer("a look", OBSERVE_AT_MOST))),
         };
         // What a person asked while the cloud was answering counts already.
-        let stored = self.load(id)?;
+        let stored = self.load(id, &mut memory)?;
         memory.seen.look(&stored.desired, &observed);
         self.tell_of_instances(id, &observed, &mut memory);
         // The watchdog first: a slow source of evidence must not hold back what the look alone forbids.
-        let mut stored = self.follow(stored, &observed, &memory, None)?;
+        let mut stored = self.follow(stored, &observed, &mut memory, None)?;
         if stored.desired.main_rule == MainRule::Seen && matches!(stored.desired.goal, Goal::Serve { .. }) {
             let verdict = self.judge(&stored, now, &mut memory).await;
-            stored = self.follow(self.load(id)?, &observed, &memory, verdict.as_ref())?;
+            let judged = self.load(id, &mut memory)?;
+            stored = self.follow(judged, &observed, &mut memory, verdict.as_ref())?;
         }
         let mut plan = plan(&stored.desired, &observed, &memory.seen, &self.settings.timing);
         self.tell_phase(id, plan.phase, &mut memory);
@@ -122,7 +127,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     }
 
     /// Forgets a deployment's memory, as a crash would.
-    pub(crate) fn forget(&self, id: &DeploymentId) {
+    pub fn forget(&self, id: &DeploymentId) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
@@ -137,22 +142,23 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         Ok(memory)
     }
 
-    fn load(&self, id: &DeploymentId) -> Result<StoredDeployment, TickError> {
-        self.journal.store.deployment(id)?.ok_or(TickError::Unknown(*id))
+    fn load(&self, id: &DeploymentId, memory: &mut Memory) -> Result<Arc<StoredDeployment>, TickError> {
+        let stored = self.journal.store.deployment_again(id, &mut memory.known)?;
+        stored.ok_or(TickError::Unknown(*id))
     }
 
     /// Stores what the look asks for, one change after the other, all by the same observation.
     fn follow(
         &self,
-        mut stored: StoredDeployment,
+        mut stored: Arc<StoredDeployment>,
         observed: &Observed,
-        memory: &Memory,
+        memory: &mut Memory,
         verdict: Option<&Verdict>,
-    ) -> Result<StoredDeployment, TickError> {
+    ) -> Result<Arc<StoredDeployment>, TickError> {
         let id = stored.desired.id;
         for unsaved in self.journal.unsaved(&id) {
             if does_not_raise(&unsaved.change, &stored.desired) {
-                self.change(&mut stored, &unsaved.change, &unsaved.by)?;
+                self.change(&mut stored, memory, &unsaved.change, &unsaved.by)?;
             } else {
                 // A later change that was stored went further already.
                 self.journal.settle(&id, &unsaved.change);
@@ -163,7 +169,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             let Some((change, by)) = decide(&stored.desired, observed, &memory.seen, timing, verdict) else {
                 return Ok(stored);
             };
-            if !self.change(&mut stored, &change, &by)? {
+            if !self.change(&mut stored, memory, &change, &by)? {
                 return Ok(stored);
             }
         }
@@ -172,7 +178,13 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     }
 
     /// Makes one change; says whether there may be more to decide.
-    fn change(&self, stored: &mut StoredDeployment, change: &Change, by: &Actor) -> Result<bool, TickError> {
+    fn change(
+        &self,
+        stored: &mut Arc<StoredDeployment>,
+        memory: &mut Memory,
+        change: &Change,
+        by: &Actor,
+    ) -> Result<bool, TickError> {
         let id = stored.desired.id;
         let answer = self.journal.edit(&id, change, by);
         match answer {
@@ -185,7 +197,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
                     self.journal.keep_unsaved(&id, change, by, &problem);
                 }
                 return Ok(unsaved::follow(
-                    &mut stored.desired,
+                    &mut Arc::make_mut(stored).desired,
                     change,
                     by,
                     self.journal.clock.now(),
@@ -199,11 +211,11 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         if let Err(SubmitError::Refused(refusal)) = &answer {
             warn!(deployment = %id, "{by} asked for {change:?}, which is refused: {refusal}");
         }
-        *stored = self.load(&id)?;
+        *stored = self.load(&id, memory)?;
         for earlier in self.journal.unsaved(&id) {
             if does_not_raise(&earlier.change, &stored.desired) {
                 unsaved::follow(
-                    &mut stored.desired,
+                    &mut Arc::make_mut(stored).desired,
                     &earlier.change,
                     &earlier.by,
                     self.journal.clock.now(),
@@ -289,7 +301,12 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     }
 
     /// Nothing of ours is left: proves it and closes. A proof that fails closes nothing, and the next look removes on.
-    fn close(&self, stored: &mut StoredDeployment, observed: &Observed, memory: &mut Memory) -> Result<(), TickError> {
+    fn close(
+        &self,
+        stored: &mut Arc<StoredDeployment>,
+        observed: &Observed,
+        memory: &mut Memory,
+    ) -> Result<(), TickError> {
         let id = stored.desired.id;
         let proof = restore_proof(&id, &stored.before, observed.site.as_ref());
         let count = |whose: Whose| proof.differences.iter().filter(|d| d.whose == whose).count();
@@ -299,12 +316,12 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         };
         if proof.holds() {
             self.journal.close(&id, &proof, event)?;
-            *stored = self.load(&id)?;
+            *stored = self.load(&id, memory)?;
         } else {
             if memory.is_news(&proof) {
                 self.journal.mention(&id, event);
             }
-            stored.restore_proof = Some(proof);
+            Arc::make_mut(stored).restore_proof = Some(proof);
         }
         Ok(())
     }
@@ -312,10 +329,12 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     fn report(&self, stored: &StoredDeployment, memory: &Memory) -> Report {
         let now = self.journal.clock.now();
         let verdict = self.verdict_to_report(stored, memory);
-        let unseen = Report::unseen(stored, verdict, &self.settings.timing, now);
+        let unseen = match &memory.plan {
+            Some(plan) => Report::in_phase(plan.phase, stored, verdict, now),
+            None => Report::unseen(stored, verdict, &self.settings.timing, now),
+        };
         Report {
             observed: memory.observed.clone(),
-            phase: memory.plan.as_ref().map_or(unseen.phase, |plan| plan.phase),
             plan: memory.plan.clone(),
             tracks: memory.judged.tracks.clone(),
             cloud_error: memory.cloud_error.clone(),

@@ -43,16 +43,18 @@ pub struct Track {
 impl Report {
     /// What can be said before the first look of this run.
     pub(crate) fn unseen(stored: &StoredDeployment, verdict: Option<Verdict>, timing: &Timing, now: Timestamp) -> Self {
-        let guess = plan(&stored.desired, &Observed::nothing(now), &Seen::default(), timing);
+        let guess = || plan(&stored.desired, &Observed::nothing(now), &Seen::default(), timing).phase;
+        let phase = stored.closed_at.map_or_else(guess, |_| Phase::Destroyed);
+        Self::in_phase(phase, stored, verdict, now)
+    }
+
+    /// What the store says, in a phase that is known.
+    pub(crate) fn in_phase(phase: Phase, stored: &StoredDeployment, verdict: Option<Verdict>, now: Timestamp) -> Self {
         Self {
             desired: stored.desired.clone(),
             observed: None,
             plan: None,
-            phase: if stored.closed_at.is_some() {
-                Phase::Destroyed
-            } else {
-                guess.phase
-            },
+            phase,
             verdict,
             tracks: Vec::new(),
             evidence_from: stored.evidence_from,

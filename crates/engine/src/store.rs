@@ -19,8 +19,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-pub(crate) use deployments::epoch;
 pub use deployments::{Edited, OPEN_MAX, StoredDeployment};
+pub(crate) use deployments::{Known, epoch};
 pub use error::{CreateError, StoreError, SubmitError};
 pub use events::{EVENTS_AT_ONCE, EVENTS_KEPT};
 pub use evidence::{BLOCKS_KEPT, StoredVerdict, VERDICTS_KEPT};
@@ -131,7 +131,7 @@ impl Store {
     }
 
     /// A transaction that a panic left half done was rolled back, so the connection behind a poisoned lock is sound.
-    fn db(&self) -> MutexGuard<'_, Connection> {
+    pub(crate) fn db(&self) -> MutexGuard<'_, Connection> {
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -33,7 +33,7 @@ const LATE_BLOCK_PART: f64 = 0.25;
 const BLOCK_S: (f64, f64) = (0.1, 86_400.0);
 
 /// What judging keeps between looks.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Judged {
     pub(crate) verdict: Option<Verdict>,
     pub(crate) tracks: Vec<Track>,

@@ -16,14 +16,16 @@ use arya_plan::timing::Timing;
 use super::judging::Judged;
 use super::stepping::Attempts;
 use crate::event::{Event, RecordedEvent};
+use crate::store::Known;
 
 /// The longest pause when the cloud asks for patience. Longer would leave a canary unwatched for too long.
 pub const BACK_OFF_AT_MOST: Duration = Duration::from_secs(30);
 /// The shortest: AWS refills its request buckets once a second.
 pub const BACK_OFF_AT_LEAST: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Memory {
+    pub(crate) known: Known,
     pub(crate) seen: Seen,
     pub(crate) observed: Option<Observed>,
     pub(crate) plan: Option<Plan>,

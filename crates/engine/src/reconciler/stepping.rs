@@ -7,7 +7,8 @@ use arya_judge::{MetricSource, Timestamp};
 use arya_plan::cloud::{Cloud, CloudError, ErrorKind};
 use arya_plan::desired::Desired;
 use arya_plan::identity::DeploymentId;
-use arya_plan::observed::Observed;
+use arya_plan::listener::Rule;
+use arya_plan::observed::{Instance, Observed};
 use arya_plan::plan::{Plan, Step, WaitReason, Waiting};
 use arya_plan::spec::Digest;
 use arya_plan::timing::Timing;
@@ -29,16 +30,16 @@ pub const REFUSALS_PER_EVENT: u32 = 10;
 pub const UPLOADS_PER_EVENT: u32 = 10;
 
 /// The tries of the steps that the latest plan still wanted.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Attempts {
     steps: Vec<Attempt>,
     /// How often each file began to upload, also when its step left the plan in between. As many as the spec names.
     uploads: BTreeMap<Digest, u32>,
     /// What was seen of ours at the latest try.
-    fingerprint: String,
+    last_seen: Option<Observed>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Attempt {
     step: Step,
     first_at: Timestamp,
@@ -100,9 +101,8 @@ impl Attempts {
     /// Forgets steps that are no longer wanted, and starts counting anew when something moved.
     fn look(&mut self, plan: &Plan, observed: &Observed) {
         self.steps.retain(|attempt| plan.steps.contains(&attempt.step));
-        let fingerprint = fingerprint(observed);
-        if fingerprint != self.fingerprint {
-            self.fingerprint = fingerprint;
+        if !self.last_seen.as_ref().is_some_and(|last| same_of_ours(last, observed)) {
+            self.last_seen = Some(observed.clone());
             for attempt in &mut self.steps {
                 attempt.tries = 0;
             }
@@ -213,26 +213,34 @@ fn pause(tries: u32, timing: &Timing) -> Duration {
     }
 }
 
-/// What is seen of ours, without what moves by itself: times, log lines, users' traffic, bytes on their way, other
-/// people's rules.
-fn fingerprint(observed: &Observed) -> String {
-    let mut ours = observed.clone();
-    ours.at = Timestamp::UNIX_EPOCH;
-    ours.traffic = None;
-    for upload in ours.uploads.values_mut() {
-        upload.sent = 0;
-    }
-    for report in ours
-        .instances
-        .iter_mut()
-        .filter_map(|instance| instance.report.as_mut())
-    {
-        report.at = Timestamp::UNIX_EPOCH;
-        report.tail = None;
-    }
-    if let Some(site) = &mut ours.site {
-        site.rules.retain(|rule| rule.owner.is_some());
-        site.groups.clear();
-    }
-    serde_json::to_string(&ours).unwrap_or_default()
+/// Whether two looks show the same of ours, but for what moves by itself: times, log lines, users' traffic, bytes on
+/// their way, other people's rules.
+fn same_of_ours(one: &Observed, other: &Observed) -> bool {
+    one.bucket == other.bucket
+        && one.security_groups == other.security_groups
+        && one.groups == other.groups
+        && one
+            .uploads
+            .iter()
+            .map(|(digest, upload)| (digest, upload.size, &upload.state))
+            .eq(other
+                .uploads
+                .iter()
+                .map(|(digest, upload)| (digest, upload.size, &upload.state)))
+        && one
+            .instances
+            .iter()
+            .map(without_moving_parts)
+            .eq(other.instances.iter().map(without_moving_parts))
+        && one.site.is_some() == other.site.is_some()
+        && our_rules(one).eq(our_rules(other))
+}
+
+fn without_moving_parts(of: &Instance) -> impl PartialEq {
+    (of.place, of.incarnation, &of.id, of.state, of.address, of.phase())
+}
+
+fn our_rules(observed: &Observed) -> impl Iterator<Item = &Rule> {
+    let rules = observed.site.iter().flat_map(|site| &site.rules);
+    rules.filter(|rule| rule.owner.is_some())
 }

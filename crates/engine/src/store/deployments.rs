@@ -1,11 +1,13 @@
 //! Desired states and their edits: each edit is one transaction with its event, before any effect.
 
+use std::sync::Arc;
+
 use arya_judge::Timestamp;
 use arya_plan::desired::{Actor, Change, Desired, MainRule};
 use arya_plan::identity::{Arm, DeploymentId};
 use arya_plan::listener::Site;
 use arya_plan::proof::RestoreProof;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     CreateError, Store, StoreError, SubmitError, events, from_json, nanoseconds, rows, timestamp, to_json, unreadable,
@@ -37,6 +39,8 @@ pub struct Edited {
 }
 
 const COLUMNS: &str = "desired, before, evidence_from, share_since, closed_at, restore_proof";
+const SELECT_ONE: &str =
+    "SELECT desired, before, evidence_from, share_since, closed_at, restore_proof FROM deployments WHERE id = ?1";
 
 impl Store {
     /// Takes in a deployment with its first event. [`crate::Engine::create`] also starts its loop.
@@ -59,6 +63,30 @@ impl Store {
     /// When the database cannot be read.
     pub fn deployment(&self, id: &DeploymentId) -> Result<Option<StoredDeployment>, StoreError> {
         load(&self.db(), id)
+    }
+
+    /// A deployment as it is stored now, for whoever looks every second: its JSON is parsed anew only where the row's text
+    /// differs from what is known.
+    pub(crate) fn deployment_again(
+        &self,
+        id: &DeploymentId,
+        known: &mut Known,
+    ) -> Result<Option<Arc<StoredDeployment>>, StoreError> {
+        let db = self.db();
+        let mut statement = db.prepare_cached(SELECT_ONE)?;
+        let mut rows = statement.query([id.to_string()])?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        if let Some((columns, stored)) = &known.0
+            && says(row, columns)?
+        {
+            return Ok(Some(stored.clone()));
+        }
+        let columns = Columns::try_from(row)?;
+        let stored = Arc::new(read(columns.clone())?);
+        known.0 = Some((columns, stored.clone()));
+        Ok(Some(stored))
     }
 
     /// Deployments, open ones first, then newest first.
@@ -277,6 +305,21 @@ pub(crate) fn epoch(desired: &Desired) -> u32 {
 
 type Columns = (String, String, Option<i64>, Option<i64>, Option<i64>, Option<String>);
 
+/// A deployment as it was read last, beside the row that said so.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known(Option<(Columns, Arc<StoredDeployment>)>);
+
+/// Whether a row still says what it said.
+fn says(row: &Row<'_>, known: &Columns) -> rusqlite::Result<bool> {
+    let (desired, before, evidence_from, share_since, closed_at, proof) = known;
+    Ok(row.get_ref(0)?.as_str()? == desired
+        && row.get_ref(1)?.as_str()? == before
+        && row.get::<_, Option<i64>>(2)? == *evidence_from
+        && row.get::<_, Option<i64>>(3)? == *share_since
+        && row.get::<_, Option<i64>>(4)? == *closed_at
+        && row.get_ref(5)?.as_str_or_null()? == proof.as_deref())
+}
+
 fn read(
     (desired, before, evidence_from, share_since, closed_at, proof): Columns,
 ) -> Result<StoredDeployment, StoreError> {
@@ -291,9 +334,8 @@ fn read(
 }
 
 fn load(db: &Connection, id: &DeploymentId) -> Result<Option<StoredDeployment>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM deployments WHERE id = ?1");
     let row = db
-        .prepare_cached(&sql)?
+        .prepare_cached(SELECT_ONE)?
         .query_row([id.to_string()], |row| Columns::try_from(row))
         .optional()?;
     row.map(read).transpose()
