@@ -4,11 +4,19 @@
 //! and must not know metrics, sources, sentences or the time of day.
 
 pub mod combine;
+pub mod counters;
 pub mod counts;
 pub mod document;
 pub mod forecast;
+pub mod gauge;
 pub mod grid;
 pub mod guard;
+pub mod histogram;
 pub mod pooled;
+pub mod quantile;
 pub mod restart;
+pub mod search;
 pub mod share;
+pub mod special;
+pub mod student;
+pub mod tilts;

@@ -149,7 +149,7 @@ proptest! {
     ) {
         let settings = CountsSettings { alpha, pass_margin, ..CountsSettings::default() };
         let document = CountsDocument {
-            kind: "counts".to_owned(), settings, blocks_xb_xc_eb_ec: rows, edges, looks: vec![0],
+            settings, blocks_xb_xc_eb_ec: rows, edges, looks: vec![0],
         };
         if let Ok(answer) = judge_counts(&document) {
             prop_assert!(!serde_json::to_string(&answer).unwrap().contains("nan"));

@@ -43,6 +43,20 @@ pub fn adjusted(log_es: &[f64], weights: &[f64]) -> Vec<f64> {
     (0..log_es.len()).map(one).collect()
 }
 
+/// The metrics of a long report that are likely worse: e-BH, whose expected share of wrong names is at most `alpha`
+/// whatever the metrics have in common. Indices, rising.
+pub fn likely(log_es: &[f64], alpha: f64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..log_es.len()).collect();
+    // A stable sort, so that of equals the earlier is named.
+    order.sort_by(|a, b| log_es[*b].total_cmp(&log_es[*a]));
+    let count = log_es.len() as f64;
+    let reaches = |rank: &usize| log_es[order[rank - 1]] >= (count / (*rank as f64 * alpha)).ln();
+    let named = (1..=order.len()).rev().find(reaches).unwrap_or(0);
+    order.truncate(named);
+    order.sort_unstable();
+    order
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +81,13 @@ mod tests {
     fn silent_neighbours_weaken_evidence_by_their_weight() {
         let both = adjusted(&[10.0, f64::NEG_INFINITY], &[0.5, 0.5]);
         assert!((both[0] - (10.0 - 2f64.ln())).abs() < 1e-9, "{both:?}");
+    }
+
+    #[test]
+    fn likely_metrics_are_few_of_many() {
+        let log_es: Vec<f64> = (0..40).map(|i| if i < 3 { 7.0 } else { 0.0 }).collect();
+        assert_eq!(likely(&log_es, 0.05), [0, 1, 2]);
+        assert!(likely(&[], 0.05).is_empty());
     }
 
     #[test]

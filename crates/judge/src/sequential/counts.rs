@@ -6,13 +6,12 @@
 use super::grid::{COUNT_GRID, POINTS};
 use super::guard::Guard;
 use super::pooled::Pooled;
+use super::search::crossing;
 
 /// Exposures further apart than this are treated as if they were this far apart; it keeps arithmetic finite.
 const LARGEST_ODDS: f64 = 1e12;
 /// Ends of the range in which bounds of the ratio are looked for.
 const LARGEST_RATIO: f64 = 1e4;
-/// Enough for the slowest case of the search for a bound; it commonly takes a dozen.
-const MOST_SEARCH_STEPS: usize = 120;
 
 /// Counts of one block in which both arms had exposure.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -198,42 +197,6 @@ pub fn upper_bound(pooled: &Pooled, threshold: f64, phi: f64) -> f64 {
     } else {
         crossing(over, (high, at_high), low).exp()
     }
-}
-
-/// Where a monotone function falls through zero, between a point where it is not negative and another end.
-///
-/// Regula falsi with the Illinois correction, and every third step a bisection so that it cannot creep.
-fn crossing(f: impl Fn(f64) -> f64, (mut yes, mut f_yes): (f64, f64), mut no: f64) -> f64 {
-    let mut f_no = f(no);
-    if f_no >= 0.0 {
-        return no;
-    }
-    let mut moved_yes = None;
-    for step in 0..MOST_SEARCH_STEPS {
-        let straight = yes + (no - yes) * f_yes / (f_yes - f_no);
-        let middle = if step % 3 == 2 || !straight.is_finite() {
-            0.5 * (yes + no)
-        } else {
-            straight
-        };
-        let value = f(middle);
-        if value.abs() < 1e-12 || (yes - no).abs() < 1e-12 {
-            return middle;
-        }
-        if value >= 0.0 {
-            (yes, f_yes) = (middle, value);
-            if moved_yes == Some(true) {
-                f_no *= 0.5;
-            }
-        } else {
-            (no, f_no) = (middle, value);
-            if moved_yes == Some(false) {
-                f_yes *= 0.5;
-            }
-        }
-        moved_yes = Some(value >= 0.0);
-    }
-    0.5 * (yes + no)
 }
 
 /// The e-process of one edge, followed block by block at a cost that does not grow with their number.

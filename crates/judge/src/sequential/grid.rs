@@ -4,24 +4,31 @@ use std::sync::LazyLock;
 
 /// Sizes of effect in the grid for counts.
 pub const POINTS: usize = 32;
+/// Sizes of effect in the grids for gauges.
+pub const GAUGE_POINTS: usize = 24;
 
 /// Effects and the logarithms of their weights; the weights sum to one.
 #[derive(Debug)]
-pub struct Grid {
-    /// How far past the edge, as a difference of log ratios; positive and rising.
-    pub delta: [f64; POINTS],
+pub struct Grid<const K: usize> {
+    /// How far past the edge, in the unit of the grid; positive and rising.
+    pub delta: [f64; K],
     /// Logarithm of the part of the bet that is on it.
-    pub log_weight: [f64; POINTS],
+    pub log_weight: [f64; K],
 }
 
-/// From +3 % to a hundredfold, most on +65 %: one mixture costs about two nats against knowing the size.
-pub static COUNT_GRID: LazyLock<Grid> = LazyLock::new(|| Grid::log_spaced(0.03, 4.6, 0.5, 1.0));
+/// Differences of log ratios, from +3 % to a hundredfold, most on +65 %: one mixture costs about two nats against
+/// knowing the size.
+pub static COUNT_GRID: LazyLock<Grid<POINTS>> = LazyLock::new(|| Grid::log_spaced(0.03, 4.6, 0.5, 1.0));
+/// Shifts of a gauge in standard deviations of the paired difference.
+pub static GAUGE_GRID: LazyLock<Grid<GAUGE_POINTS>> = LazyLock::new(|| Grid::log_spaced(0.1, 5.0, 0.8, 1.0));
+/// Drifts of a gauge over the planned time, in standard deviations of what a straight line leaves.
+pub static SLOPE_GRID: LazyLock<Grid<GAUGE_POINTS>> = LazyLock::new(|| Grid::log_spaced(0.5, 50.0, 4.0, 1.0));
 
-impl Grid {
+impl<const K: usize> Grid<K> {
     /// Points evenly spaced in the logarithm from `low` to `high`, weighted by a log-normal curve.
     fn log_spaced(low: f64, high: f64, centre: f64, spread: f64) -> Self {
-        let (from, step) = (low.ln(), (high / low).ln() / (POINTS - 1) as f64);
-        let delta: [f64; POINTS] = std::array::from_fn(|k| (from + step * k as f64).exp());
+        let (from, step) = (low.ln(), (high / low).ln() / (K - 1) as f64);
+        let delta: [f64; K] = std::array::from_fn(|k| (from + step * k as f64).exp());
         let raw = delta.map(|d| -0.5 * ((d / centre).ln() / spread).powi(2));
         let whole = log_sum_exp(&raw);
         Self {
@@ -31,8 +38,8 @@ impl Grid {
     }
 
     /// `log Σ w_k exp(ratio_k / phi)`: the mixture of tempered likelihood ratios.
-    pub fn mix(&self, log_ratios: &[f64; POINTS], phi: f64) -> f64 {
-        let terms: [f64; POINTS] = std::array::from_fn(|k| self.log_weight[k] + log_ratios[k] / phi);
+    pub fn mix(&self, log_ratios: &[f64; K], phi: f64) -> f64 {
+        let terms: [f64; K] = std::array::from_fn(|k| self.log_weight[k] + log_ratios[k] / phi);
         log_sum_exp(&terms)
     }
 }

@@ -14,11 +14,11 @@ pub const REFERENCE_BLOCK_S: f64 = 15.0;
 /// How far an instance's rate is assumed to wander when nothing is known: coefficient of variation.
 pub const ASSUMED_WANDER: f64 = 0.25;
 /// How long it is assumed to stay there, as `(1+a)/(1-a)` in reference blocks: about two minutes.
-const ASSUMED_MEMORY: f64 = 16.0;
+pub(crate) const ASSUMED_MEMORY: f64 = 16.0;
 /// How many scores the assumption is worth against measured ones.
-const ASSUMPTION_WEIGHT: f64 = 20.0;
+pub(crate) const ASSUMPTION_WEIGHT: f64 = 20.0;
 /// How many scores a measured history is worth.
-const HISTORY_WEIGHT: f64 = 60.0;
+pub(crate) const HISTORY_WEIGHT: f64 = 60.0;
 /// Blocks are scored together until they hold this many events: a score of fewer is far from normal.
 const EVENTS_PER_SCORE: f64 = 5.0;
 /// Below this many scores nothing is estimated from them.
@@ -99,8 +99,9 @@ impl Guard {
     }
 }
 
-/// The largest of the long-run variance and the batch variances, each drawn towards what was known before.
-fn shrunk(mut scores: Vec<f64>, known: f64, weight: f64) -> f64 {
+/// The dispersion of scores that have unit variance under the model: the largest of their long-run variance and their
+/// batch variances, each drawn towards what was known before with a weight in scores; at least 1.
+pub fn shrunk(mut scores: Vec<f64>, known: f64, weight: f64) -> f64 {
     let count = scores.len();
     if count < FEWEST_SCORES {
         return known.max(1.0);

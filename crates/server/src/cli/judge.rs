@@ -4,7 +4,7 @@ use std::io::{BufRead, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use arya_judge::sequential::document::{CountsDocument, judge_counts};
+use arya_judge::sequential::document::{Document, answer};
 use clap::Args;
 use serde_json::json;
 
@@ -69,9 +69,9 @@ fn lines(mut input: impl BufRead) -> anyhow::Result<()> {
 }
 
 fn judged(text: &str) -> anyhow::Result<String> {
-    let document: CountsDocument = serde_json::from_str(text)
-        .context("The data is not a document of event counts that the sequential judge reads. Nothing was judged")?;
-    let answer = judge_counts(&document).context("Nothing was judged")?;
+    let document: Document = serde_json::from_str(text)
+        .context("The data is not a document that the sequential judge reads. Nothing was judged")?;
+    let answer = answer(&document).context("Nothing was judged")?;
     Ok(serde_json::to_string(&answer)?)
 }
 
