@@ -2,6 +2,7 @@
 // A command of the terminal prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod fuzz;
 mod stages;
 
 use std::process::ExitCode;
@@ -25,6 +26,17 @@ enum Command {
     },
     /// The long run before a release: 3 cycles under load, and ten minutes of a healthy canary
     Soak,
+    /// Searches for inputs that break a reader
+    Fuzz {
+        /// A folder of tests/fuzz/corpus
+        target: String,
+        /// How long to search
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// Puts what reaches new code into the repository's corpus
+        #[arg(long)]
+        keep: bool,
+    },
     /// The README's pictures, made anew from the browser story
     Screenshots,
 }
@@ -33,6 +45,10 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test { only } => stages::test(&only),
         Command::Soak => stages::soak(),
+        Command::Fuzz { target, seconds, keep } => {
+            let found = if keep { fuzz::Found::Keep } else { fuzz::Found::Leave };
+            fuzz::fuzz(&target, seconds, found)
+        }
         Command::Screenshots => stages::screenshots(),
     };
     match done {

@@ -16,7 +16,7 @@ struct Stage {
     run: fn() -> Result<()>,
 }
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     Stage {
         name: "fmt",
         budget_s: 20,
@@ -34,6 +34,12 @@ const STAGES: [Stage; 8] = [
         budget_s: 240,
         needs: &[],
         run: unit,
+    },
+    Stage {
+        name: "fuzz",
+        budget_s: 60,
+        needs: &[],
+        run: || cargo(&["test", "--package", "fuzz", "--quiet"]),
     },
     Stage {
         name: "build",
@@ -137,7 +143,7 @@ fn find_program(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .nth(2)
@@ -152,7 +158,7 @@ fn cargo(args: &[&str]) -> Result<()> {
     run(Command::new(env!("CARGO")).args(args))
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = format!("{command:?}");
     let status = command
         .current_dir(root())
@@ -176,7 +182,15 @@ fn clippy() -> Result<()> {
 
 /// Everything but the tests of the whole product, which need the built program.
 fn unit() -> Result<()> {
-    cargo(&["test", "--workspace", "--exclude", "tests", "--quiet"])
+    cargo(&[
+        "test",
+        "--workspace",
+        "--exclude",
+        "tests",
+        "--exclude",
+        "fuzz",
+        "--quiet",
+    ])
 }
 
 /// The README's own command, so that what is tested is what a newcomer runs.
