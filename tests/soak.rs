@@ -2,21 +2,36 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use tests::Arya;
-use tests::load::cycles_under_load;
+use tests::load::{Walk, cycles_under_load};
 
 const SERVING_MAX: Duration = Duration::from_secs(15);
-const DESTROYED_MAX: Duration = Duration::from_secs(20);
-const CYCLES: u32 = 10;
+/// A request of four seconds may be under way when it begins.
+const DESTROYED_MAX: Duration = Duration::from_secs(30);
+const SOAK: Walk = Walk {
+    cycles: 20,
+    per_s: 500,
+    per_state: 1_000,
+    destroyed_max: DESTROYED_MAX,
+};
+/// Fewer would not be the promise.
+const REQUESTS_AT_LEAST: u64 = 100_000;
 const QUIET: Duration = Duration::from_secs(600);
 
 #[test]
-fn soak_no_request_is_lost_in_ten_cycles() {
-    let counts = cycles_under_load(CYCLES, DESTROYED_MAX);
-    println!("{CYCLES} cycles at 300 req/s: {counts:?}");
-    assert_eq!(counts.failed(), 0, "{counts:?}");
+fn soak_no_request_is_lost_in_twenty_cycles() {
+    let walked = cycles_under_load(SOAK);
+    println!("{} cycles at {} req/s: {walked}", SOAK.cycles, SOAK.per_s);
+    assert_eq!(walked.counts.failed(), 0, "{:#?}", walked.counts.words());
+    assert!(walked.counts.sent.load(SeqCst) >= REQUESTS_AT_LEAST, "{walked}");
+    assert!(
+        walked.counts.straddled.load(SeqCst) > 0,
+        "no drain had a request to wait for: {walked}"
+    );
+    assert!(walked.files > 0, "{walked}");
 }
 
 #[test]

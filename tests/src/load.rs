@@ -1,28 +1,52 @@
-//! A load client of our own: an open schedule of requests, keep-alive and fresh connections, every response counted.
+//! A load client of our own: requests go out when they are due, however late the answers are, and every answer is
+//! checked to its last byte.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+mod ask;
+mod files;
+mod pool;
+mod walk;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-/// A response that takes longer counts as lost.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+pub use ask::versions;
+pub use pool::connect;
+pub use walk::{Walk, Walked, cycles_under_load};
+
+use ask::{Answered, Ask};
+use pool::Pool;
+
+/// A response that takes longer than its kind must counts as lost.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+/// Requests under way at once. At 500 a second this is four seconds of no answer at all; one more counts as lost.
+const UNDER_WAY_MAX: usize = 2_000;
+/// Losses that are kept word for word.
+const WORDS_MAX: usize = 20;
 
 /// What came of the requests.
 #[derive(Debug, Default)]
 pub struct Counts {
     pub sent: AtomicU64,
+    /// Complete, with the status, the length and the bytes that the request must have.
     pub good: AtomicU64,
-    /// Answers with status 500 and above.
+    /// Complete, but not what it must be.
     pub bad: AtomicU64,
     /// No complete answer: refused, reset, cut off, too slow.
     pub lost: AtomicU64,
+    /// Documents that began under one share and were taken whole by the canary under another.
+    pub straddled: AtomicU64,
+    /// Bodies that were sent or received slowly on purpose.
+    pub slow: AtomicU64,
+    /// Bytes of documents that were sent.
+    pub uploaded: AtomicU64,
+    latencies_micros: Mutex<Vec<u32>>,
+    words: Mutex<Vec<String>>,
 }
 
 impl Counts {
@@ -30,179 +54,134 @@ impl Counts {
     pub fn failed(&self) -> u64 {
         self.bad.load(Ordering::SeqCst) + self.lost.load(Ordering::SeqCst)
     }
+
+    /// Complaints, the first few of them.
+    pub fn words(&self) -> Vec<String> {
+        self.words.lock().unwrap().clone()
+    }
+
+    /// The latency that this share (0 to 1) of the short requests did not exceed, from the moment each was due.
+    pub fn latency(&self, share: f64) -> Duration {
+        let mut all = self.latencies_micros.lock().unwrap().clone();
+        all.sort_unstable();
+        let last = all.len().saturating_sub(1);
+        let at = (last as f64 * share).round() as usize;
+        Duration::from_micros(u64::from(all.get(at).copied().unwrap_or(0)))
+    }
+
+    fn complain(&self, counter: &AtomicU64, what: String) {
+        counter.fetch_add(1, Ordering::SeqCst);
+        let mut words = self.words.lock().unwrap();
+        if words.len() < WORDS_MAX {
+            words.push(what);
+        }
+    }
+
+    fn lose(&self, what: String) {
+        self.complain(&self.lost, what);
+    }
 }
 
 /// A running load.
 pub struct Load {
-    stop: Arc<AtomicBool>,
+    stop: CancellationToken,
     pub counts: Arc<Counts>,
-    lanes: Vec<tokio::task::JoinHandle<()>>,
+    /// Counts the changes of shares, so that a request knows whether one happened under it.
+    pub epoch: Arc<AtomicU64>,
+    clock: tokio::task::JoinHandle<()>,
 }
 
-/// Lanes that send in turn; each keeps a connection or makes a fresh one per request.
-const LANES: u32 = 30;
+/// What every request needs.
+struct Client {
+    pool: Pool,
+    counts: Arc<Counts>,
+    epoch: Arc<AtomicU64>,
+    room: Arc<Semaphore>,
+}
 
 impl Load {
-    /// Sends `per_s` requests a second to `address` until stopped; every third lane uses a fresh connection each time.
+    /// Sends `per_s` requests a second to `address`, a host and port, until stopped. The `n`-th is due at `n / per_s`
+    /// seconds after the start, whatever became of those before it.
     pub fn start(address: &str, per_s: u32) -> Self {
-        let (stop, counts) = (Arc::new(AtomicBool::new(false)), Arc::new(Counts::default()));
-        let begin = Instant::now();
-        let lanes = (0..LANES)
-            .map(|lane| {
-                let each = Duration::from_secs_f64(f64::from(LANES) / f64::from(per_s));
-                let offset = each.mul_f64(f64::from(lane) / f64::from(LANES));
-                let (address, stop, counts) = (address.to_owned(), stop.clone(), counts.clone());
-                tokio::spawn(async move {
-                    let mut ticks = tokio::time::interval_at(begin + offset, each);
-                    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-                    let mut kept = None;
-                    while !stop.load(Ordering::SeqCst) {
-                        ticks.tick().await;
-                        if lane % 3 == 0 {
-                            kept = None;
-                        }
-                        counts.sent.fetch_add(1, Ordering::SeqCst);
-                        kept = count(&address, lane, kept, &counts).await;
-                    }
-                })
-            })
-            .collect();
-        Self { stop, counts, lanes }
+        let (counts, epoch) = (Arc::new(Counts::default()), Arc::new(AtomicU64::new(0)));
+        let client = Arc::new(Client {
+            pool: Pool::new(address),
+            counts: Arc::clone(&counts),
+            epoch: Arc::clone(&epoch),
+            room: Arc::new(Semaphore::new(UNDER_WAY_MAX)),
+        });
+        let stop = CancellationToken::new();
+        let clock = tokio::spawn(send_all(client, per_s, stop.clone()));
+        Self {
+            stop,
+            counts,
+            epoch,
+            clock,
+        }
     }
 
     /// Stops, and waits for every answer that is still due.
     pub async fn stop(self) -> Arc<Counts> {
-        self.stop.store(true, Ordering::SeqCst);
-        for lane in self.lanes {
-            lane.await.unwrap();
-        }
+        self.stop.cancel();
+        self.clock.await.unwrap();
         self.counts
     }
 }
 
-const SERVING_MAX: Duration = Duration::from_secs(15);
-/// Under each share of a walk.
-const REQUESTS_PER_STATE: u64 = 250;
-
-/// Deploys, walks through the shares 5, 25, 0 and 10, destroys and proves, so many times, under 300 requests a second.
-pub fn cycles_under_load(cycles: u32, destroyed_max: Duration) -> Arc<Counts> {
-    let arya = crate::Arya::start(&["--load", "0"]);
-    let address = arya
-        .balancer()
-        .trim_start_matches("http://")
-        .trim_end_matches('/')
-        .to_owned();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let load = runtime.block_on(async { Load::start(&address, 300) });
-    // Each state is held until it has seen traffic; a walk that nobody uses would prove nothing.
-    let until_used = || {
-        let before = load.counts.sent.load(Ordering::SeqCst);
-        while load.counts.sent.load(Ordering::SeqCst) < before + REQUESTS_PER_STATE {
-            std::thread::park_timeout(Duration::from_millis(20));
+async fn send_all(client: Arc<Client>, per_s: u32, stop: CancellationToken) {
+    let requests = TaskTracker::new();
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_s);
+    // What was missed is sent at once and measured from when it was due: no pause of ours hides a pause of theirs.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut number = 0;
+    while let Some(due) = stop.run_until_cancelled(ticks.tick()).await {
+        client.counts.sent.fetch_add(1, Ordering::SeqCst);
+        match Arc::clone(&client.room).try_acquire_owned() {
+            Ok(place) => {
+                let client = Arc::clone(&client);
+                requests.spawn(async move {
+                    client.exchange(Ask::number(number), due).await;
+                    drop(place);
+                });
+            }
+            Err(_) => client
+                .counts
+                .lose(format!("{UNDER_WAY_MAX} requests had no answer yet")),
         }
-    };
-    for cycle in 0..cycles {
-        let deployment = arya.deploy(&arya.spec(&format!("cycle {cycle}"), "canary", 5.0));
-        deployment.wait_phase("serving", SERVING_MAX);
-        until_used();
-        for share in [25.0, 0.0, 10.0] {
-            deployment.set_share(share);
-            until_used();
-        }
-        deployment.destroy_and_prove(destroyed_max);
-        until_used();
+        number += 1;
     }
-    runtime.block_on(load.stop())
+    requests.close();
+    requests.wait().await;
 }
 
-type Connection = http1::SendRequest<Full<Bytes>>;
-
-async fn count(address: &str, lane: u32, kept: Option<Connection>, counts: &Counts) -> Option<Connection> {
-    match tokio::time::timeout(ANSWER_MAX, exchange(address, lane, kept)).await {
-        Ok(Ok((status, connection))) => {
-            let outcome = if (200..500).contains(&status) {
-                &counts.good
-            } else {
-                &counts.bad
-            };
-            outcome.fetch_add(1, Ordering::SeqCst);
-            Some(connection)
-        }
-        Ok(Err(error)) => {
-            eprintln!("lost: {error}");
-            counts.lost.fetch_add(1, Ordering::SeqCst);
-            None
-        }
-        Err(_) => {
-            counts.lost.fetch_add(1, Ordering::SeqCst);
-            None
+impl Client {
+    async fn exchange(&self, ask: Ask, due: Instant) {
+        let (counts, epoch) = (&self.counts, self.epoch.load(Ordering::SeqCst));
+        let answer = tokio::time::timeout_at(due + ANSWER_MAX, ask.exchange(&self.pool)).await;
+        match answer {
+            Err(_) => counts.lose(format!("{ask:?}: no complete answer within {ANSWER_MAX:?}")),
+            Ok(Err(error)) => counts.lose(format!("{ask:?}: {error}")),
+            Ok(Ok(answer)) => match ask.check(&answer) {
+                Ok(answered) => {
+                    counts.good.fetch_add(1, Ordering::SeqCst);
+                    self.note(ask, answered, epoch, due);
+                }
+                Err(what) => counts.complain(&counts.bad, format!("{ask:?}: {what}")),
+            },
         }
     }
-}
 
-/// Connects to a host and port.
-pub async fn connect(address: &str) -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    Ok(sender)
-}
-
-async fn exchange(
-    address: &str,
-    lane: u32,
-    kept: Option<Connection>,
-) -> Result<(u16, Connection), Box<dyn std::error::Error + Send + Sync>> {
-    let mut kept = kept;
-    let usable = match &mut kept {
-        // A server may close an idle connection at any time; a client that notices opens another.
-        Some(connection) => connection.ready().await.is_ok(),
-        None => false,
-    };
-    let mut connection = match kept {
-        Some(connection) if usable => connection,
-        Some(_) | None => connect(address).await?,
-    };
-    let posts = lane % 5 == 4;
-    let body = if posts {
-        Bytes::from_static(b"{\"patient\":7,\"note\":\"seen\"}")
-    } else {
-        Bytes::new()
-    };
-    let request = hyper::Request::builder()
-        .method(if posts { "POST" } else { "GET" })
-        // The sample never fails here by design (records fail now and then), so every failure is the balancer's.
-        .uri("/version")
-        .header("host", "emr.example.com")
-        .header("content-type", "application/json")
-        .body(Full::new(body))?;
-    let response = connection.send_request(request).await?;
-    let status = response.status().as_u16();
-    response.into_body().collect().await?;
-    Ok((status, connection))
-}
-
-/// Which version answered `count` requests, by their `/version`; connections are kept, cookies are as given.
-pub async fn versions(address: &str, count: usize, cookie: Option<&str>) -> std::collections::BTreeMap<String, usize> {
-    let mut seen = std::collections::BTreeMap::new();
-    let mut connection = connect(address).await.unwrap();
-    for _ in 0..count {
-        if connection.ready().await.is_err() {
-            connection = connect(address).await.unwrap();
+    fn note(&self, ask: Ask, answered: Answered, epoch: u64, due: Instant) {
+        let counts = &self.counts;
+        if answered == Answered::ByCanary && ask.is_slow() && epoch != self.epoch.load(Ordering::SeqCst) {
+            counts.straddled.fetch_add(1, Ordering::SeqCst);
         }
-        let mut request = hyper::Request::builder()
-            .uri("/version")
-            .header("host", "emr.example.com");
-        if let Some(cookie) = cookie {
-            request = request.header("cookie", cookie);
+        counts.uploaded.fetch_add(ask.upload_bytes(), Ordering::SeqCst);
+        if ask.is_slow() {
+            counts.slow.fetch_add(1, Ordering::SeqCst);
+        } else {
+            let micros = u32::try_from(due.elapsed().as_micros()).unwrap_or(u32::MAX);
+            counts.latencies_micros.lock().unwrap().push(micros);
         }
-        let response = connection
-            .send_request(request.body(Full::default()).unwrap())
-            .await
-            .unwrap();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        *seen.entry(String::from_utf8_lossy(&body).into_owned()).or_default() += 1;
     }
-    seen
 }

@@ -1,10 +1,11 @@
 //! From real tarballs to restored production: serving, shares, stickiness, judgement, and no request lost.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::Arya;
-use tests::load::{cycles_under_load, versions};
+use tests::load::{Walk, cycles_under_load, versions};
 
 const SERVING_MAX: Duration = Duration::from_secs(15);
 const DESTROYED_MAX: Duration = Duration::from_secs(15);
@@ -115,13 +116,16 @@ async fn sticky_cookie(address: &str) -> String {
 
 #[test]
 fn story_no_request_is_lost_while_canaries_come_and_go() {
-    let counts = cycles_under_load(3, DESTROYED_MAX);
-    println!("{counts:?}");
-    assert_eq!(counts.failed(), 0, "{counts:?}");
-    assert!(
-        counts.sent.load(std::sync::atomic::Ordering::SeqCst) > 3_000,
-        "{counts:?}"
-    );
+    let walked = cycles_under_load(Walk {
+        cycles: 3,
+        per_s: 500,
+        per_state: 600,
+        destroyed_max: DESTROYED_MAX,
+    });
+    println!("{walked}");
+    assert_eq!(walked.counts.failed(), 0, "{:#?}", walked.counts.words());
+    assert!(walked.counts.sent.load(SeqCst) > 9_000, "{walked}");
+    assert!(walked.files > 0, "{walked}");
 }
 
 #[test]

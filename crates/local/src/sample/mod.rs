@@ -8,6 +8,7 @@ mod faults;
 mod metrics;
 mod records;
 mod routes;
+mod transfer;
 
 use std::io;
 use std::net::SocketAddr;

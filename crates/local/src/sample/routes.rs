@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -14,14 +14,17 @@ use super::config::SampleConfig;
 use super::faults::{Dice, FaultsInForce};
 use super::metrics::{Metrics, resident_bytes};
 use super::records::{self, PATIENTS, RECORDS};
+use super::transfer::{self, EXPORT_AT_MOST, EXPORT_LIMIT, Export, NotTaken};
 
 /// A medical record is small; a body that is larger is refused before it fills the memory.
 const BODY_LIMIT: usize = 256 * 1024;
 /// Records in one page when the request does not say, and at most.
 const PAGE: u64 = 20;
 const LARGEST_PAGE: u64 = 100;
+/// Bytes of an export when the request does not say.
+const USUAL_EXPORT: u64 = 64 * 1024;
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Either<Full<Bytes>, Export>>;
 
 #[derive(Debug)]
 pub(super) struct Service {
@@ -46,6 +49,8 @@ enum Route {
     Records,
     Record(u64),
     Chart(u64),
+    Document(u64),
+    Export,
     Nowhere,
 }
 
@@ -60,6 +65,8 @@ impl Route {
             ["api", "records"] => Self::Records,
             ["api", "records", id] => id.parse().map_or(Self::Nowhere, Self::Record),
             ["api", "patients", id, "chart"] => id.parse().map_or(Self::Nowhere, Self::Chart),
+            ["api", "documents", id] => id.parse().map_or(Self::Nowhere, Self::Document),
+            ["api", "export"] => Self::Export,
             _ => Self::Nowhere,
         }
     }
@@ -73,6 +80,8 @@ impl Route {
             Self::Records => "/api/records",
             Self::Record(_) => "/api/records/{id}",
             Self::Chart(_) => "/api/patients/{id}/chart",
+            Self::Document(_) => "/api/documents/{id}",
+            Self::Export => "/api/export",
             Self::Nowhere => "other",
         }
     }
@@ -112,6 +121,7 @@ impl Service {
             Route::Version => only_get(request.method(), || {
                 json(StatusCode::OK, &json!({"version": self.version}))
             }),
+            Route::Document(_) | Route::Export => self.transfer(route, request).await,
             _ => self.as_users_see_it(route, request).await,
         };
         self.metrics
@@ -143,9 +153,35 @@ impl Service {
                 found(id <= PATIENTS && id > 0, || records::chart(id))
             }),
             Route::About => only_get(request.method(), || json(StatusCode::OK, &self.about())),
-            Route::Nowhere | Route::Version | Route::Health | Route::Metrics => {
+            Route::Nowhere | Route::Version | Route::Health | Route::Metrics | Route::Document(_) | Route::Export => {
                 problem(StatusCode::NOT_FOUND, "there is nothing at this path")
             }
+        }
+    }
+
+    /// What lasts. It fails only where the release is bad: one that is lost must not hide among the usual two in a
+    /// thousand.
+    async fn transfer<B>(&self, route: Route, request: Request<B>) -> Answer
+    where
+        B: http_body::Body<Data = Bytes>,
+    {
+        let (error_share, extra_latency) = self.faults.now();
+        tokio::time::sleep(extra_latency).await;
+        if self.dice.roll() < error_share {
+            return problem(StatusCode::INTERNAL_SERVER_ERROR, "the document store did not answer");
+        }
+        match (route, request.method()) {
+            (Route::Document(id), &Method::PUT) => match transfer::take(request.into_body()).await {
+                Ok(taken) => json(
+                    StatusCode::OK,
+                    &json!({"id": id, "bytes": taken.bytes, "sha256": taken.digest, "version": self.version}),
+                ),
+                Err(NotTaken::TooLarge) => problem(StatusCode::PAYLOAD_TOO_LARGE, "a document has at most 64 MiB"),
+                Err(NotTaken::EndedEarly) => problem(StatusCode::BAD_REQUEST, "the body ended early"),
+            },
+            (Route::Document(_), _) => not_allowed("PUT"),
+            (_, &Method::GET | &Method::HEAD) => export(request.uri().query().unwrap_or_default()),
+            _ => not_allowed("GET, HEAD"),
         }
     }
 
@@ -154,7 +190,7 @@ impl Service {
             "service": "ChartHealth records",
             "version": self.version,
             "notice": "A sample: every person and record here is invented.",
-            "routes": ["/api/records?limit=20", "/api/records/{id}", "/api/patients/{id}/chart", "/version", "/health", "/metrics"],
+            "routes": ["/api/records?limit=20", "/api/records/{id}", "/api/patients/{id}/chart", "/api/documents/{id}", "/api/export?bytes=65536&over_ms=1000", "/version", "/health", "/metrics"],
         })
     }
 
@@ -207,6 +243,31 @@ fn page(method: &Method, query: &str) -> Answer {
     }
 }
 
+/// `bytes`, and the time to take for them.
+fn export(query: &str) -> Answer {
+    let asked = |key: &str| {
+        query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))
+    };
+    let number = |key: &str, usual: u64| asked(key).map_or(Ok(usual), str::parse);
+    match (
+        number("bytes", USUAL_EXPORT),
+        number("over_ms", 0).map(Duration::from_millis),
+    ) {
+        (Ok(bytes @ 0..=EXPORT_LIMIT), Ok(time)) if time <= EXPORT_AT_MOST => {
+            let mut answer = Response::new(Either::Right(Export::new(bytes, time)));
+            let kind = HeaderValue::from_static("text/csv; charset=utf-8");
+            answer.headers_mut().insert(CONTENT_TYPE, kind);
+            answer
+        }
+        _ => problem(
+            StatusCode::BAD_REQUEST,
+            "bytes is at most 16777216, over_ms at most 30000",
+        ),
+    }
+}
+
 fn only_get(method: &Method, answer: impl FnOnce() -> Answer) -> Answer {
     if method == Method::GET || method == Method::HEAD {
         answer()
@@ -242,7 +303,7 @@ fn exposition(text: String) -> Answer {
 }
 
 fn with_type(status: StatusCode, body: String, content_type: &'static str) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    let mut answer = Response::new(Either::Left(Full::new(Bytes::from(body))));
     *answer.status_mut() = status;
     answer
         .headers_mut()

@@ -65,6 +65,29 @@ impl Running {
 }
 
 #[tokio::test]
+async fn documents_and_exports_arrive_whole() {
+    let service = start(|config| config.base_error_share = 1.0).await;
+    let taken = service.check("PUT", "/api/documents/7", "abc", 200).await;
+    assert_eq!(
+        (taken["bytes"].as_u64(), taken["version"].as_str()),
+        (Some(3), Some("1.0"))
+    );
+    let (status, text) = service.send("GET", "/api/export?bytes=100&over_ms=20", "").await;
+    assert_eq!((status.as_u16(), text.len()), (200, 100));
+    service.check("GET", "/api/export?bytes=16777217", "", 400).await;
+    service.check("GET", "/api/export?over_ms=30001", "", 400).await;
+    service.check("GET", "/api/documents/7", "", 405).await;
+    service.check("PUT", "/api/export", "", 405).await;
+}
+
+#[tokio::test]
+async fn a_bad_release_fails_transfers_too() {
+    let service = start(|config| config.error_share = 1.0).await;
+    service.check("PUT", "/api/documents/7", "abc", 500).await;
+    service.check("GET", "/api/export?bytes=1", "", 500).await;
+}
+
+#[tokio::test]
 async fn every_route_answers_json() {
     let service = start(|_| {}).await;
     assert_eq!(service.check("GET", "/version", "", 200).await["version"], "1.0");
