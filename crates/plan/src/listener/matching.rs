@@ -80,6 +80,20 @@ pub fn choose_group<'f>(forward: &'f Forward, cookie: Option<&GroupId>, draw: u3
     None
 }
 
+/// Which part of many such requests goes to which group, for whoever asks what would happen instead of drawing. The parts
+/// add up to 1; none where all weights are 0.
+pub fn group_parts<'f>(forward: &'f Forward, cookie: Option<&GroupId>) -> Vec<(&'f GroupId, f64)> {
+    if forward.stickiness_s.is_some()
+        && let Some(wanted) = cookie
+        && let Some(kept) = forward.groups.iter().find(|g| g.group == *wanted)
+    {
+        return vec![(&kept.group, 1.0)];
+    }
+    let total: f64 = forward.groups.iter().map(|g| f64::from(g.weight)).sum();
+    let weighted = forward.groups.iter().filter(|g| g.weight > 0);
+    weighted.map(|g| (&g.group, f64::from(g.weight) / total)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,9 +194,17 @@ mod tests {
             let group = choose_group(&forward, None, draw).unwrap();
             counts[forward.groups.iter().position(|g| g.group == *group).unwrap()] += 1;
         }
-        for (count, expected) in counts.iter().zip([90_000, 5_000, 5_000]) {
-            assert!(count.abs_diff(expected) < 50, "{counts:?}");
+        let parts = group_parts(&forward, None);
+        for (count, (_, part)) in counts.iter().zip(&parts) {
+            assert!(
+                (f64::from(*count) / 100_000.0 - part).abs() < 0.0005,
+                "{counts:?} {parts:?}"
+            );
         }
+        assert_eq!(
+            parts.iter().map(|(_, part)| *part).collect::<Vec<_>>(),
+            [0.9, 0.05, 0.05]
+        );
     }
 
     #[test]
@@ -190,6 +212,7 @@ mod tests {
         let canary = GroupId::new("c");
         let sticky = forward(&[("p", 1), ("c", 0)], Some(60));
         assert_eq!(choose_group(&sticky, Some(&canary), 0), Some(&canary));
+        assert_eq!(group_parts(&sticky, Some(&canary)), [(&canary, 1.0)]);
         let without = forward(&[("p", 1)], Some(60));
         assert_eq!(choose_group(&without, Some(&canary), 0), Some(&GroupId::new("p")));
         let not_sticky = forward(&[("p", 1), ("c", 0)], None);
@@ -202,5 +225,6 @@ mod tests {
     #[test]
     fn no_group_is_chosen_when_all_weights_are_zero() {
         assert_eq!(choose_group(&forward(&[("p", 0)], None), None, 7), None);
+        assert_eq!(group_parts(&forward(&[("p", 0)], None), None), []);
     }
 }
