@@ -8,5 +8,7 @@ mod clock;
 pub mod live;
 pub mod load;
 pub mod monitor;
+mod rules;
 pub mod sample;
 pub mod samples;
+pub mod world;

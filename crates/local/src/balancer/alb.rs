@@ -8,7 +8,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use arya_plan::listener::{Action, GroupId, Protocol, Rule};
+use arya_plan::listener::{Action, GroupHealth, GroupId, Protocol, Rule};
+use arya_plan::observed;
 use serde::{Deserialize, Serialize};
 
 /// How targets of a group are asked whether they are well.
@@ -103,6 +104,8 @@ pub enum UnusedReason {
     /// No rule names the group, so nobody checks it.
     NotInUse,
     NotRegistered,
+    /// The instance was stopped or terminated.
+    InvalidState,
 }
 
 impl TargetState {
@@ -145,6 +148,9 @@ impl TargetState {
             Self::Unused {
                 reason: UnusedReason::NotRegistered,
             } => "Target.NotRegistered",
+            Self::Unused {
+                reason: UnusedReason::InvalidState,
+            } => "Target.InvalidState",
             Self::Draining => "Target.DeregistrationInProgress",
         })
     }
@@ -166,7 +172,27 @@ impl TargetState {
             Self::Unused {
                 reason: UnusedReason::NotRegistered,
             } => "Target is not registered to the target group",
+            Self::Unused {
+                reason: UnusedReason::InvalidState,
+            } => "Target is in the stopped or terminated state",
             Self::Draining => "Target deregistration is in progress",
+        }
+    }
+
+    /// The state in the planner's words; both are AWS's.
+    pub(crate) fn as_observed(&self) -> observed::TargetHealth {
+        let state = match self {
+            Self::Initial { .. } => observed::TargetState::Initial,
+            Self::Healthy => observed::TargetState::Healthy,
+            Self::Unhealthy { .. } => observed::TargetState::Unhealthy,
+            Self::Unused { .. } => observed::TargetState::Unused,
+            Self::Draining => observed::TargetState::Draining,
+        };
+        let description = self.description();
+        observed::TargetHealth {
+            state,
+            reason: self.reason_code().map(str::to_owned),
+            description: (!description.is_empty()).then(|| description.to_owned()),
         }
     }
 }
@@ -205,7 +231,13 @@ impl Health {
     #[must_use]
     pub fn after_use(self, group: GroupUse) -> Self {
         match (&self.state, group) {
-            (TargetState::Draining, _) => self,
+            (
+                TargetState::Draining
+                | TargetState::Unused {
+                    reason: UnusedReason::InvalidState,
+                },
+                _,
+            ) => self,
             (TargetState::Unused { .. }, GroupUse::Named) => Self::from(TargetState::Initial {
                 reason: InitialReason::InitialHealthChecking,
             }),
@@ -298,6 +330,16 @@ fn trouble(result: &CheckResult, matcher: &Matcher) -> Option<TargetState> {
         CheckResult::Failed => (UnhealthyReason::FailedHealthChecks, "Health checks failed".to_owned()),
     };
     Some(TargetState::Unhealthy { reason, description })
+}
+
+/// How many targets of a group are registered, and how many of them well. One that is on its way out is neither.
+pub(crate) fn group_health<'s>(states: impl Iterator<Item = &'s TargetState>) -> GroupHealth {
+    states
+        .filter(|state| **state != TargetState::Draining)
+        .fold(GroupHealth::default(), |sum, state| GroupHealth {
+            registered: sum.registered + 1,
+            healthy: sum.healthy + u32::from(*state == TargetState::Healthy),
+        })
 }
 
 /// The targets of a group that receive requests, as positions in `states`: the healthy ones; with none healthy, all that

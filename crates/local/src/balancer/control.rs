@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::alb::{
-    CheckResult, GroupUse, Health, HealthCheckSettings, TargetState, after_check, named_groups, receivers,
+    CheckResult, GroupUse, Health, HealthCheckSettings, TargetState, after_check, group_health, named_groups, receivers,
 };
 use super::health::keep_checking;
 use super::settings::{GroupSettings, Target};
@@ -44,13 +44,7 @@ pub struct GroupState {
 
 impl GroupState {
     pub fn health(&self) -> GroupHealth {
-        let count = |wanted: fn(&TargetState) -> bool| {
-            u32::try_from(self.targets.iter().filter(|target| wanted(&target.state)).count()).unwrap_or(u32::MAX)
-        };
-        GroupHealth {
-            registered: count(|state| *state != TargetState::Draining),
-            healthy: count(|state| *state == TargetState::Healthy),
-        }
+        group_health(self.targets.iter().map(|target| &target.state))
     }
 }
 

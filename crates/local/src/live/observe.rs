@@ -6,7 +6,7 @@ use arya_judge::Timestamp;
 use arya_plan::desired::Desired;
 use arya_plan::identity::{Arm, DeploymentId};
 use arya_plan::listener::{GroupHealth, GroupId, ListenerId, LoadBalancerId, Site, SiteGroup};
-use arya_plan::observed::{Instance, Observed, OurGroup, Target, TargetHealth, TargetState};
+use arya_plan::observed::{Instance, Observed, OurGroup, Target};
 
 use super::traffic::traffic;
 use super::world::{Group, World};
@@ -94,27 +94,10 @@ fn targets(inner: &Inner, id: &GroupId, group: &Group) -> Vec<Target> {
         Some(Target {
             place,
             incarnation,
-            health: health(&status.state),
+            health: status.state.as_observed(),
         })
     });
     known.collect()
-}
-
-/// The balancer's state of a target in the planner's words; both are AWS's.
-fn health(state: &alb::TargetState) -> TargetHealth {
-    let word = match state {
-        alb::TargetState::Initial { .. } => TargetState::Initial,
-        alb::TargetState::Healthy => TargetState::Healthy,
-        alb::TargetState::Unhealthy { .. } => TargetState::Unhealthy,
-        alb::TargetState::Unused { .. } => TargetState::Unused,
-        alb::TargetState::Draining => TargetState::Draining,
-    };
-    let description = state.description();
-    TargetHealth {
-        state: word,
-        reason: state.reason_code().map(str::to_owned),
-        description: (!description.is_empty()).then(|| description.to_owned()),
-    }
 }
 
 fn instances(world: &World, deployment: &DeploymentId) -> Vec<Instance> {
