@@ -7,6 +7,7 @@
 mod config;
 mod evidence;
 mod judging;
+pub mod kayenta;
 mod ruling;
 pub mod sequential;
 mod source;

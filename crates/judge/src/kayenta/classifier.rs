@@ -1,0 +1,302 @@
+//! One metric: is the canary's distribution shifted against the baseline's, and does the shift matter?
+
+use super::effect::{mean_ratio, measured};
+use super::mann_whitney::{self, Interval};
+use super::reading::{Direction, EffectThresholds, NanStrategy};
+use super::statistics::{mean, sorted};
+
+/// What a metric is found to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Classification {
+    /// No shift that matters.
+    Pass,
+    /// The canary's values are larger.
+    High,
+    /// The canary's values are smaller.
+    Low,
+    /// A side has no values.
+    Nodata,
+    /// A side has no values, and that counts as a failure.
+    NodataFailMetric,
+    /// The test could not be computed. Harms no score.
+    Error,
+}
+
+impl Classification {
+    /// As in the result.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "Pass",
+            Self::High => "High",
+            Self::Low => "Low",
+            Self::Nodata => "Nodata",
+            Self::NodataFailMetric => "NodataFailMetric",
+            Self::Error => "Error",
+        }
+    }
+}
+
+/// Why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Nothing to say.
+    None,
+    /// A side has no values.
+    MissingData,
+    /// Both sides have the same values.
+    Identical,
+    /// Larger.
+    High,
+    /// Smaller.
+    Low,
+    /// Larger, and critical.
+    HighCritical,
+    /// Smaller, and critical.
+    LowCritical,
+    /// The test could not be computed.
+    Failed,
+}
+
+impl Reason {
+    /// As in the details of the answer.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::MissingData => "MISSING_DATA",
+            Self::Identical => "IDENTICAL",
+            Self::High => "HIGH",
+            Self::Low => "LOW",
+            Self::HighCritical => "HIGH_CRITICAL",
+            Self::LowCritical => "LOW_CRITICAL",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// A sentence about the metric of this name, if there is anything to say.
+    pub fn sentence(self, metric: &str) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::MissingData => Some(format!("Data are missing for {metric}")),
+            Self::Identical => Some("The Canary and Baseline populations are identical".to_owned()),
+            Self::High => Some(format!("{metric} was classified as High")),
+            Self::Low => Some(format!("{metric} was classified as Low")),
+            Self::HighCritical => Some(format!("{metric} was classified as High (critical)")),
+            Self::LowCritical => Some(format!("{metric} was classified as Low (critical)")),
+            Self::Failed => Some("Metric classification failed".to_owned()),
+        }
+    }
+}
+
+/// What the classifier goes by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Criteria {
+    /// Share of the estimated shift that the interval must exclude, from 0.
+    pub tolerance: f64,
+    /// Of the interval, in (0, 1).
+    pub confidence: f64,
+    /// Which shift is bad.
+    pub direction: Direction,
+    /// How values were prepared: with zeros for missing ones, an empty side passes.
+    pub nan_strategy: NanStrategy,
+    /// Whether the metric is critical.
+    pub critical: bool,
+    /// Whether missing data count as a failure.
+    pub must_have_data: bool,
+    /// How large an effect must be.
+    pub effect: EffectThresholds,
+}
+
+/// How the test went.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Test {
+    /// It was not needed.
+    NotRun,
+    /// It ran.
+    Ran {
+        /// Of the shift of the canary's values over the baseline's.
+        interval: Interval,
+        /// By the measure of the thresholds.
+        effect_size: f64,
+    },
+    /// Both sides are constant. Kayenta adds noise here, so that its numbers differ from run to run; see [`constant`].
+    Constant,
+    /// It could not be computed.
+    Threw,
+}
+
+/// The answer about one metric.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Classified {
+    /// What the metric is.
+    pub classification: Classification,
+    /// Why.
+    pub reason: Reason,
+    /// Whether it fails the whole judgement. Not the option of that name.
+    pub critical: bool,
+    /// Canary's mean over baseline's; absent when the test could not be computed.
+    pub ratio: Option<f64>,
+    /// How the test went.
+    pub test: Test,
+}
+
+impl Classified {
+    fn untested(classification: Classification, reason: Reason) -> Self {
+        Self {
+            classification,
+            reason,
+            critical: false,
+            ratio: Some(1.0),
+            test: Test::NotRun,
+        }
+    }
+
+    fn error(test: Test) -> Self {
+        Self {
+            classification: Classification::Error,
+            reason: Reason::Failed,
+            critical: false,
+            ratio: None,
+            test,
+        }
+    }
+}
+
+/// Classifies prepared values. The order of the conditions is Kayenta's.
+pub fn classify(control: &[f64], experiment: &[f64], criteria: &Criteria) -> Classified {
+    if control.is_empty() || experiment.is_empty() {
+        return without_data(criteria);
+    }
+    if are_identical(control, experiment) {
+        return Classified::untested(Classification::Pass, Reason::Identical);
+    }
+    if let (Some(baseline), Some(canary)) = (constant(control), constant(experiment)) {
+        if baseline == canary {
+            return Classified::untested(Classification::Pass, Reason::None);
+        }
+        return constants(control, experiment, (baseline, canary), criteria);
+    }
+    match mann_whitney::interval(control, experiment, criteria.confidence) {
+        Ok(interval) => {
+            let (ratio, effect_size) = effects(control, experiment, criteria);
+            decided(
+                &interval,
+                ratio,
+                effect_size,
+                criteria,
+                Test::Ran { interval, effect_size },
+            )
+        }
+        Err(_) => Classified::error(Test::Threw),
+    }
+}
+
+fn without_data(criteria: &Criteria) -> Classified {
+    match criteria.nan_strategy {
+        NanStrategy::Replace => Classified::untested(Classification::Pass, Reason::None),
+        NanStrategy::Remove if criteria.must_have_data && !criteria.critical => {
+            Classified::untested(Classification::NodataFailMetric, Reason::MissingData)
+        }
+        NanStrategy::Remove => Classified {
+            critical: criteria.critical,
+            ..Classified::untested(Classification::Nodata, Reason::MissingData)
+        },
+    }
+}
+
+fn effects(control: &[f64], experiment: &[f64], criteria: &Criteria) -> (f64, f64) {
+    let ratio = mean_ratio(mean(control), mean(experiment));
+    (ratio, measured(criteria.effect.measure, ratio, control, experiment))
+}
+
+/// High, Low or Pass by interval and effect; an effect that is not a number meets every threshold.
+fn decided(interval: &Interval, ratio: f64, effect_size: f64, criteria: &Criteria, test: Test) -> Classified {
+    let least_shift = criteria.tolerance * interval.estimate.abs();
+    let at_least = |threshold: f64| effect_size.is_nan() || effect_size >= threshold;
+    let at_most = |threshold: f64| effect_size.is_nan() || effect_size <= threshold;
+    let (increase_matters, decrease_matters) = match criteria.direction {
+        Direction::Increase => (true, false),
+        Direction::Decrease => (false, true),
+        Direction::Either => (true, true),
+    };
+    let effect = &criteria.effect;
+    let (classification, reason, critical) =
+        if increase_matters && interval.lower > least_shift && at_least(effect.allowed_increase) {
+            let critical = criteria.critical && at_least(effect.critical_increase);
+            let reason = if critical { Reason::HighCritical } else { Reason::High };
+            (Classification::High, reason, critical)
+        } else if decrease_matters && interval.upper < -least_shift && at_most(effect.allowed_decrease) {
+            let critical = criteria.critical && at_most(effect.critical_decrease);
+            let reason = if critical { Reason::LowCritical } else { Reason::Low };
+            (Classification::Low, reason, critical)
+        } else {
+            (Classification::Pass, Reason::None, false)
+        };
+    Classified {
+        classification,
+        reason,
+        critical,
+        ratio: Some(ratio),
+        test,
+    }
+}
+
+/// Two different constants. Kayenta adds noise of 1e-5 of each constant and tests that, with numbers that differ from
+/// run to run. The class does not, wherever the constants differ by more than the noise, and it is the one that the
+/// exact difference gives. Where it does differ (one value against one) this is one of the classes it takes.
+fn constants(control: &[f64], experiment: &[f64], (baseline, canary): (f64, f64), criteria: &Criteria) -> Classified {
+    if ties_everything((baseline, control.len()), (canary, experiment.len())) {
+        return Classified::error(Test::Constant);
+    }
+    let shift = canary - baseline;
+    let exact = Interval {
+        lower: shift,
+        upper: shift,
+        estimate: shift,
+    };
+    let (ratio, effect_size) = effects(control, experiment, criteria);
+    decided(&exact, ratio, effect_size, criteria, Test::Constant)
+}
+
+/// Below this ratio a canary's constant, with its noise, vanishes in the rounding of a baseline's single value.
+const VANISHES: f64 = 1e-12;
+
+/// Whether shifting the canary onto the baseline leaves no two values different, so that the test has no variance.
+/// Each side is its constant and how many values have it.
+fn ties_everything((baseline, baselines): (f64, usize), (canary, canaries): (f64, usize)) -> bool {
+    let (far, near) = (canary.abs(), baseline.abs());
+    match (baselines, canaries) {
+        _ if baseline.is_infinite() => true,
+        // The shifted value returns exactly onto the other one, or does so by a toss of the noise; far out it cannot.
+        (1, 1) => baseline == 0.0 || far <= 2.0 * near,
+        // Zeros get no noise, so they stay one value against the other side's only one.
+        (1, _) => canary == 0.0 || far < VANISHES * near,
+        (_, 1) => baseline == 0.0,
+        _ => false,
+    }
+}
+
+/// The one value that all have; zeros of either sign are one value.
+fn constant(values: &[f64]) -> Option<f64> {
+    let first = *values.first()?;
+    values.iter().all(|value| *value == first).then_some(first)
+}
+
+/// Whether both sides have the same values, whatever their order; zeros of either sign are one value.
+fn are_identical(control: &[f64], experiment: &[f64]) -> bool {
+    // Sorting is dear and sides are hardly ever the same, so a sum that does not depend on the order goes first.
+    control.len() == experiment.len() && digest(control) == digest(experiment) && {
+        let (control, experiment) = (sorted(control), sorted(experiment));
+        control.iter().zip(&experiment).all(|(one, other)| one == other)
+    }
+}
+
+/// Equal for equal values in any order.
+fn digest(values: &[f64]) -> u64 {
+    // Multiplication by a large odd number spreads each value over the word before they are added.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    values.iter().fold(0, |sum: u64, value| {
+        // Adding zero makes a negative zero positive.
+        let bits = (value + 0.0).to_bits().wrapping_mul(SPREAD);
+        sum.wrapping_add(bits ^ (bits >> 32))
+    })
+}
