@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arya_plan::listener::Priority;
-use http::{HeaderMap, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderValue, Request, Version, header};
 use jiff::Timestamp;
 
 use super::Shared;
@@ -54,15 +54,8 @@ struct Written {
 impl Exchange {
     pub(super) fn new<B>(shared: &Arc<Shared>, client: &Arc<Client>, request: &Request<B>) -> Self {
         let written = shared.log.is_some().then(|| {
-            let uri = request.uri();
             let host = request.headers().get(header::HOST);
-            let line = match uri.authority() {
-                Some(_) => format!("{} {uri} {:?}", request.method(), request.version()),
-                None => {
-                    let host = host.and_then(|host| host.to_str().ok()).unwrap_or("-");
-                    format!("{} http://{host}{uri} {:?}", request.method(), request.version())
-                }
-            };
+            let line = request_line(request, host);
             let user_agent = request.headers().get(header::USER_AGENT).cloned();
             Box::new(Written {
                 line,
@@ -194,6 +187,23 @@ impl Exchange {
             connection_id: self.client.connection_id,
         });
     }
+}
+
+/// As AWS writes it, with the whole URL.
+fn request_line<B>(request: &Request<B>, host: Option<&HeaderValue>) -> String {
+    let uri = request.uri();
+    let path = uri.path_and_query().map_or("", |path| path.as_str());
+    let host = match uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => host.and_then(|host| host.to_str().ok()).unwrap_or("-"),
+    };
+    let version = match request.version() {
+        Version::HTTP_10 => " HTTP/1.0",
+        // Nothing else is spoken here.
+        _ => " HTTP/1.1",
+    };
+    let scheme = uri.scheme_str().unwrap_or("http");
+    [request.method().as_str(), " ", scheme, "://", host, path, version].concat()
 }
 
 fn after(at: Timestamp, passed: Duration) -> Timestamp {
