@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use serde::de::DeserializeOwned;
-
 use crate::digest::{Digest, HashingReader};
 use crate::error::BundleError;
+use crate::keys;
 use crate::limits::Limits;
+use crate::manifest::Document;
 use crate::stream;
 use crate::tarball::{EntryKind, TarStream};
 
@@ -61,7 +61,7 @@ impl Catalogue {
                 Ok(None) => break,
                 // A container's files are many more than an image's; say the useful thing then.
                 Err(BundleError::LimitReached {
-                    limit: "archive_entries",
+                    limit: "archive_entries" | "archive_paths_bytes",
                     ..
                 }) if catalogue.is_container() => {
                     return Err(BundleError::DockerExport);
@@ -111,10 +111,13 @@ impl Catalogue {
     }
 
     /// The JSON document at a path that `file` gave.
-    pub(crate) fn document<T: DeserializeOwned>(&self, path: &str, limits: &Limits) -> Result<T, BundleError> {
+    pub(crate) fn document<T: Document>(&self, path: &str, limits: &Limits) -> Result<T, BundleError> {
         let (path, file) = self.file(path, path)?;
         match &file.json {
-            Some(bytes) => serde_json::from_slice(bytes).map_err(|e| BundleError::bad_document(path, reason(&e))),
+            Some(bytes) => {
+                keys::check(bytes, T::KEYS).map_err(|e| BundleError::bad_document(path, reason(&e)))?;
+                serde_json::from_slice(bytes).map_err(|e| BundleError::bad_document(path, reason(&e)))
+            }
             None if file.size > limits.json_bytes => Err(BundleError::LimitReached {
                 limit: "json_bytes",
                 allowed: limits.json_bytes,
@@ -177,7 +180,7 @@ impl Catalogue {
         const MAGIC_BYTES: u64 = 4;
         let mut content = Vec::new();
         reader.by_ref().take(MAGIC_BYTES).read_to_end(&mut content)?;
-        let compressed = content.starts_with(stream::GZIP) || content.starts_with(stream::ZSTD);
+        let compressed = stream::is_compressed(&content);
         let fits = size <= limits.json_bytes && self.kept_bytes + size <= limits.json_total_bytes;
         let like_json = content
             .first()

@@ -11,7 +11,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -27,6 +27,7 @@ pub use service::{Build, DependsOn, EnvFile, Environment, EnvironmentValue, Heal
 use crate::description::ImageDescription;
 use crate::limits::Limits;
 use crate::reference::names_same_image;
+use crate::shown::list;
 
 /// YAML nodes after aliases are expanded. The largest compose files in use have a few thousand.
 const YAML_NODES: usize = 50_000;
@@ -34,6 +35,9 @@ const YAML_NODES: usize = 50_000;
 const YAML_DEPTH: usize = 32;
 /// Text after aliases are expanded, in bytes: four times what the file itself may have.
 const YAML_TEXT_FACTOR: usize = 4;
+
+/// One key, in bytes: a name, a variable, a label. Paths to places in the file are made of keys, and there are many.
+const KEY_BYTES: usize = 255;
 
 /// A parsed compose file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +47,7 @@ pub struct ComposeFile {
     /// In alphabetical order, by name; at least one.
     pub services: BTreeMap<String, Service>,
     /// Names of the declared volumes.
-    pub volumes: Vec<String>,
+    pub volumes: BTreeSet<String>,
     /// Declared secrets and the files that they come from, if from files.
     pub secrets: BTreeMap<String, Option<String>>,
     /// Declared configs and the files that they come from, if from files.
@@ -82,7 +86,8 @@ impl ComposeFile {
         if !matches!(tree.get("services"), Some(Value::Object(services)) if !services.is_empty()) {
             return Err(ComposeError::NoServices);
         }
-        let mut interpolation = Interpolation::new(given);
+        check_keys(&tree, "")?;
+        let mut interpolation = Interpolation::new(given, text_bytes(limits));
         interpolation.tree(&mut tree, "")?;
 
         let mut fields = Fields::of(tree, "")?;
@@ -95,7 +100,7 @@ impl ComposeFile {
                 .into_iter()
                 .map(|(service, _)| (service.name.clone(), service))
                 .collect(),
-            volumes: fields.named("volumes", |name, _, _| Ok(name))?,
+            volumes: fields.named("volumes", |name, _, _| Ok(name))?.into_iter().collect(),
             secrets: fields.named("secrets", declared)?.into_iter().collect(),
             configs: fields.named("configs", declared)?.into_iter().collect(),
             missing_variables: interpolation.missing(),
@@ -136,17 +141,9 @@ impl ComposeFile {
     /// # Errors
     /// There is none.
     pub fn service(&self, name: &str) -> Result<&Service, ComposeError> {
-        self.services.get(name).ok_or_else(|| {
-            let present = self
-                .services
-                .keys()
-                .map(|name| format!("`{name}`"))
-                .collect::<Vec<_>>()
-                .join(", ");
-            ComposeError::NoSuchService {
-                name: name.to_owned(),
-                present,
-            }
+        self.services.get(name).ok_or_else(|| ComposeError::NoSuchService {
+            name: name.to_owned(),
+            present: list(self.services.keys().map(String::as_str)),
         })
     }
 
@@ -176,7 +173,11 @@ impl ComposeFile {
             .filter(|service| !service.ports.is_empty())
             .map(|service| {
                 let ports: Vec<_> = service.ports.iter().map(ToString::to_string).collect();
-                format!("`{}` publishes {}", service.name, ports.join(", "))
+                format!(
+                    "`{}` publishes {}",
+                    service.name,
+                    list(ports.iter().map(String::as_str))
+                )
             })
             .collect();
         let host: Vec<_> = self
@@ -244,7 +245,7 @@ fn yaml(text: &[u8], limits: &Limits) -> Result<Value, ComposeError> {
             max_depth: YAML_DEPTH,
             flow_nesting_limit: YAML_DEPTH,
             max_documents: 1,
-            max_total_scalar_bytes: YAML_TEXT_FACTOR * usize::try_from(limits.compose_bytes).unwrap_or(usize::MAX / YAML_TEXT_FACTOR),
+            max_total_scalar_bytes: text_bytes(limits),
         },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: YAML_NODES },
         // `yes` and `on` are texts in YAML 1.2, which Compose reads.
@@ -252,6 +253,30 @@ fn yaml(text: &[u8], limits: &Limits) -> Result<Value, ComposeError> {
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| not_yaml(&error))
+}
+
+/// All text of a file after aliases, and after variables, are filled in.
+fn text_bytes(limits: &Limits) -> usize {
+    usize::try_from(limits.compose_bytes).map_or(usize::MAX, |bytes| bytes.saturating_mul(YAML_TEXT_FACTOR))
+}
+
+/// No key is longer than a name may be. Recursion is as deep as the parser allowed.
+fn check_keys(value: &Value, at: &str) -> Result<(), ComposeError> {
+    match value {
+        Value::Object(map) => map.iter().try_for_each(|(key, below)| {
+            if key.len() > KEY_BYTES {
+                let problem = format!("has the key `{key}`, which is longer than {KEY_BYTES} bytes");
+                return Err(ComposeError::invalid(
+                    if at.is_empty() { "the file" } else { at },
+                    problem,
+                ));
+            }
+            // One name is enough to find the place, and no path of a hostile file is built.
+            check_keys(below, key)
+        }),
+        Value::Array(items) => items.iter().try_for_each(|item| check_keys(item, at)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
 }
 
 fn not_yaml(error: &serde_saphyr::Error) -> ComposeError {

@@ -9,7 +9,9 @@ use crate::compose::ComposeFile;
 use crate::description::{Description, ImageDescription, ImageEnvironment, Kind, LayerDescription};
 use crate::error::BundleError;
 use crate::limits::Limits;
-use crate::manifest::{DOCKER_CONFIG, Descriptor, ImageConfig, Index, Manifest, OCI_CONFIG, RunConfig, SavedImage};
+use crate::manifest::{
+    DOCKER_CONFIG, Descriptor, Document, ImageConfig, Index, Manifest, OCI_CONFIG, RunConfig, SavedImage,
+};
 use crate::stream::{self, Expanded, Guarded, Magic, Peeked};
 use crate::tarball::{End, TarStream};
 
@@ -109,6 +111,8 @@ pub(crate) fn survey<R: Read>(
         catalogue: &catalogue,
         limits,
         followed: Cell::new(0),
+        parsed_bytes: Cell::new(0),
+        words: Cell::new(0),
     };
     let images = match (catalogue.has("manifest.json"), catalogue.has("index.json")) {
         (true, false) => resolver.saved_images()?,
@@ -127,13 +131,17 @@ struct Resolver<'a> {
     limits: &'a Limits,
     /// Entries of indexes looked at so far.
     followed: Cell<u64>,
+    /// Of JSON documents, each as often as it was parsed.
+    parsed_bytes: Cell<u64>,
+    /// What images said of themselves so far.
+    words: Cell<u64>,
 }
 
 impl Resolver<'_> {
     /// The images of `manifest.json`, which is what Docker loads unless its containerd store is on.
     fn saved_images(&self) -> Result<Vec<FoundImage>, BundleError> {
         const LIST: &str = "manifest.json";
-        let saved: Vec<SavedImage> = self.catalogue.document(LIST, self.limits)?;
+        let saved: Vec<SavedImage> = self.document(LIST)?;
         self.check_images(saved.len(), LIST)?;
         saved
             .into_iter()
@@ -143,7 +151,7 @@ impl Resolver<'_> {
 
     /// The images of `index.json`, indexes within it followed.
     fn indexed_images(&self) -> Result<Vec<FoundImage>, BundleError> {
-        let index: Index = self.catalogue.document("index.json", self.limits)?;
+        let index: Index = self.document("index.json")?;
         let mut images = Vec::new();
         self.walk("index.json", &index, &[], INDEX_DEPTH, &mut images)?;
         if images.is_empty() {
@@ -203,7 +211,7 @@ impl Resolver<'_> {
                 if depth == 0 {
                     return Err(BundleError::bad_document(path, "indexes are nested too deep"));
                 }
-                let inner: Index = self.catalogue.document(path, self.limits)?;
+                let inner: Index = self.document(path)?;
                 self.walk(path, &inner, names, depth - 1, images)?;
             } else {
                 self.add_manifest(path, names, images)?;
@@ -215,7 +223,7 @@ impl Resolver<'_> {
 
     /// One image under two names is one image.
     fn add_manifest(&self, path: &str, names: &[String], images: &mut Vec<FoundImage>) -> Result<(), BundleError> {
-        let manifest: Manifest = self.catalogue.document(path, self.limits)?;
+        let manifest: Manifest = self.document(path)?;
         // Charts, signatures and other artifacts are stored as manifests too; they are no images.
         if !matches!(manifest.config.media_type.as_str(), "" | OCI_CONFIG | DOCKER_CONFIG) {
             return Ok(());
@@ -266,7 +274,8 @@ impl Resolver<'_> {
             return Err(self.limit("layers", self.limits.layers, "layers in one image", named_by));
         }
         let (config_path, config_file) = self.catalogue.file(config_path, named_by)?;
-        let config: ImageConfig = self.catalogue.document(config_path, self.limits)?;
+        let config: ImageConfig = self.document(config_path)?;
+        self.count_words(&references, &config, config_path)?;
         if config.rootfs.diff_ids.len() != layers.len() {
             let (has, says) = (layers.len(), config.rootfs.diff_ids.len());
             let reason = format!("it lists {says} layers where `{named_by}` lists {has}");
@@ -297,6 +306,33 @@ impl Resolver<'_> {
             description: describe_image(references, config, described, image_id),
             layer_paths,
         })
+    }
+
+    fn document<T: Document>(&self, path: &str) -> Result<T, BundleError> {
+        let (_, file) = self.catalogue.file(path, path)?;
+        self.parsed_bytes.set(self.parsed_bytes.get().saturating_add(file.size));
+        if file.size <= self.limits.json_bytes && self.parsed_bytes.get() > self.limits.json_total_bytes {
+            let allowed = self.limits.json_total_bytes;
+            return Err(self.limit("json_total_bytes", allowed, "bytes of JSON documents together", path));
+        }
+        self.catalogue.document(path, self.limits)
+    }
+
+    /// A few bytes of JSON become many in memory, and then on a page.
+    fn count_words(&self, references: &[String], config: &ImageConfig, path: &str) -> Result<(), BundleError> {
+        let count = |list: &Option<Vec<String>>| list.as_ref().map_or(0, Vec::len);
+        let says = config.config.as_ref().map_or(0, |run| {
+            count(&run.env)
+                + count(&run.entrypoint)
+                + count(&run.cmd)
+                + run.exposed_ports.as_ref().map_or(0, std::collections::BTreeMap::len)
+        });
+        self.words.set(self.words.get() + (references.len() + says) as u64);
+        if self.words.get() > self.limits.image_words {
+            let unit = "names, variables, words and ports in its images";
+            return Err(self.limit("image_words", self.limits.image_words, unit, path));
+        }
+        Ok(())
     }
 
     fn check_images(&self, count: usize, place: &str) -> Result<(), BundleError> {
@@ -359,12 +395,17 @@ fn tcp_ports(exposed: impl Iterator<Item = String>) -> Vec<u16> {
             .eq_ignore_ascii_case("tcp")
             .then_some(first.parse().ok()?..=last.parse().ok()?)
     };
-    exposed
-        .filter_map(|text| range(&text))
-        .flatten()
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect()
+    let mut ranges: Vec<_> = exposed.filter_map(|text| range(&text)).collect();
+    ranges.sort_unstable_by_key(|range| (*range.start(), *range.end()));
+    let mut ports = Vec::new();
+    for range in ranges {
+        // Ranges may cover each other a thousand times; no port is looked at twice.
+        let first = ports.last().map_or(Some(*range.start()), |last: &u16| {
+            Some(last.checked_add(1)?.max(*range.start()))
+        });
+        ports.extend(first.into_iter().flat_map(|first| first..=*range.end()));
+    }
+    ports
 }
 
 #[cfg(test)]

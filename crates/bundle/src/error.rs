@@ -5,25 +5,32 @@ use std::path::PathBuf;
 
 use crate::compose::ComposeError;
 use crate::digest::Digest;
+use crate::shown::{clause, name};
 
 /// Why a bundle was not described or not unpacked. Each text says what happened, how things are now, and what to do.
 ///
 /// After any of these nothing of the bundle is in use, and an unpack target has not been created.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
-    #[error("Reading {place} failed. Nothing of the file is in use. Try again; the cause follows.")]
+    #[error(
+        "Reading {} failed. Nothing of the file is in use. Try again; the cause follows.",
+        name(place)
+    )]
     Read {
         place: String,
         #[source]
         source: io::Error,
     },
     #[error(
-        "The file ends in the middle of {place}. Nothing of it is in use. Upload it again; if it is short on your disk \
-         too, write it again with `docker save`."
+        "The file ends in the middle of {}. Nothing of it is in use. Upload it again; if it is short on your disk \
+         too, write it again with `docker save`.",
+        name(place)
     )]
     Truncated { place: String },
     #[error(
-        "{place} is damaged: {reason}. Nothing of the file is in use. Write it again with `docker save` and upload that."
+        "{} is damaged: {}. Nothing of the file is in use. Write it again with `docker save` and upload that.",
+        name(place),
+        clause(reason)
     )]
     Damaged { place: String, reason: String },
     #[error("The file is empty. Nothing is in use. Upload an image archive made by `docker save`, or a compose file.")]
@@ -44,17 +51,21 @@ pub enum BundleError {
     )]
     NoManifest,
     #[error(
-        "The archive does not contain `{entry}`, which {wanted_by} names. Nothing of it is in use. Write it again with \
-         `docker save`."
+        "The archive does not contain `{}`, which {} names. Nothing of it is in use. Write it again with `docker save`.",
+        name(entry),
+        name(wanted_by)
     )]
     MissingEntry { entry: String, wanted_by: String },
     #[error(
-        "`{entry}` does not say what it must: {reason}. Nothing of the archive is in use. Write it again with `docker save`."
+        "`{}` does not say what it must: {}. Nothing of the archive is in use. Write it again with `docker save`.",
+        name(entry),
+        clause(reason)
     )]
     BadDocument { entry: String, reason: String },
     #[error(
-        "`{entry}` should have the digest {expected} but has {actual}. Nothing of the archive is in use. It was changed \
-         or damaged after it was written; write it again with `docker save`."
+        "`{}` should have the digest {expected} but has {actual}. Nothing of the archive is in use. It was changed \
+         or damaged after it was written; write it again with `docker save`.",
+        name(entry)
     )]
     WrongDigest {
         entry: String,
@@ -62,16 +73,23 @@ pub enum BundleError {
         actual: Digest,
     },
     #[error(
-        "`{entry}` cannot be used safely: {reason}. Nothing was written there, and nothing of the archive is in use. \
-         Images that Docker builds do without such entries; find out where this file comes from before you use it."
+        "`{}` cannot be used safely: {}. Nothing was written there, and nothing of the archive is in use. \
+         Images that Docker builds do without such entries; find out where this file comes from before you use it.",
+        name(entry),
+        clause(reason)
     )]
     PathEscape { entry: String, reason: String },
     #[error(
-        "`{entry}` is in the archive twice, so that two readers may see two different files. Nothing of it is in use. \
-         Write it again with `docker save`."
+        "`{}` is in the archive twice, so that two readers may see two different files. Nothing of it is in use. \
+         Write it again with `docker save`.",
+        name(entry)
     )]
     DuplicateEntry { entry: String },
-    #[error("`{entry}` cannot be used: {reason}. Nothing of the archive is in use. {next}")]
+    #[error(
+        "`{}` cannot be used: {}. Nothing of the archive is in use. {next}",
+        name(entry),
+        clause(reason)
+    )]
     Unsupported {
         entry: String,
         reason: String,
@@ -83,8 +101,9 @@ pub enum BundleError {
     )]
     Disagreement { image: Digest },
     #[error(
-        "Reading stopped at {place}: more than {allowed} {unit} (limit `{limit}`). Nothing of the file is in use. If \
-         the file is what you meant to use, make it smaller or raise that limit."
+        "Reading stopped at {}: more than {allowed} {unit} (limit `{limit}`). Nothing of the file is in use. If \
+         the file is what you meant to use, make it smaller or raise that limit.",
+        name(place)
     )]
     LimitReached {
         limit: &'static str,
@@ -92,11 +111,19 @@ pub enum BundleError {
         unit: &'static str,
         place: String,
     },
-    #[error("The archive holds no image {wanted}. Nothing was unpacked. It holds: {present}.")]
+    #[error(
+        "The archive holds no image {}. Nothing was unpacked. It holds: {}. Choose one of these.",
+        clause(wanted),
+        clause(present)
+    )]
     NoSuchImage { wanted: String, present: String },
     #[error("`{}` exists already. Nothing was unpacked and it was not touched. Choose a directory that does not exist.", path.display())]
     TargetExists { path: PathBuf },
-    #[error("Writing below `{}` failed at `{entry}`. What had been written was removed. See to the cause below and try again.", path.display())]
+    #[error(
+        "Writing below `{}` failed at `{}`. What had been written was removed. See to the cause below and try again.",
+        path.display(),
+        name(entry)
+    )]
     Write {
         path: PathBuf,
         entry: String,

@@ -10,10 +10,14 @@ mod describe;
 mod description;
 mod digest;
 mod error;
+mod header;
+mod keys;
 mod limits;
 mod manifest;
 pub mod pack;
+mod pax;
 mod reference;
+mod shown;
 mod stream;
 mod tarball;
 #[cfg(test)]

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::digest::Digest;
+use crate::keys::Keys;
 
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -20,6 +22,55 @@ pub(crate) const ANNOTATION_NAME: &str = "io.containerd.image.name";
 pub(crate) const ANNOTATION_REF: &str = "org.opencontainers.image.ref.name";
 /// Marks manifests that speak about an image (provenance, bills of material) and are none.
 pub(crate) const ANNOTATION_ABOUT: &str = "vnd.docker.reference.type";
+
+/// What can be read from an archive, with the keys that a reader of Docker's would take whatever their case.
+pub(crate) trait Document: DeserializeOwned {
+    const KEYS: &'static Keys;
+}
+
+const DESCRIPTOR: Keys = Keys(&[
+    ("mediaType", &Keys::NONE),
+    ("digest", &Keys::NONE),
+    ("size", &Keys::NONE),
+    ("annotations", &Keys::NONE),
+    ("platform", &Keys(&[("architecture", &Keys::NONE), ("os", &Keys::NONE)])),
+]);
+
+impl Document for Vec<SavedImage> {
+    const KEYS: &'static Keys = &Keys(&[
+        ("Config", &Keys::NONE),
+        ("RepoTags", &Keys::NONE),
+        ("Layers", &Keys::NONE),
+    ]);
+}
+
+impl Document for Index {
+    const KEYS: &'static Keys = &Keys(&[("manifests", &DESCRIPTOR)]);
+}
+
+impl Document for Manifest {
+    const KEYS: &'static Keys = &Keys(&[("config", &DESCRIPTOR), ("layers", &DESCRIPTOR)]);
+}
+
+impl Document for ImageConfig {
+    const KEYS: &'static Keys = &Keys(&[
+        ("architecture", &Keys::NONE),
+        ("os", &Keys::NONE),
+        ("variant", &Keys::NONE),
+        (
+            "config",
+            &Keys(&[
+                ("Env", &Keys::NONE),
+                ("Entrypoint", &Keys::NONE),
+                ("Cmd", &Keys::NONE),
+                ("WorkingDir", &Keys::NONE),
+                ("User", &Keys::NONE),
+                ("ExposedPorts", &Keys::NONE),
+            ]),
+        ),
+        ("rootfs", &Keys(&[("diff_ids", &Keys::NONE)])),
+    ]);
+}
 
 /// One element of `manifest.json`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -109,7 +160,8 @@ pub(crate) struct ImageConfig {
     #[serde(default)]
     pub(crate) config: Option<RunConfig>,
     pub(crate) rootfs: RootFs,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Written for Docker, never read: nothing of it says what runs.
+    #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
     pub(crate) history: Vec<History>,
 }
 
@@ -127,9 +179,19 @@ pub(crate) struct RunConfig {
     #[serde(default)]
     pub(crate) user: Option<String>,
     #[serde(default)]
-    pub(crate) exposed_ports: Option<BTreeMap<String, serde_json::Value>>,
-    #[serde(default)]
+    pub(crate) exposed_ports: Option<BTreeMap<String, Nothing>>,
+    #[serde(skip_deserializing)]
     pub(crate) labels: Option<BTreeMap<String, String>>,
+}
+
+/// Go writes sets as maps to this: `{}`. Whatever stands there is passed over without being kept.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Nothing {}
+
+impl<'de> Deserialize<'de> for Nothing {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self {})
+    }
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]

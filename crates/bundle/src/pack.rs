@@ -11,7 +11,7 @@ use tar::{Builder, EntryType, Header};
 use crate::description::LayerDescription;
 use crate::digest::{Digest, HashingReader};
 use crate::manifest::{
-    ANNOTATION_NAME, ANNOTATION_REF, Descriptor, History, ImageConfig, Index, Manifest, OCI_CONFIG, OCI_INDEX,
+    ANNOTATION_NAME, ANNOTATION_REF, Descriptor, History, ImageConfig, Index, Manifest, Nothing, OCI_CONFIG, OCI_INDEX,
     OCI_LAYER, OCI_MANIFEST, RootFs, RunConfig, SavedImage,
 };
 use crate::reference::normalise_reference;
@@ -289,7 +289,7 @@ fn config_json(spec: &ImageSpec, layers: &[LayerDescription]) -> io::Result<Vec<
             exposed_ports: Some(
                 spec.exposed_ports
                     .iter()
-                    .map(|port| (format!("{port}/tcp"), json!({})))
+                    .map(|port| (format!("{port}/tcp"), Nothing {}))
                     .collect(),
             ),
             labels: Some(spec.labels.clone()),

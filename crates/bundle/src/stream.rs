@@ -12,14 +12,15 @@ use crate::limits::Limits;
 /// One tar header: enough for every magic number that we know.
 const PEEK_BYTES: u64 = 512;
 
-/// Frames that need a larger window are refused. It is the largest that the zstd tool reads without being asked to.
-const ZSTD_WINDOW_LOG: u32 = 27;
+/// Frames that need a larger window than 32 MiB are refused, because the decoder holds all of it in memory. The levels of
+/// Docker's and BuildKit's writers, and those of the zstd tool up to 20, stay within.
+const ZSTD_WINDOW_LOG: u32 = 25;
 
 /// Layers hold many small files, each with a header of 512 bytes: without a buffer each would be a system call.
 const PLAIN_BUFFER_BYTES: usize = 64 * 1024;
 
-pub(crate) const GZIP: &[u8] = b"\x1f\x8b";
-pub(crate) const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+const GZIP: &[u8] = b"\x1f\x8b";
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 
 /// What the first bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,9 @@ pub(crate) fn peek<R: Read>(mut reader: R) -> io::Result<(Magic, Peeked<R>)> {
 }
 
 fn magic(start: &[u8]) -> Magic {
-    const FOREIGN: [(&[u8], &str); 7] = [
+    const FOREIGN: [(&[u8], &str); 9] = [
+        (b"\xff\xfe", "text in UTF-16 (save it as UTF-8)"),
+        (b"\xfe\xff", "text in UTF-16 (save it as UTF-8)"),
         (b"BZh", "a bzip2 file (only gzip and zstd are read)"),
         (b"\xfd7zXZ\0", "an xz file (only gzip and zstd are read)"),
         (b"\x04\x22\x4d\x18", "an lz4 file (only gzip and zstd are read)"),
@@ -60,7 +63,7 @@ fn magic(start: &[u8]) -> Magic {
         Magic::Nothing
     } else if start.starts_with(GZIP) {
         Magic::Gzip
-    } else if start.starts_with(ZSTD) {
+    } else if is_zstd(start) {
         Magic::Zstd
     } else if start.get(257..262) == Some(b"ustar") || is_old_tar(start) {
         Magic::Tar
@@ -76,9 +79,19 @@ fn magic(start: &[u8]) -> Magic {
     }
 }
 
+/// A zstd stream may begin with a frame of somebody's notes: parallel compressors write one (RFC 8878, 3.1.2).
+fn is_zstd(start: &[u8]) -> bool {
+    start.starts_with(ZSTD) || matches!(start, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
+/// Whether a stream that begins so has another content than its bytes.
+pub(crate) fn is_compressed(start: &[u8]) -> bool {
+    start.starts_with(GZIP) || is_zstd(start)
+}
+
 /// Tar from before POSIX has no magic number, only a sum over the header. An empty archive is zeros.
 fn is_old_tar(start: &[u8]) -> bool {
-    start.len() == 512 && (start.iter().all(|&b| b == 0) || crate::tarball::has_right_checksum(start))
+    start.len() == 512 && (start.iter().all(|&b| b == 0) || crate::header::has_right_checksum(start))
 }
 
 /// A stream after decompression, if any was needed.
@@ -101,7 +114,11 @@ impl<R: Read> Read for Expanded<R> {
 /// The decoder calls damage `Other`, as if the disk had failed; our own limits pass through it in that kind too.
 fn zstd_error(error: io::Error) -> io::Error {
     let ours = error.get_ref().is_some_and(|inner| inner.is::<BundleError>());
-    if error.kind() == io::ErrorKind::Other && !ours {
+    if error.to_string().contains("requires too much memory") {
+        let reason =
+            "it was compressed with a window above 32 MiB; `zstd -19`, without `--long` or `--ultra`, stays below";
+        io::Error::new(io::ErrorKind::InvalidData, reason)
+    } else if error.kind() == io::ErrorKind::Other && !ours {
         io::Error::new(io::ErrorKind::InvalidData, error)
     } else {
         error
@@ -136,6 +153,7 @@ pub(crate) fn expand<R: Read>(
         inner,
         taken,
         given: 0,
+        before: 0,
         limits: limits.clone(),
         place: place.to_owned(),
     })
@@ -160,13 +178,20 @@ pub(crate) struct Guarded<R> {
     inner: R,
     taken: Rc<Cell<u64>>,
     given: u64,
+    /// Bytes that other streams of the same image gave.
+    before: u64,
     limits: Limits,
     place: String,
 }
 
 impl<R> Guarded<R> {
+    /// Counts what other streams of the same image gave into the total.
+    pub(crate) fn after(self, before: u64) -> Self {
+        Self { before, ..self }
+    }
+
     fn check(&self) -> Result<(), BundleError> {
-        let (limit, allowed, unit) = if self.given > self.limits.unpacked_bytes {
+        let (limit, allowed, unit) = if self.before.saturating_add(self.given) > self.limits.unpacked_bytes {
             (
                 "unpacked_bytes",
                 self.limits.unpacked_bytes,

@@ -1,17 +1,15 @@
 //! Reads a tar stream entry by entry in constant memory. Must never know images, or write anything.
 //!
-//! The header's fields are parsed by the `tar` crate. The loop over entries is ours because that crate's own reads a
-//! long name into memory whatever its size, and because both the end of an archive and the size of an entry must be
-//! taken exactly as Docker takes them: a reader that disagrees with the loader sees other files than the loader.
+//! The loop over entries is ours because that of the `tar` crate reads a long name into memory whatever its size, and
+//! because names, sizes and the end of an archive must be taken exactly as Docker takes them, which means as Go's
+//! `archive/tar` does: a reader that disagrees with the loader sees other files than the loader.
 
 use std::io::{self, Read};
 
-use tar::{EntryType, Header, PaxExtensions};
-
 use crate::error::BundleError;
+use crate::header::{BLOCK_BYTES, Header};
 use crate::limits::Limits;
-
-const BLOCK_BYTES: usize = 512;
+use crate::pax;
 
 /// One extension record (long name, long link, pax). Go's reader, which Docker uses, has the same bound.
 const EXTENSION_BYTES: u64 = 1024 * 1024;
@@ -68,22 +66,37 @@ pub(crate) struct TarStream<R> {
     entries_allowed: (&'static str, u64),
     path_bytes: u64,
     paths_left: u64,
-    paths_total_bytes: u64,
+    paths_allowed: (&'static str, u64),
 }
 
-/// What extension records say about the entry that follows them.
+/// What extension records say about the entry that follows them; what is empty says nothing.
 #[derive(Default)]
 struct Extensions {
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
+    /// GNU's names win over those of pax, whichever came last.
+    long_path: Vec<u8>,
+    long_link: Vec<u8>,
+    pax: Pax,
+}
+
+/// The records of one pax header. A second header before the same entry replaces the first.
+#[derive(Default)]
+struct Pax {
+    path: Vec<u8>,
+    link: Vec<u8>,
     size: Option<u64>,
 }
 
 impl<R: Read> TarStream<R> {
     pub(crate) fn new(inner: R, end: End, place: &str, limits: &Limits) -> Self {
-        let entries_allowed = match end {
-            End::Marked => ("archive_entries", limits.archive_entries),
-            End::MarkedOrEndOfStream => ("layer_entries", limits.layer_entries),
+        let (entries_allowed, paths_allowed) = match end {
+            End::Marked => (
+                ("archive_entries", limits.archive_entries),
+                ("archive_paths_bytes", limits.archive_paths_bytes),
+            ),
+            End::MarkedOrEndOfStream => (
+                ("layer_entries", limits.layer_entries),
+                ("layer_paths_bytes", limits.layer_paths_bytes),
+            ),
         };
         Self {
             inner,
@@ -94,8 +107,8 @@ impl<R: Read> TarStream<R> {
             entries: 0,
             entries_allowed,
             path_bytes: limits.path_bytes,
-            paths_left: limits.paths_total_bytes,
-            paths_total_bytes: limits.paths_total_bytes,
+            paths_left: paths_allowed.1,
+            paths_allowed,
         }
     }
 
@@ -105,11 +118,15 @@ impl<R: Read> TarStream<R> {
         for _ in 0..=EXTENSIONS_PER_ENTRY {
             self.skip_rest()?;
             let Some(header) = self.header()? else { return Ok(None) };
-            match header.entry_type() {
-                EntryType::GNULongName => extensions.path = Some(self.long_text(&header)?),
-                EntryType::GNULongLink => extensions.link = Some(self.long_text(&header)?),
-                EntryType::XHeader => self.pax(&header, &mut extensions)?,
-                EntryType::XGlobalHeader => self.pax_for_all(&header)?,
+            match header.kind() {
+                b'L' => extensions.long_path = self.long_text(&header)?,
+                b'K' => extensions.long_link = self.long_text(&header)?,
+                b'x' => extensions.pax = self.pax(&header)?,
+                // To Go this is an entry of its own, so what stood before it concerns no other.
+                b'g' => {
+                    self.pax_for_all(&header)?;
+                    extensions = Extensions::default();
+                }
                 _ => return self.entry(&header, extensions).map(Some),
             }
         }
@@ -131,16 +148,19 @@ impl<R: Read> TarStream<R> {
         if self.entries > allowed {
             return Err(self.limit(limit, allowed, "entries"));
         }
-        let path = extensions.path.unwrap_or_else(|| header.path_bytes().into_owned());
-        let link = extensions
-            .link
-            .or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned))
-            .unwrap_or_default();
+        let Extensions {
+            long_path,
+            long_link,
+            pax,
+        } = extensions;
+        let path = first_filled(long_path, pax.path, || header.path());
+        let link = first_filled(long_link, pax.link, || header.link());
         if path.len().max(link.len()) as u64 > self.path_bytes {
             return Err(self.limit("path_bytes", self.path_bytes, "bytes in one path"));
         }
         let Some(left) = self.paths_left.checked_sub((path.len() + link.len()) as u64) else {
-            return Err(self.limit("paths_total_bytes", self.paths_total_bytes, "bytes in all paths"));
+            let (limit, allowed) = self.paths_allowed;
+            return Err(self.limit(limit, allowed, "bytes in all paths"));
         };
         self.paths_left = left;
         if path.contains(&0) || link.contains(&0) {
@@ -149,13 +169,11 @@ impl<R: Read> TarStream<R> {
         let kind = self.kind(header, &path)?;
         // Only files have content; whatever size another kind claims, Go's reader takes it as zero.
         let size = match kind {
-            EntryKind::File => self.size(header, extensions.size)?,
+            EntryKind::File => pax.size.map_or_else(|| self.size(header), Ok)?,
             EntryKind::Directory | EntryKind::Symlink | EntryKind::HardLink | EntryKind::Special(_) => 0,
         };
         self.expect_content(size);
-        let mode = header
-            .mode()
-            .map_err(|e| BundleError::damaged(&self.place, e.to_string()))?;
+        let mode = header.mode().map_err(|e| BundleError::damaged(&self.place, e))?;
         Ok(Entry {
             path,
             kind,
@@ -166,30 +184,23 @@ impl<R: Read> TarStream<R> {
     }
 
     fn kind(&self, header: &Header, path: &[u8]) -> Result<EntryKind, BundleError> {
-        Ok(match header.entry_type() {
-            EntryType::Regular if path.ends_with(b"/") => EntryKind::Directory,
-            EntryType::Regular | EntryType::Continuous => EntryKind::File,
-            EntryType::Directory => EntryKind::Directory,
-            EntryType::Symlink => EntryKind::Symlink,
-            EntryType::Link => EntryKind::HardLink,
-            EntryType::Char => EntryKind::Special("character device"),
-            EntryType::Block => EntryKind::Special("block device"),
-            EntryType::Fifo => EntryKind::Special("named pipe"),
-            EntryType::GNUSparse => return Err(self.unsupported(path, "it is a sparse file".to_owned())),
-            other => {
-                let reason = format!("tar entries of type {:#04x} are not known", other.as_byte());
-                return Err(self.unsupported(path, reason));
-            }
+        Ok(match header.kind() {
+            // Only the type of 1979 says directory by a slash. A file of the other type keeps its content.
+            0 if path.ends_with(b"/") => EntryKind::Directory,
+            0 | b'0' | b'7' => EntryKind::File,
+            b'1' => EntryKind::HardLink,
+            b'2' => EntryKind::Symlink,
+            b'3' => EntryKind::Special("character device"),
+            b'4' => EntryKind::Special("block device"),
+            b'5' => EntryKind::Directory,
+            b'6' => EntryKind::Special("named pipe"),
+            b'S' => return Err(self.sparse(path)),
+            other => return Err(self.unknown_kind(path, other)),
         })
     }
 
-    fn size(&self, header: &Header, from_pax: Option<u64>) -> Result<u64, BundleError> {
-        match from_pax {
-            Some(size) => Ok(size),
-            None => header
-                .entry_size()
-                .map_err(|e| BundleError::damaged(&self.place, e.to_string())),
-        }
+    fn size(&self, header: &Header) -> Result<u64, BundleError> {
+        header.size().map_err(|e| BundleError::damaged(&self.place, e))
     }
 
     /// The next header block, or `None` at the end of the archive.
@@ -212,12 +223,8 @@ impl<R: Read> TarStream<R> {
                 }),
             };
         }
-        if !has_right_checksum(&block) {
-            return Err(BundleError::damaged(&self.place, "a tar header has a wrong checksum"));
-        }
-        let mut header = Header::new_old();
-        header.as_mut_bytes().copy_from_slice(&block);
-        Ok(Some(header))
+        let wrong = || BundleError::damaged(&self.place, "a tar header has a wrong checksum");
+        Header::of(block).map(Some).ok_or_else(wrong)
     }
 
     /// One block, or `None` if the stream ends exactly before it.
@@ -262,7 +269,7 @@ impl<R: Read> TarStream<R> {
     }
 
     fn extension(&mut self, header: &Header) -> Result<Vec<u8>, BundleError> {
-        let size = self.size(header, None)?;
+        let size = self.size(header)?;
         if size > EXTENSION_BYTES {
             return Err(self.limit("tar extension", EXTENSION_BYTES, "bytes in one extension record"));
         }
@@ -280,38 +287,44 @@ impl<R: Read> TarStream<R> {
         Ok(text)
     }
 
-    fn pax(&mut self, header: &Header, extensions: &mut Extensions) -> Result<(), BundleError> {
+    fn pax(&mut self, header: &Header) -> Result<Pax, BundleError> {
         let bytes = self.extension(header)?;
-        for record in PaxExtensions::new(&bytes) {
-            let record = record.map_err(|e| BundleError::damaged(&self.place, e.to_string()))?;
-            let value = record.value_bytes();
-            match record.key_bytes() {
-                b"path" => extensions.path = Some(value.to_vec()),
-                b"linkpath" => extensions.link = Some(value.to_vec()),
-                b"size" => {
-                    let size = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-                    let reason = "a pax record gives a size that is not a number";
-                    extensions.size = Some(size.ok_or_else(|| BundleError::damaged(&self.place, reason))?);
-                }
-                key if key.starts_with(b"GNU.sparse.") => {
-                    return Err(self.unsupported(b"a sparse file", "sparse files are not read".to_owned()));
-                }
+        let mut found = Pax::default();
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let (key, value, after) = pax::record(rest).map_err(|e| BundleError::damaged(&self.place, e))?;
+            rest = after;
+            match key {
+                b"path" => found.path = value.to_vec(),
+                b"linkpath" => found.link = value.to_vec(),
+                b"size" if !value.is_empty() => found.size = Some(self.pax_size(value)?),
+                key if key.starts_with(b"GNU.sparse.") => return Err(self.sparse(&header.path())),
+                // Times, owners and extended attributes: nothing of them is kept when an image is unpacked.
                 _ => {}
             }
         }
-        Ok(())
+        Ok(found)
+    }
+
+    fn pax_size(&self, value: &[u8]) -> Result<u64, BundleError> {
+        let number = std::str::from_utf8(value)
+            .ok()
+            .and_then(|text| text.parse::<i64>().ok());
+        number
+            .and_then(|number| u64::try_from(number).ok())
+            .ok_or_else(|| BundleError::damaged(&self.place, "a pax record gives a size that is none"))
     }
 
     /// Records for all later entries: comments are common there, names and sizes exist only to confuse readers.
     fn pax_for_all(&mut self, header: &Header) -> Result<(), BundleError> {
         let bytes = self.extension(header)?;
-        for record in PaxExtensions::new(&bytes) {
-            let record = record.map_err(|e| BundleError::damaged(&self.place, e.to_string()))?;
-            if matches!(record.key_bytes(), b"path" | b"linkpath" | b"size") {
-                return Err(BundleError::damaged(
-                    &self.place,
-                    "a global pax record renames or resizes every entry",
-                ));
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let (key, _, after) = pax::record(rest).map_err(|e| BundleError::damaged(&self.place, e))?;
+            rest = after;
+            if matches!(key, b"path" | b"linkpath" | b"size") {
+                let reason = "a global pax record renames or resizes every entry";
+                return Err(BundleError::damaged(&self.place, reason));
             }
         }
         Ok(())
@@ -326,11 +339,19 @@ impl<R: Read> TarStream<R> {
         }
     }
 
-    fn unsupported(&self, path: &[u8], reason: String) -> BundleError {
+    fn unknown_kind(&self, path: &[u8], kind: u8) -> BundleError {
         BundleError::Unsupported {
             entry: format!("{} in {}", String::from_utf8_lossy(path), self.place),
-            reason,
+            reason: format!("tar entries of type {kind:#04x} are not known"),
             next: "Write it with `docker save`, which makes no such entries.",
+        }
+    }
+
+    fn sparse(&self, path: &[u8]) -> BundleError {
+        BundleError::Unsupported {
+            entry: format!("{} in {}", String::from_utf8_lossy(path), self.place),
+            reason: "it is a sparse file, which only GNU tar writes and Docker's own builder never does".to_owned(),
+            next: "Build the image anew from a Dockerfile that copies the file: its holes are filled then.",
         }
     }
 }
@@ -354,16 +375,10 @@ fn is_zero(block: &[u8]) -> bool {
     block.iter().all(|&b| b == 0)
 }
 
-/// Whether a header block carries the sum of its own bytes, its checksum field counted as spaces.
-pub(crate) fn has_right_checksum(block: &[u8]) -> bool {
-    const FIELD: std::ops::Range<usize> = 148..156;
-    let sum = |(at, &byte): (usize, &u8)| u32::from(if FIELD.contains(&at) { b' ' } else { byte });
-    let mut header = Header::new_old();
-    if block.len() != BLOCK_BYTES {
-        return false;
+fn first_filled(first: Vec<u8>, second: Vec<u8>, otherwise: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
+    match (first.is_empty(), second.is_empty()) {
+        (false, _) => first,
+        (true, false) => second,
+        (true, true) => otherwise(),
     }
-    header.as_mut_bytes().copy_from_slice(block);
-    header
-        .cksum()
-        .is_ok_and(|claimed| claimed == block.iter().enumerate().map(sum).sum::<u32>())
 }

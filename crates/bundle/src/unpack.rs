@@ -1,14 +1,16 @@
 //! Unpacks one image of an archive into a directory, all of it or nothing.
 //!
 //! Layers can lie in the archive in any order, and a compressed archive cannot be sought in. So the caller gives a way
-//! to open the archive anew, and each pass over it applies as many layers as come in the right order: at best one pass
-//! after the describing one, at worst one for each layer. Must never know what the files are for.
+//! to open the archive anew; it is read twice, whatever its order: once to describe it, and once to apply its layers. One
+//! that comes before its turn waits in a file without a name. Must never know what the files are for.
 
 #[cfg(test)]
 mod tests;
 mod tree;
 
-use std::io::{self, Read};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -38,7 +40,7 @@ pub enum Wanted<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpacked {
     pub image: ImageDescription,
-    /// Entries of all layers.
+    /// Entries of all layers, and the directories that they imply.
     pub entries: u64,
     /// Bytes of all files of all layers, also of those that a later layer replaced.
     pub bytes: u64,
@@ -91,16 +93,15 @@ pub fn unpack_layers<R: Read>(
         .prefix(".unpacking-")
         .tempdir_in(parent)
         .map_err(writing)?;
-    let mut tree = Tree::new(staging.path(), target, limits);
-    let mut applied = 0;
-    while applied < image.layer_paths.len() {
-        let before = applied;
-        pass(&mut open, &image, &mut applied, &mut tree, limits)?;
-        if applied == before {
-            return Err(BundleError::damaged(ARCHIVE, "it changed while it was read"));
-        }
-    }
-    let (entries, bytes, skipped) = tree.finish();
+    let layers = Layers {
+        image: &image,
+        tree: Tree::new(staging.path(), target, limits),
+        limits,
+        expanded: 0,
+        waiting: HashMap::new(),
+        next: 0,
+    };
+    let (entries, bytes, skipped) = layers.apply(&mut open, parent, target)?.finish();
     std::fs::set_permissions(staging.path(), std::fs::Permissions::from_mode(0o755)).map_err(writing)?;
     std::fs::rename(staging.path(), target).map_err(writing)?;
     // Renamed away, so there is nothing left for it to remove.
@@ -157,61 +158,125 @@ fn choose(mut images: Vec<FoundImage>, wanted: Wanted<'_>) -> Result<FoundImage,
     }
 }
 
-/// Reads the archive once and applies the next layer wherever it comes, then the one after it if it comes later.
-fn pass<R: Read>(
-    open: &mut impl FnMut() -> io::Result<R>,
-    image: &FoundImage,
-    applied: &mut usize,
-    tree: &mut Tree,
-    limits: &Limits,
-) -> Result<(), BundleError> {
-    let (magic, stream) = start(open)?;
-    let mut archive = open_archive(magic, stream, limits)?;
-    while let Some(wanted) = image.layer_paths.get(*applied) {
-        let Some(entry) = archive.next()? else { return Ok(()) };
-        if entry.kind != EntryKind::File || catalogue::normalise(&entry.name()).as_ref() != Ok(wanted) {
-            continue;
-        }
-        apply_layer(
-            &mut archive,
-            wanted,
-            &image.description.layers[*applied].diff_id,
-            tree,
-            limits,
-        )?;
-        *applied += 1;
-        // The same layer twice in a row is one file in the archive, and applying it again changes nothing.
-        while image.layer_paths.get(*applied) == Some(wanted) {
-            *applied += 1;
-        }
-    }
-    Ok(())
+/// The layers of an image on their way into the tree.
+struct Layers<'a> {
+    image: &'a FoundImage,
+    tree: Tree,
+    limits: &'a Limits,
+    /// Bytes that the layers so far had after decompression.
+    expanded: u64,
+    /// Layers that came before their turn, by their path in the archive.
+    waiting: HashMap<&'a str, File>,
+    /// The layer whose turn it is.
+    next: usize,
 }
 
-fn apply_layer(
-    content: impl Read,
-    name: &str,
-    diff_id: &Digest,
-    tree: &mut Tree,
-    limits: &Limits,
-) -> Result<(), BundleError> {
-    let place = format!("layer `{name}`");
-    let opened = stream::peek(content).and_then(|(magic, stream)| stream::expand(magic, stream, limits, &place));
-    let expanded = opened.map_err(|e| BundleError::reading(&place, e))?;
-    let mut layer = TarStream::new(HashingReader::new(expanded), End::MarkedOrEndOfStream, &place, limits);
-    tree.begin_layer();
-    while let Some(entry) = layer.next()? {
-        tree.apply(&entry, &mut layer)?;
+impl<'a> Layers<'a> {
+    /// Reads the archive once and applies every layer, lowest first.
+    fn apply<R: Read>(
+        mut self,
+        open: &mut impl FnMut() -> io::Result<R>,
+        beside: &Path,
+        target: &Path,
+    ) -> Result<Tree, BundleError> {
+        let (magic, stream) = start(open)?;
+        let mut archive = open_archive(magic, stream, self.limits)?;
+        let paths = &self.image.layer_paths;
+        self.apply_waiting(target)?;
+        while self.next < paths.len() {
+            let Some(entry) = archive.next()? else {
+                return Err(BundleError::damaged(ARCHIVE, "it changed while it was read"));
+            };
+            let Ok(path) = catalogue::normalise(&entry.name()) else {
+                continue;
+            };
+            let Some(path) = paths[self.next..].iter().find(|wanted| **wanted == path) else {
+                continue;
+            };
+            if entry.kind != EntryKind::File {
+                continue;
+            }
+            let again = paths[self.next + 1..].iter().any(|later| later == path);
+            if paths[self.next] == *path && !again {
+                self.apply_one(&mut archive)?;
+            } else {
+                let place = format!("layer `{path}`");
+                let kept = keep(&mut archive, beside, &place, target)?;
+                self.waiting.insert(path, kept);
+            }
+            self.apply_waiting(target)?;
+        }
+        Ok(self.tree)
     }
-    let (actual, _) = layer.drain()?.finish();
-    if actual == *diff_id {
+
+    /// Applies those whose turn has come since; a layer may have several turns.
+    fn apply_waiting(&mut self, target: &Path) -> Result<(), BundleError> {
+        let image = self.image;
+        while let Some(path) = image.layer_paths.get(self.next) {
+            let Some(mut kept) = self.waiting.remove(path.as_str()) else {
+                return Ok(());
+            };
+            kept.seek(SeekFrom::Start(0)).map_err(|source| BundleError::Write {
+                path: target.to_owned(),
+                entry: path.clone(),
+                source,
+            })?;
+            self.apply_one(&mut kept)?;
+            if image.layer_paths[self.next..].contains(path) {
+                self.waiting.insert(path, kept);
+            }
+        }
         Ok(())
-    } else {
-        Err(BundleError::WrongDigest {
-            entry: name.to_owned(),
-            expected: diff_id.clone(),
-            actual,
-        })
+    }
+
+    /// Applies the layer whose turn it is.
+    fn apply_one(&mut self, content: &mut impl Read) -> Result<(), BundleError> {
+        let name = &self.image.layer_paths[self.next];
+        let diff_id = &self.image.description.layers[self.next].diff_id;
+        let place = format!("layer `{name}`");
+        let opened =
+            stream::peek(content).and_then(|(magic, stream)| stream::expand(magic, stream, self.limits, &place));
+        let expanded = opened
+            .map_err(|e| BundleError::reading(&place, e))?
+            .after(self.expanded);
+        let hashed = HashingReader::new(expanded);
+        let mut layer = TarStream::new(hashed, End::MarkedOrEndOfStream, &place, self.limits);
+        self.tree.begin_layer();
+        while let Some(entry) = layer.next()? {
+            self.tree.apply(&entry, &mut layer)?;
+        }
+        let (actual, bytes) = layer.drain()?.finish();
+        if actual != *diff_id {
+            return Err(BundleError::WrongDigest {
+                entry: name.clone(),
+                expected: diff_id.clone(),
+                actual,
+            });
+        }
+        self.expanded = self.expanded.saturating_add(bytes);
+        self.next += 1;
+        Ok(())
+    }
+}
+
+/// Copies a layer into a file that no folder lists, so that it is gone with this process at the latest.
+fn keep(content: &mut impl Read, beside: &Path, place: &str, target: &Path) -> Result<File, BundleError> {
+    const CHUNK_BYTES: usize = 64 * 1024;
+    let writing = |source| BundleError::Write {
+        path: target.to_owned(),
+        entry: place.to_owned(),
+        source,
+    };
+    let mut file = tempfile::tempfile_in(beside).map_err(writing)?;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    // Not `io::copy`: an error in reading and one in writing have different sentences.
+    loop {
+        match content.read(&mut chunk) {
+            Ok(0) => return Ok(file),
+            Ok(count) => io::Write::write_all(&mut file, &chunk[..count]).map_err(writing)?,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(BundleError::reading(place, e)),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a compose file would start, need or lose beside a fresh twin. Must never decide what blocks a deployment.
 
+mod sentence;
+
 use super::{ComposeFile, MountSource, Service};
 
 /// Repositories whose images keep other people's data; a twin of them starts empty and diverges.
@@ -85,80 +87,7 @@ impl Finding {
             Self::MissingDependency { service, needs } => format!("dependency:{service}:{needs}"),
         }
     }
-
-    /// What it means, for a person.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        let (service, rest) = match self {
-            Self::NamedVolume { volume, service } => (
-                service,
-                format!(
-                    "keeps data in the volume `{volume}`; each twin starts with an empty one and loses it at the end"
-                ),
-            ),
-            Self::AnonymousVolume { service, target } => (
-                service,
-                format!("keeps data in an unnamed volume at `{target}`, which is lost with its container"),
-            ),
-            Self::Database { service, image } => (
-                service,
-                format!("runs the database image `{image}`; each twin would have its own, without production's data"),
-            ),
-            Self::Build { service, context } => (
-                service,
-                format!("is built from `{context}`, which is not here; the twins need a finished image"),
-            ),
-            Self::EnvFile {
-                path,
-                service,
-                required: true,
-            } => (service, format!("reads its variables from `{path}`, {HAND_OVER}")),
-            Self::EnvFile {
-                path,
-                service,
-                required: false,
-            } => (
-                service,
-                format!("would read variables from `{path}`, but starts without that file too"),
-            ),
-            Self::BindMount { path, service } => (
-                service,
-                format!("mounts `{path}` from its host; the twins' hosts do not have it"),
-            ),
-            Self::File { path, service } => (service, format!("needs the file `{path}`, {HAND_OVER}")),
-            Self::Extends { service, of } => (service, format!("extends `{of}`, which is not merged here; {COMPLETE}")),
-            Self::HostNetwork { service } => (
-                service,
-                "uses the host's network; which ports it opens cannot be told from the file".to_owned(),
-            ),
-            Self::OtherService {
-                service,
-                publishes_ports: true,
-            } => (
-                service,
-                "would start beside the app in both twins and publishes ports".to_owned(),
-            ),
-            Self::OtherService {
-                service,
-                publishes_ports: false,
-            } => (service, RUNS_TWICE_MORE.to_owned()),
-            Self::MissingDependency { service, needs } => {
-                (service, format!("waits for `{needs}`, which is not going to run"))
-            }
-            Self::Variable { name, used_at } => {
-                let then = "Compose takes an empty text or refuses to start";
-                return format!("The variable `{name}`, used at `{used_at}`, has no value; {then}.");
-            }
-            Self::Include { path } => return format!("The file includes `{path}`, which is not here; {COMPLETE}."),
-        };
-        format!("Service `{service}` {rest}.")
-    }
 }
-
-const HAND_OVER: &str = "which must be handed over with the compose file";
-const COMPLETE: &str = "`docker compose config` writes one complete file";
-const RUNS_TWICE_MORE: &str = "would start beside the app in both twins and publishes no port: a worker, schedule or \
-                               migration would run twice more";
 
 impl ComposeFile {
     /// What there is to know before these services start. `services_to_run[0]` is the app; names that the file does not

@@ -10,6 +10,12 @@ use super::error::ComposeError;
 /// Defaults within defaults. People write two.
 const NESTING: usize = 16;
 
+/// Different variables without a value. The largest files in use have some fifty.
+const VARIABLES: usize = 1000;
+
+/// Paths of the places where they are used, in bytes all together.
+const PLACES_BYTES: usize = 1024 * 1024;
+
 /// A variable that the file uses and nothing gives a value: Compose would ask the environment or `.env` for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
@@ -23,13 +29,20 @@ pub struct Variable {
 pub(super) struct Interpolation<'a> {
     given: &'a BTreeMap<String, String>,
     missing: BTreeMap<String, Variable>,
+    /// Bytes of the paths in `missing`.
+    places: usize,
+    /// Bytes that texts may still have: a short name may stand for a long value, many times.
+    left: usize,
 }
 
 impl<'a> Interpolation<'a> {
-    pub(super) fn new(given: &'a BTreeMap<String, String>) -> Self {
+    /// `bytes` bounds all texts together after their variables are filled in.
+    pub(super) fn new(given: &'a BTreeMap<String, String>, bytes: usize) -> Self {
         Self {
             given,
             missing: BTreeMap::new(),
+            places: 0,
+            left: bytes,
         }
     }
 
@@ -43,6 +56,7 @@ impl<'a> Interpolation<'a> {
         match value {
             Value::String(text) if text.contains('$') => {
                 *text = self.text(text, at)?;
+                self.left -= text.len();
                 Ok(())
             }
             Value::Array(items) => items
@@ -82,6 +96,7 @@ impl<'a> Interpolation<'a> {
         let mut rest = text;
         while let Some(dollar) = rest.find('$') {
             out.push_str(&rest[..dollar]);
+            self.check_size(&out, at)?;
             rest = &rest[dollar + 1..];
             if let Some(after) = rest.strip_prefix('$') {
                 out.push('$');
@@ -100,12 +115,23 @@ impl<'a> Interpolation<'a> {
                         "has a lone `$`; write `$$` for the character",
                     ));
                 }
-                out.push_str(&self.value(&rest[..length], None, at));
+                out.push_str(&self.value(&rest[..length], None, at)?);
                 rest = &rest[length..];
             }
         }
         out.push_str(rest);
+        self.check_size(&out, at)?;
         Ok(out)
+    }
+
+    fn check_size(&self, text: &str, at: &str) -> Result<(), ComposeError> {
+        if text.len() > self.left {
+            return Err(ComposeError::invalid(
+                at,
+                "grows too long when its variables are filled in",
+            ));
+        }
+        Ok(())
     }
 
     /// The inside of `${…}`: a name, or a name with an operator and a text that may hold variables itself.
@@ -122,12 +148,12 @@ impl<'a> Interpolation<'a> {
         };
         let operand = operand.unwrap_or_default();
         match (operator, present) {
-            (None, _) if rest.is_empty() => Ok(self.value(name, None, at)),
+            (None, _) if rest.is_empty() => self.value(name, None, at),
             (Some('-' | '?'), Some(value)) => Ok(value),
             (Some('-'), None) => self.expand(operand, at, nesting - 1),
             (Some('?'), None) => {
                 let message = self.expand(operand, at, nesting - 1)?;
-                Ok(self.value(name, Some(message), at))
+                self.value(name, Some(message), at)
             }
             (Some('+'), Some(_)) => self.expand(operand, at, nesting - 1),
             (Some('+'), None) => Ok(String::new()),
@@ -138,11 +164,18 @@ impl<'a> Interpolation<'a> {
         }
     }
 
-    fn value(&mut self, name: &str, required: Option<String>, at: &str) -> String {
+    fn value(&mut self, name: &str, required: Option<String>, at: &str) -> Result<String, ComposeError> {
         // A given value stands even if empty, except where the file requires a filled one.
         match self.given.get(name) {
-            Some(value) if required.is_none() || !value.is_empty() => value.clone(),
+            Some(value) if required.is_none() || !value.is_empty() => Ok(value.clone()),
             _ => {
+                self.places += at.len();
+                if self.places > PLACES_BYTES || self.missing.len() >= VARIABLES {
+                    return Err(ComposeError::invalid(
+                        at,
+                        "is one of too many places that need variables",
+                    ));
+                }
                 let new = || Variable {
                     name: name.to_owned(),
                     used_at: Vec::new(),
@@ -153,7 +186,7 @@ impl<'a> Interpolation<'a> {
                     variable.used_at.push(at.to_owned());
                 }
                 variable.required = variable.required.take().or(required);
-                String::new()
+                Ok(String::new())
             }
         }
     }
@@ -202,7 +235,7 @@ mod tests {
         let given = [("SET", "value"), ("EMPTY", "")]
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into();
-        let mut interpolation = Interpolation::new(&given);
+        let mut interpolation = Interpolation::new(&given, 10_000);
         let out = interpolation.text(text, "here")?;
         Ok((out, interpolation.missing()))
     }

@@ -5,11 +5,12 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-/// TCP or what is not TCP; a load balancer in front of an app speaks only the first.
+/// What Docker publishes; a load balancer in front of an app speaks only the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     Tcp,
     Udp,
+    Sctp,
 }
 
 /// One entry of `ports`: a range of ports of the container and where the host publishes them.
@@ -63,11 +64,9 @@ impl PortMapping {
             },
         };
         let address = address.map(host_address).transpose()?;
-        // `127.0.0.1::80` leaves the choice of the host's port to Docker.
-        let host = host
-            .filter(|host| !(host.is_empty() && address.is_some()))
-            .map(range)
-            .transpose()?;
+        // `:80` and `127.0.0.1::80` leave the choice of the host's port to Docker. The first is also what is left of
+        // `${PORT}:80` if nothing gives the variable a value, which is a finding and no fault of the file.
+        let host = host.filter(|host| !host.is_empty()).map(range).transpose()?;
         Self {
             host_address: address,
             host,
@@ -92,7 +91,10 @@ impl PortMapping {
             .transpose()?;
         let transport = transport(text("protocol")?.as_deref().unwrap_or("tcp"))?;
         Self {
-            host_address: text("host_ip")?,
+            host_address: text("host_ip")?
+                .filter(|address| !address.is_empty())
+                .map(|address| host_address(&address))
+                .transpose()?,
             host,
             container,
             transport,
@@ -117,7 +119,11 @@ impl fmt::Display for PortMapping {
             (first, last) => format!("{first}-{last}"),
         };
         let host = self.host.as_ref().map_or_else(|| "any".to_owned(), show);
-        let protocol = if self.transport == Transport::Udp { "/udp" } else { "" };
+        let protocol = match self.transport {
+            Transport::Tcp => "",
+            Transport::Udp => "/udp",
+            Transport::Sctp => "/sctp",
+        };
         write!(f, "{host}:{}{protocol}", show(&self.container))
     }
 }
@@ -130,6 +136,7 @@ fn transport(protocol: &str) -> Result<Transport, String> {
     match protocol.to_ascii_lowercase().as_str() {
         "tcp" => Ok(Transport::Tcp),
         "udp" => Ok(Transport::Udp),
+        "sctp" => Ok(Transport::Sctp),
         _ => Err(format!("has the unknown protocol `{protocol}`")),
     }
 }
@@ -176,6 +183,8 @@ mod tests {
         check("127.0.0.1:8080:80", Some("127.0.0.1"), "8080:80");
         check("127.0.0.1:8080:80/tcp", Some("127.0.0.1"), "8080:80");
         check("127.0.0.1::80", Some("127.0.0.1"), "any:80");
+        check(":80", None, "any:80");
+        check("38412:38412/SCTP", None, "38412:38412/sctp");
         check("[::1]:8080:80", Some("::1"), "8080:80");
         check("6060:6060/udp", None, "6060:6060/udp");
         check("3000-3005", None, "any:3000-3005");
@@ -188,7 +197,6 @@ mod tests {
         for text in [
             "",
             ":",
-            ":80",
             "80:",
             "0",
             "65536",

@@ -1,6 +1,7 @@
 //! One service of a compose file, as far as Arya cares. Must never know other services.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
@@ -21,8 +22,8 @@ pub struct Service {
     pub environment: Environment,
     pub env_files: Vec<EnvFile>,
     pub ports: Vec<PortMapping>,
-    /// Ports open to other services only.
-    pub expose: Vec<u16>,
+    /// Ports open to other services only. Ranges stay ranges: a few bytes of them may name every port a thousand times.
+    pub expose: Vec<RangeInclusive<u16>>,
     pub mounts: Vec<Mount>,
     pub depends_on: Vec<DependsOn>,
     pub platform: Option<String>,
@@ -112,6 +113,11 @@ impl Environment {
 impl Service {
     /// The service, and the paths of keys that were not understood.
     pub(super) fn read(name: String, value: Value, at: &str) -> Result<(Self, Vec<String>), ComposeError> {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if name.is_empty() || !name.chars().all(is_part) {
+            let problem = "has a service name with other characters than letters, digits, `.`, `_` and `-`";
+            return Err(ComposeError::invalid(at, problem));
+        }
         let mut fields = Fields::of(value, at)?;
         // A name that is empty for want of a variable's value is a finding, and not an error of the file.
         if !["image", "build", "extends"].iter().any(|key| fields.has(key)) {
@@ -128,7 +134,7 @@ impl Service {
             environment: environment(&mut fields)?,
             env_files: env_files(&mut fields)?,
             ports: fields.list("ports", port)?,
-            expose: fields.list("expose", expose)?.into_iter().flatten().collect(),
+            expose: fields.list("expose", expose)?,
             mounts: fields.list("volumes", mount)?,
             depends_on: depends_on(&mut fields)?,
             platform: fields.text("platform")?,
@@ -272,7 +278,7 @@ fn port(value: Value, at: &str) -> Result<PortMapping, ComposeError> {
     mapping.map_err(|problem| ComposeError::invalid(at, problem))
 }
 
-fn expose(value: Value, at: &str) -> Result<std::ops::RangeInclusive<u16>, ComposeError> {
+fn expose(value: Value, at: &str) -> Result<RangeInclusive<u16>, ComposeError> {
     let text = scalar(value, at)?;
     let ports = text.strip_suffix("/tcp").or(text.strip_suffix("/udp")).unwrap_or(&text);
     ports::range(ports).map_err(|problem| ComposeError::invalid(at, problem))

@@ -110,7 +110,7 @@ fn a_whole_file_is_understood() {
     assert_eq!(web.env_files.len(), 2);
     assert!(web.env_files[0].required && !web.env_files[1].required);
     assert_eq!(web.container_port(8443), Some(443));
-    assert_eq!(web.expose, [7000, 7001]);
+    assert_eq!(web.expose, [7000..=7000, 7001..=7001]);
     assert_eq!(web.mounts.len(), 4);
     assert_eq!(web.depends_on[0].condition, "service_healthy");
     assert_eq!(web.platform.as_deref(), Some("linux/amd64"));
@@ -119,7 +119,7 @@ fn a_whole_file_is_understood() {
         ["CMD-SHELL", "curl -f http://localhost"]
     );
     assert_eq!(file.services["worker"].profiles, ["jobs"]);
-    assert_eq!(file.volumes, ["pgdata", "uploads"]);
+    assert!(file.volumes.iter().eq(["pgdata", "uploads"]));
     assert_eq!(file.secrets["key"].as_deref(), Some("./key.pem"));
     assert_eq!(file.unhandled, ["services.web.deploy", "networks"]);
 }

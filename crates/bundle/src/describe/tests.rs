@@ -304,7 +304,9 @@ fn hostile_tar_structures_are_refused() {
     refused(&pax(b"15 size=-twelve"), &["damaged"]);
     refused(&pax(b"20 GNU.sparse.size=1\n"), &["damaged"]);
     refused(&pax(b"21 GNU.sparse.size=1\n"), &["sparse"]);
-    refused(&pax(b"29 size=18446744073709551615\n"), &["ends in the middle"]);
+    refused(&pax(b"29 size=18446744073709551615\n"), &["size that is none"]);
+    refused(&pax(b"11 size=-1\n"), &["size that is none"]);
+    refused(&pax(b"28 size=9223372036854775807\n"), &["ends in the middle"]);
     let global = Tar::new()
         .entry(EntryType::XGlobalHeader, "g", "", 0o644, b"9 path=a\n")
         .file("x", b"")

@@ -84,7 +84,11 @@ fn both_layouts_unpack_to_the_same_files() {
         let done = unpack(&archive, &target).unwrap();
         assert_eq!(fs::read_to_string(target.join("a")).unwrap(), "3");
         assert_eq!(fs::read_to_string(target.join("d/b")).unwrap(), "2");
-        assert_eq!((done.entries, done.bytes), (3, 3));
+        assert_eq!(
+            (done.entries, done.bytes),
+            (4, 3),
+            "three files and the directory that one implies"
+        );
         assert_eq!(
             fs::read_dir(folder.path()).unwrap().count(),
             1,

@@ -4,6 +4,7 @@
 //! symbolic link is made only if its target climbs with leading `..` alone, no higher than the root: its own parents are
 //! real directories, so by induction nobody who follows links inside the tree can come out of it.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -38,11 +39,18 @@ pub(super) struct Tree {
     skipped: Vec<Skipped>,
     /// What the layer being applied has made: whiteouts of that layer do not touch it, and nothing comes twice.
     made: HashMap<PathBuf, Made>,
+    /// Bytes of the paths in `made`.
+    made_bytes: u64,
+    /// Questions to the file system so far.
+    lookups: Cell<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Made {
     Directory,
+    /// A directory that holds nothing of lower layers any more, so that no further mark needs to look through it.
+    SweptDirectory,
+    /// A file, a link, or a mark that removed something.
     Leaf,
 }
 
@@ -56,11 +64,14 @@ impl Tree {
             bytes: 0,
             skipped: Vec::new(),
             made: HashMap::new(),
+            made_bytes: 0,
+            lookups: Cell::new(0),
         }
     }
 
     pub(super) fn begin_layer(&mut self) {
         self.made.clear();
+        self.made_bytes = 0;
     }
 
     /// Entries, bytes, and what was left out.
@@ -70,14 +81,7 @@ impl Tree {
 
     /// Applies one entry, whose content is read from `content`.
     pub(super) fn apply(&mut self, entry: &Entry, content: &mut impl Read) -> Result<(), BundleError> {
-        self.entries += 1;
-        check(
-            "image_entries",
-            self.entries,
-            self.limits.image_entries,
-            "entries in all layers",
-            entry,
-        )?;
+        self.count_entry(entry)?;
         let parts = parts(&entry.path).map_err(|reason| entry.escape(reason))?;
         check(
             "path_parts",
@@ -109,7 +113,7 @@ impl Tree {
         let directory = entry.kind == EntryKind::Directory;
         match self.made.get(&path) {
             None => {}
-            Some(Made::Directory) if directory => {}
+            Some(Made::Directory | Made::SweptDirectory) if directory => return self.change_mode(entry, &path),
             Some(_) => return Err(BundleError::DuplicateEntry { entry: entry.name() }),
         }
         // Looked up before anything is removed: a link to its own path would remove its target.
@@ -121,7 +125,7 @@ impl Tree {
         let full = self.root.join(&path);
         match entry.kind {
             EntryKind::File => self.write_file(entry, &full, content)?,
-            EntryKind::Directory => self.make_directory(entry, &full)?,
+            EntryKind::Directory => self.make_directory(entry, &path)?,
             EntryKind::Symlink => {
                 let target = symlink_target(&entry.link, parents.len()).map_err(|reason| entry.escape(reason))?;
                 std::os::unix::fs::symlink(target, &full).map_err(|e| self.writing(entry, e))?;
@@ -131,8 +135,28 @@ impl Tree {
                 fs::hard_link(self.root.join(target), &full).map_err(|e| self.writing(entry, e))?;
             }
         }
-        self.made
-            .insert(path, if directory { Made::Directory } else { Made::Leaf });
+        self.note(entry, path, if directory { Made::Directory } else { Made::Leaf })
+    }
+
+    fn count_entry(&mut self, entry: &Entry) -> Result<(), BundleError> {
+        self.entries += 1;
+        let allowed = self.limits.image_entries;
+        check("image_entries", self.entries, allowed, "entries in all layers", entry)
+    }
+
+    /// Remembers what the layer made. A path of many names implies as many directories, each of which is remembered too:
+    /// their paths together are far longer than those of the entries.
+    fn note(&mut self, entry: &Entry, path: PathBuf, what: Made) -> Result<(), BundleError> {
+        self.made_bytes = self.made_bytes.saturating_add(path.as_os_str().len() as u64);
+        let allowed = self.limits.layer_paths_bytes;
+        check(
+            "layer_paths_bytes",
+            self.made_bytes,
+            allowed,
+            "bytes in all paths",
+            entry,
+        )?;
+        self.made.insert(path, what);
         Ok(())
     }
 
@@ -160,11 +184,16 @@ impl Tree {
         self.set_mode(entry, &file, entry.mode & PERMISSIONS)
     }
 
-    fn make_directory(&self, entry: &Entry, full: &Path) -> Result<(), BundleError> {
+    fn make_directory(&self, entry: &Entry, path: &Path) -> Result<(), BundleError> {
+        let full = self.root.join(path);
         if !full.is_dir() {
             fs::create_dir(full).map_err(|e| self.writing(entry, e))?;
         }
-        let directory = File::open(full).map_err(|e| self.writing(entry, e))?;
+        self.change_mode(entry, path)
+    }
+
+    fn change_mode(&self, entry: &Entry, path: &Path) -> Result<(), BundleError> {
+        let directory = File::open(self.root.join(path)).map_err(|e| self.writing(entry, e))?;
         self.set_mode(entry, &directory, (entry.mode & PERMISSIONS) | OWNER_ALL)
     }
 
@@ -175,22 +204,35 @@ impl Tree {
 
     /// Makes the directories above an entry; layers may leave them out.
     fn make_parents(&mut self, entry: &Entry, parents: &[&OsStr]) -> Result<(), BundleError> {
-        let mut path = PathBuf::new();
-        for part in parents {
+        // Most entries follow one in the same directory; without this a deep tree costs a system call for every name.
+        let known = (1..=parents.len())
+            .rev()
+            .find(|&length| self.is_made_directory(&parents[..length].iter().collect::<PathBuf>()))
+            .unwrap_or(0);
+        let mut path: PathBuf = parents[..known].iter().collect();
+        for part in &parents[known..] {
             path.push(part);
             match self.kind_of(entry, &path)? {
                 Some(Found::Directory) => {}
                 Some(found) => return Err(entry.escape(found.in_the_way(&path))),
-                None => fs::create_dir(self.root.join(&path)).map_err(|e| self.writing(entry, e))?,
+                None => {
+                    self.count_entry(entry)?;
+                    fs::create_dir(self.root.join(&path)).map_err(|e| self.writing(entry, e))?;
+                }
             }
             // Also if a lower layer made it: whiteouts of this layer must spare what is about to go in.
-            self.made.insert(path.clone(), Made::Directory);
+            self.note(entry, path.clone(), Made::Directory)?;
         }
         Ok(())
     }
 
+    /// Nothing in the same layer can take such a directory away again.
+    fn is_made_directory(&self, path: &Path) -> bool {
+        matches!(self.made.get(path), Some(Made::Directory | Made::SweptDirectory))
+    }
+
     /// Removes what a lower layer left at the path, unless both are directories.
-    fn clear_the_way(&self, entry: &Entry, path: &Path) -> Result<(), BundleError> {
+    fn clear_the_way(&mut self, entry: &Entry, path: &Path) -> Result<(), BundleError> {
         match (self.kind_of(entry, path)?, entry.kind) {
             (None, _) | (Some(Found::Directory), EntryKind::Directory) => Ok(()),
             (Some(_), _) => self.prune(entry, path),
@@ -232,6 +274,11 @@ impl Tree {
                 None => return Ok(()),
             }
         }
+        let mark = folder.join(name);
+        if self.made.contains_key(&mark) {
+            return Err(BundleError::DuplicateEntry { entry: entry.name() });
+        }
+        self.note(entry, mark, Made::Leaf)?;
         let name = name.as_bytes();
         if name == WHITEOUT_OPAQUE {
             return self.prune_children(entry, &folder);
@@ -246,18 +293,27 @@ impl Tree {
     }
 
     /// Removes what is at the path and below it, but for what the current layer made.
-    fn prune(&self, entry: &Entry, path: &Path) -> Result<(), BundleError> {
+    fn prune(&mut self, entry: &Entry, path: &Path) -> Result<(), BundleError> {
+        match self.made.get(path) {
+            Some(Made::Leaf) => return Ok(()),
+            Some(Made::Directory | Made::SweptDirectory) => return self.prune_children(entry, path),
+            None => {}
+        }
         let full = self.root.join(path);
-        let removed = match (self.made.get(path), self.kind_of(entry, path)?) {
-            (Some(Made::Leaf), _) | (_, None) => return Ok(()),
-            (Some(Made::Directory), _) => return self.prune_children(entry, path),
-            (None, Some(Found::Directory)) => fs::remove_dir_all(full),
-            (None, Some(_)) => fs::remove_file(full),
+        let removed = match self.kind_of(entry, path)? {
+            None => return Ok(()),
+            Some(Found::Directory) => fs::remove_dir_all(full),
+            Some(Found::File | Found::Symlink) => fs::remove_file(full),
         };
         removed.map_err(|e| self.writing(entry, e))
     }
 
-    fn prune_children(&self, entry: &Entry, path: &Path) -> Result<(), BundleError> {
+    fn prune_children(&mut self, entry: &Entry, path: &Path) -> Result<(), BundleError> {
+        match self.made.get_mut(path) {
+            Some(Made::SweptDirectory) => return Ok(()),
+            Some(made) => *made = Made::SweptDirectory,
+            None => {}
+        }
         let children = fs::read_dir(self.root.join(path)).map_err(|e| self.writing(entry, e))?;
         for child in children {
             let child = child.map_err(|e| self.writing(entry, e))?;
@@ -267,6 +323,15 @@ impl Tree {
     }
 
     fn kind_of(&self, entry: &Entry, path: &Path) -> Result<Option<Found>, BundleError> {
+        self.lookups.set(self.lookups.get() + 1);
+        let allowed = self.limits.lookups;
+        check(
+            "lookups",
+            self.lookups.get(),
+            allowed,
+            "questions to the file system",
+            entry,
+        )?;
         match fs::symlink_metadata(self.root.join(path)) {
             Ok(found) if found.is_dir() => Ok(Some(Found::Directory)),
             Ok(found) if found.is_symlink() => Ok(Some(Found::Symlink)),

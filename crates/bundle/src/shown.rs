@@ -1,0 +1,109 @@
+//! Foreign text as part of a sentence: short, on one line, and without characters that act on a terminal or turn the
+//! reading direction. Must never know what the text means.
+
+use std::fmt;
+
+/// A name. Longer ones lose their middle, because both ends tell something.
+const NAME_CHARACTERS: usize = 160;
+/// A clause that quotes foreign text, such as a YAML parser's.
+const CLAUSE_CHARACTERS: usize = 400;
+/// Names in one sentence.
+const LISTED: usize = 10;
+
+/// Foreign text, written so that it can stand in a sentence.
+pub(crate) struct Shown<'a> {
+    text: &'a str,
+    characters: usize,
+}
+
+/// For names: paths, services, variables.
+pub(crate) fn name(text: &str) -> Shown<'_> {
+    Shown {
+        text,
+        characters: NAME_CHARACTERS,
+    }
+}
+
+/// For clauses: what a parser said.
+pub(crate) fn clause(text: &str) -> Shown<'_> {
+    Shown {
+        text,
+        characters: CLAUSE_CHARACTERS,
+    }
+}
+
+/// The first of many names, and how many more there are.
+pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names = names.into_iter();
+    let first: Vec<_> = names.by_ref().take(LISTED).map(|text| name(text).to_string()).collect();
+    match names.count() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let half = self.characters / 2;
+        let at = |(at, _): (usize, char)| at;
+        // Counted from both ends, so that a text of megabytes is not walked through.
+        let head = self.text.char_indices().nth(half).map_or(self.text.len(), at);
+        let tail = self.text.char_indices().rev().nth(half.saturating_sub(1)).map_or(0, at);
+        if tail <= head {
+            return write_safe(f, self.text);
+        }
+        write_safe(f, &self.text[..head])?;
+        f.write_str("…")?;
+        write_safe(f, &self.text[tail..])
+    }
+}
+
+fn write_safe(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|c| {
+        if c.is_control() || turns_direction(c) {
+            write!(f, "{}", c.escape_unicode())
+        } else {
+            write!(f, "{c}")
+        }
+    })
+}
+
+/// Unicode's bidirectional marks (UAX 9) and its two line ends, which `is_control` does not count.
+fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_acts_on_a_terminal_is_written_out() {
+        assert_eq!(name("a\x1b[2Jb\n\u{202e}c").to_string(), "a\\u{1b}[2Jb\\u{a}\\u{202e}c");
+        assert_eq!(name("größer/日本").to_string(), "größer/日本");
+    }
+
+    #[test]
+    fn long_texts_keep_both_ends() {
+        let shown = name(&format!("start{}end", "é".repeat(5000))).to_string();
+        assert!(
+            shown.starts_with("start") && shown.ends_with("end") && shown.contains('…'),
+            "{shown}"
+        );
+        assert_eq!(shown.chars().count(), NAME_CHARACTERS + 1);
+        assert_eq!(
+            name(&"é".repeat(NAME_CHARACTERS)).to_string(),
+            "é".repeat(NAME_CHARACTERS)
+        );
+    }
+
+    #[test]
+    fn long_lists_say_how_many_more() {
+        let many: Vec<_> = (0..15).map(|number| number.to_string()).collect();
+        assert_eq!(
+            list(many.iter().map(String::as_str)),
+            "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 5 more"
+        );
+        assert_eq!(list(["a", "b"]), "a, b");
+    }
+}
