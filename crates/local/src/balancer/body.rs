@@ -2,6 +2,7 @@
 //!
 //! Trailers are dropped both ways.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::client::Client;
+use super::client::{Client, Upload};
 use super::exchange::Exchange;
 use super::target::TargetConnection;
 
@@ -52,7 +53,7 @@ impl Body for RequestBody {
             let next = Pin::new(&mut *incoming).poll_frame(cx);
             this.client.set_upload_waits(next.is_pending());
             let next = ready!(next).transpose();
-            let next = next.inspect_err(|_| this.client.set_upload_broke())?;
+            let next = next.inspect_err(|error| this.client.set_upload(fault(error)))?;
             let Some(frame) = next else { return Poll::Ready(None) };
             if let Some(data) = frame.data_ref() {
                 this.client.add_uploaded(data.len());
@@ -69,6 +70,17 @@ impl Body for RequestBody {
         self.incoming
             .as_ref()
             .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// Whether the bytes were wrong or only ended too early.
+fn fault(error: &hyper::Error) -> Upload {
+    let kind = std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .map(io::Error::kind);
+    match kind {
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Upload::Malformed,
+        _ => Upload::Cut,
     }
 }
 

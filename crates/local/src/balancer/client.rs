@@ -27,6 +27,21 @@ const ANSWERING: u8 = 2;
 /// Which of the two ways to give a body's length the head of the current request had.
 pub(super) const CONTENT_LENGTH: u8 = 1;
 
+/// What became of a request's body on its way in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Upload {
+    /// Nothing is wrong with it so far.
+    Whole = 0,
+    /// The client went away, or closed its half, before the end.
+    Cut = CUT,
+    /// Its chunks cannot be read.
+    Malformed = MALFORMED,
+}
+
+const CUT: u8 = 1;
+const MALFORMED: u8 = 2;
+
 /// One client connection, shared by its socket, its requests and their bodies; all within one task.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -43,7 +58,7 @@ pub(super) struct Client {
     active_ms: AtomicU64,
     head_since_ms: AtomicU64,
     uploaded: AtomicU64,
-    upload_broke: AtomicBool,
+    upload: AtomicU8,
     upload_waits: AtomicBool,
     late: AtomicBool,
 }
@@ -63,7 +78,7 @@ impl Client {
             active_ms: AtomicU64::new(0),
             head_since_ms: AtomicU64::new(0),
             uploaded: AtomicU64::new(0),
-            upload_broke: AtomicBool::new(false),
+            upload: AtomicU8::new(Upload::Whole as u8),
             upload_waits: AtomicBool::new(false),
             late: AtomicBool::new(false),
         }
@@ -77,7 +92,7 @@ impl Client {
     pub(super) fn begin(&self) -> u8 {
         self.phase.store(ANSWERING, Relaxed);
         self.uploaded.store(0, Relaxed);
-        self.upload_broke.store(false, Relaxed);
+        self.upload.store(Upload::Whole as u8, Relaxed);
         self.upload_waits.store(false, Relaxed);
         self.late.store(false, Relaxed);
         self.seen.swap(0, Relaxed)
@@ -98,13 +113,17 @@ impl Client {
         self.uploaded.load(Relaxed)
     }
 
-    /// The client went away, or sent a broken body, before its request was complete.
-    pub(super) fn set_upload_broke(&self) {
-        self.upload_broke.store(true, Relaxed);
+    pub(super) fn set_upload(&self, upload: Upload) {
+        self.upload.store(upload as u8, Relaxed);
     }
 
-    pub(super) fn upload_broke(&self) -> bool {
-        self.upload_broke.load(Relaxed)
+    /// How the body of the current request came in so far.
+    pub(super) fn upload(&self) -> Upload {
+        match self.upload.load(Relaxed) {
+            CUT => Upload::Cut,
+            MALFORMED => Upload::Malformed,
+            _ => Upload::Whole,
+        }
     }
 
     /// Whether the target could take more of the body than the client has sent.

@@ -105,7 +105,10 @@ impl Exchange {
     }
 
     pub(super) fn refused(&mut self, refusal: Refusal) {
-        self.target_connection_error = matches!(refusal, Refusal::CannotConnect | Refusal::TargetBroke);
+        self.target_connection_error = matches!(
+            refusal,
+            Refusal::CannotConnect | Refusal::TargetBroke | Refusal::TargetHeadTooLarge
+        );
         self.refusal = Some(refusal);
     }
 
@@ -241,7 +244,7 @@ fn text(value: Option<&HeaderValue>) -> &str {
 }
 
 /// The size of a head as it is usually written: first line, then `name: value` and a line break each, and an empty line.
-fn head_bytes(first_line: usize, headers: &HeaderMap) -> u64 {
+pub(super) fn head_bytes(first_line: usize, headers: &HeaderMap) -> u64 {
     let lines = headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + 4);

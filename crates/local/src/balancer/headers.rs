@@ -47,6 +47,22 @@ pub(super) fn remove_one_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether the body's coding is `chunked` and nothing else. A second coding would be lost on the way, since it concerns
+/// one hop, and two readers differ on what two of them mean.
+pub(super) fn is_chunked_once(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let first = codings.next().map(|coding| coding.as_bytes().trim_ascii());
+    first.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked")) && codings.next().is_none()
+}
+
+/// How many addresses `X-Forwarded-For` names already.
+pub(super) fn forwarders(headers: &HeaderMap) -> usize {
+    let lines = headers.get_all(&X_FORWARDED_FOR).iter();
+    lines
+        .map(|line| 1 + line.as_bytes().iter().filter(|byte| **byte == b',').count())
+        .sum()
+}
+
 /// Whether the client asks to speak another protocol, e.g. WebSocket.
 pub(super) fn wants_upgrade(headers: &HeaderMap) -> bool {
     let named = |value: &HeaderValue| {

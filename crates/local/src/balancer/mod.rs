@@ -32,6 +32,7 @@ mod replies;
 pub mod settings;
 mod table;
 mod target;
+mod target_socket;
 mod upgrade;
 
 pub use control::{BalancerError, GroupState, TargetStatus};

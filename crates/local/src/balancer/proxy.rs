@@ -10,15 +10,17 @@ use std::task::Poll;
 use arya_plan::listener::matching::{RequestFacts, choose_group};
 use arya_plan::listener::{Action, Forward, Rule};
 use http::header::{self, HeaderMap, HeaderValue};
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 
 use super::Shared;
 use super::body::{ReplyBody, RequestBody};
-use super::client::{CONTENT_LENGTH, Client};
-use super::exchange::Exchange;
-use super::headers::{remove_one_hop, trace, wants_upgrade};
+use super::client::{CONTENT_LENGTH, Client, Upload};
+use super::exchange::{Exchange, head_bytes};
+use super::headers::{forwarders, is_chunked_once, remove_one_hop, trace, wants_upgrade};
 use super::replies::{Asked, OwnReply, Refusal, fixed, redirect};
+use super::settings::{MAX_FORWARDERS, MAX_RESPONSE_HEADER_BYTES};
 use super::table::Route;
 use super::target::{Endpoint, InFlight, TargetConnection, Unanswered};
 use super::upgrade::pass_upgrade;
@@ -117,8 +119,15 @@ fn check_head(shared: &Shared, request: &Request<Incoming>, seen: u8) -> Result<
     if request.headers().contains_key(header::TRANSFER_ENCODING) && seen & CONTENT_LENGTH != 0 {
         return Err(Refusal::BothLengths);
     }
+    if request.headers().contains_key(header::TRANSFER_ENCODING) && !is_chunked_once(request.headers()) {
+        return Err(Refusal::UnknownCoding);
+    }
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(Refusal::MethodNotAllowed);
+    }
+    check_uri(request)?;
+    if forwarders(request.headers()) > MAX_FORWARDERS {
+        return Err(Refusal::TooManyForwarders);
     }
     let line_max = shared.settings.max_header_line_bytes;
     let uri_bytes = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
@@ -133,18 +142,68 @@ fn check_head(shared: &Shared, request: &Request<Incoming>, seen: u8) -> Result<
     Ok(())
 }
 
+/// A path, a whole URL, or the `*` of OPTIONS (RFC 9112 §3.2). A host without a scheme is what CONNECT alone may ask for;
+/// read as a URL it would become a request for `/` of a host that no rule was asked about.
+fn check_uri(request: &Request<Incoming>) -> Result<(), Refusal> {
+    let uri = request.uri();
+    let known = uri
+        .scheme()
+        .is_none_or(|scheme| ["http", "https"].contains(&scheme.as_str()));
+    let is_path = uri.authority().is_none() && uri.path().starts_with('/');
+    let is_url = uri.authority().is_some() && uri.scheme().is_some() && known;
+    let is_star = uri.path() == "*" && *request.method() == Method::OPTIONS;
+    (is_path || is_url || is_star).then_some(()).ok_or(Refusal::BadTarget)
+}
+
 /// The host as the client asked for it, with its port if it gave one. A full URL in the request line comes first
 /// (RFC 9112 §3.2.2); only HTTP/1.0 may leave it out.
 fn host(request: &Request<Incoming>) -> Result<HeaderValue, Refusal> {
-    if let Some(authority) = request.uri().authority() {
-        return HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::NoHost);
-    }
     let mut hosts = request.headers().get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) if host.to_str().is_ok() => Ok(host.clone()),
-        (None, None) if request.version() == Version::HTTP_10 => Ok(HeaderValue::from_static("")),
-        _ => Err(Refusal::NoHost),
+    let told = match (hosts.next(), hosts.next()) {
+        (Some(host), None) if is_host(host.as_bytes()) => host.clone(),
+        (None, None) if request.version() == Version::HTTP_10 => HeaderValue::from_static(""),
+        _ => return Err(Refusal::NoHost),
+    };
+    match request.uri().authority() {
+        Some(authority) if is_host(authority.as_str().as_bytes()) => {
+            HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::NoHost)
+        }
+        Some(_) => Err(Refusal::NoHost),
+        None => Ok(told),
     }
+}
+
+/// A name or address with perhaps a port, and nothing that another reader could take for the end of the host: no user
+/// before an `@`, no path, no list. Empty is allowed (RFC 9110 §7.2).
+fn is_host(host: &[u8]) -> bool {
+    let name_and_port = match host.strip_prefix(b"[") {
+        Some(rest) => match rest.iter().position(|byte| *byte == b']') {
+            Some(end)
+                if rest[..end]
+                    .iter()
+                    .all(|byte| byte.is_ascii_hexdigit() || b":.".contains(byte)) =>
+            {
+                &rest[end + 1..]
+            }
+            _ => return false,
+        },
+        None => host,
+    };
+    let mut parts = name_and_port.split(|byte| *byte == b':');
+    let name_is_plain = |name: &[u8]| {
+        name.iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte))
+    };
+    let name = parts.next().unwrap_or_default();
+    let name_ok = if host.starts_with(b"[") {
+        name.is_empty()
+    } else {
+        name_is_plain(name)
+    };
+    let port_ok = parts
+        .next()
+        .is_none_or(|port| port.iter().all(u8::is_ascii_digit) && port.len() <= 5);
+    name_ok && port_ok && parts.next().is_none()
 }
 
 fn without_port(host: &str) -> &str {
@@ -217,8 +276,8 @@ fn own_answer<'r>(rule: &'r Rule, shared: &Shared, host: &HeaderValue, uri: &Uri
 /// Makes the request one of ours: its own framing, where it came from, and its trace.
 fn towards_target(client: &Client, request: &mut Request<Incoming>, host: &HeaderValue, exchange: &mut Exchange) {
     if request.uri().authority().is_some() {
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        *request.uri_mut() = path.parse().unwrap_or_default();
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = path.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
         request.headers_mut().insert(header::HOST, host.clone());
     }
     *request.version_mut() = Version::HTTP_11;
@@ -256,20 +315,27 @@ async fn pass(
     match unless_late(client, ask(shared, client, &endpoint, request)).await {
         Ok((response, connection)) => {
             let (mut parts, body) = response.into_parts();
+            if head_bytes(0, &parts.headers) > MAX_RESPONSE_HEADER_BYTES as u64 {
+                return refuse(Refusal::TargetHeadTooLarge, exchange);
+            }
             towards_client(&mut parts.headers, is_head);
             exchange.answered(parts.status, &parts.headers, true);
             // The client's side is framed by the HTTP library, by the client's own version.
             parts.version = Version::HTTP_11;
             Response::from_parts(parts, ReplyBody::of_target(body, Some(connection), exchange))
         }
-        Err(refusal) => {
-            let mut response = refuse(refusal, exchange);
-            if client.upload_broke() {
-                response
-                    .headers_mut()
-                    .insert(header::CONNECTION, HeaderValue::from_static("close"));
-                response.body_mut().unheard();
-            }
+        Err(refusal) => blame(client, refusal, exchange),
+    }
+}
+
+/// The refusal of a request that got no answer: a body that did not come in whole is the client's fault, not the target's.
+pub(super) fn blame(client: &Client, refusal: Refusal, exchange: Exchange) -> Response<ReplyBody> {
+    match client.upload() {
+        Upload::Whole => refuse(refusal, exchange),
+        Upload::Malformed => refuse(Refusal::BadBody, exchange),
+        Upload::Cut => {
+            let mut response = refuse(Refusal::CutBody, exchange);
+            response.body_mut().unheard();
             response
         }
     }

@@ -12,7 +12,12 @@ pub(super) type OwnReply = Response<Bytes>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     BothLengths,
+    UnknownCoding,
     NoHost,
+    BadTarget,
+    TooManyForwarders,
+    BadBody,
+    CutBody,
     MethodNotAllowed,
     UriTooLong,
     HeaderTooLarge,
@@ -21,20 +26,26 @@ pub(super) enum Refusal {
     NoTarget,
     CannotConnect,
     TargetBroke,
+    TargetHeadTooLarge,
     TargetTimedOut,
     ClientTooSlow,
     ActionNotSupported,
 }
 
 impl Refusal {
-    const fn status(self) -> StatusCode {
+    fn status(self) -> StatusCode {
         match self {
-            Self::BothLengths | Self::NoHost => StatusCode::BAD_REQUEST,
+            Self::BothLengths | Self::NoHost | Self::BadTarget | Self::BadBody | Self::CutBody => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
+            // AWS's own number.
+            Self::TooManyForwarders => StatusCode::from_u16(463).expect("it is between 100 and 999"),
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRule | Self::NoWeight | Self::NoTarget => StatusCode::SERVICE_UNAVAILABLE,
-            Self::CannotConnect | Self::TargetBroke => StatusCode::BAD_GATEWAY,
+            Self::CannotConnect | Self::TargetBroke | Self::TargetHeadTooLarge => StatusCode::BAD_GATEWAY,
             Self::ClientTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TargetTimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::ActionNotSupported => StatusCode::NOT_IMPLEMENTED,
@@ -44,7 +55,12 @@ impl Refusal {
     const fn sentence(self) -> &'static str {
         match self {
             Self::BothLengths => "The request has both Content-Length and Transfer-Encoding; send one of them.",
+            Self::UnknownCoding => "The load balancer knows no other Transfer-Encoding than chunked, once.",
             Self::NoHost => "The request has no usable Host header; send exactly one.",
+            Self::BadTarget => "The request line names neither a path nor a whole http URL.",
+            Self::TooManyForwarders => "X-Forwarded-For names more than 30 addresses.",
+            Self::BadBody => "The chunks of the request's body are malformed.",
+            Self::CutBody => "The request ended before the whole of its body had come.",
             Self::MethodNotAllowed => "The load balancer passes on neither TRACE nor CONNECT.",
             Self::UriTooLong => "The request line is longer than the load balancer accepts; shorten the URL.",
             Self::HeaderTooLarge => "A header is longer than the load balancer accepts; shorten it.",
@@ -54,6 +70,7 @@ impl Refusal {
             Self::CannotConnect => "The load balancer could not connect to the target.",
             Self::TargetBroke => "The target closed the connection or answered something that is not HTTP.",
             Self::ClientTooSlow => "The rest of the request did not come in time.",
+            Self::TargetHeadTooLarge => "The target answered with more header bytes than the load balancer accepts.",
             Self::TargetTimedOut => "The target did not answer in time.",
             Self::ActionNotSupported => {
                 "The matching rule authenticates or rewrites, which only the AWS load balancer can do, not the local one."
@@ -65,7 +82,12 @@ impl Refusal {
     pub(super) const fn reason(self) -> &'static str {
         match self {
             Self::BothLengths => "BothTeClPresent",
+            Self::UnknownCoding => "BadTransferEncoding",
             Self::NoHost => "BadHost",
+            Self::BadTarget => "BadUri",
+            Self::TooManyForwarders => "TooManyForwarders",
+            Self::BadBody => "BadBody",
+            Self::CutBody => "BodyIncomplete",
             Self::MethodNotAllowed => "MethodNotAllowed",
             Self::UriTooLong => "UriTooLong",
             Self::HeaderTooLarge => "HeaderTooLarge",
@@ -75,6 +97,7 @@ impl Refusal {
             Self::CannotConnect => "TargetConnectionError",
             Self::TargetBroke => "TargetConnectionClosed",
             Self::ClientTooSlow => "ClientTimeout",
+            Self::TargetHeadTooLarge => "TargetHeaderTooLarge",
             Self::TargetTimedOut => "TargetTimeout",
             Self::ActionNotSupported => "ActionNotSupported",
         }
@@ -88,7 +111,12 @@ impl Refusal {
         if matches!(
             self,
             Self::BothLengths
+                | Self::UnknownCoding
                 | Self::NoHost
+                | Self::BadTarget
+                | Self::TooManyForwarders
+                | Self::BadBody
+                | Self::CutBody
                 | Self::MethodNotAllowed
                 | Self::UriTooLong
                 | Self::HeaderTooLarge
@@ -220,6 +248,8 @@ mod tests {
         };
         check(Refusal::BothLengths, 400, true);
         check(Refusal::HeaderTooLarge, 431, true);
+        check(Refusal::TooManyForwarders, 463, true);
+        check(Refusal::BadBody, 400, true);
         check(Refusal::NoTarget, 503, false);
         check(Refusal::CannotConnect, 502, false);
         check(Refusal::TargetTimedOut, 504, false);

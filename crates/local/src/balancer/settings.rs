@@ -16,6 +16,11 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// ALB's quota for the request line and for each header.
 pub const MAX_HEADER_LINE_BYTES: usize = 16 * 1024;
+/// ALB's quota for the whole head of a response. What comes before the head, 1xx answers, counts as well, so that a
+/// target cannot keep a request waiting by sending those for ever.
+pub const MAX_RESPONSE_HEADER_BYTES: usize = 32 * 1024;
+/// ALB answers 463 to more addresses than this in `X-Forwarded-For`.
+pub const MAX_FORWARDERS: usize = 30;
 /// Bounds memory and file descriptors: at some 20 KB each this is 200 MB at the worst; more clients wait to be accepted.
 pub const MAX_CLIENT_CONNECTIONS: usize = 10_000;
 /// Shorter than the 5 s after which common servers close an idle connection, so that we close first.

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use super::body::RequestBody;
 use super::settings::Target;
+use super::target_socket::{HeadBudget, TargetSocket};
 
 /// A target as requests see it. A target that is registered again is a new one.
 #[derive(Debug)]
@@ -138,9 +139,12 @@ impl Drop for InFlight {
 #[derive(Debug)]
 pub(super) struct TargetConnection {
     sender: SendRequest<RequestBody>,
-    driver: Connection<TokioIo<TcpStream>, RequestBody>,
+    driver: Driver,
+    head: HeadBudget,
     over: bool,
 }
+
+type Driver = Connection<TokioIo<TargetSocket>, RequestBody>;
 
 /// A request that got no answer; with the request itself where none of it had been sent.
 #[derive(Debug)]
@@ -153,17 +157,20 @@ impl TargetConnection {
         let connecting = async {
             let stream = TcpStream::connect(target.address).await?;
             stream.set_nodelay(true)?;
-            Builder::new()
-                .handshake(TokioIo::new(stream))
+            let (socket, head) = TargetSocket::new(stream);
+            let (sender, driver) = Builder::new()
+                .handshake(TokioIo::new(socket))
                 .await
-                .map_err(io::Error::other)
+                .map_err(io::Error::other)?;
+            Ok::<_, io::Error>((sender, driver, head))
         };
-        let (sender, driver) = timeout(limit, connecting)
+        let (sender, driver, head) = timeout(limit, connecting)
             .await
             .map_err(|_| io::ErrorKind::TimedOut)??;
         Ok(Box::new(Self {
             sender,
             driver,
+            head,
             over: false,
         }))
     }
@@ -184,6 +191,7 @@ impl TargetConnection {
 
     /// Sends a request and waits for the head of its response.
     pub(super) async fn ask(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, Unanswered> {
+        self.head.begins();
         // The answer can only arrive while the connection is driven, here and by the same task: it wakes nobody, and
         // must not be held back by the task's budget, since then nobody would come back for it.
         let mut answer = pin!(tokio::task::unconstrained(self.sender.try_send_request(request)));
@@ -198,7 +206,9 @@ impl TargetConnection {
                 Poll::Pending => Poll::Pending,
             }
         });
-        match answered.await {
+        let answered = answered.await;
+        self.head.is_over();
+        match answered {
             Some(Ok(response)) => Ok(response),
             Some(Err(mut failed)) => Err(Unanswered {
                 unsent: failed.take_message(),
@@ -208,7 +218,7 @@ impl TargetConnection {
     }
 
     /// The parts, for a connection that will speak another protocol and then needs a task of its own.
-    pub(super) fn into_parts(self) -> (SendRequest<RequestBody>, Connection<TokioIo<TcpStream>, RequestBody>) {
-        (self.sender, self.driver)
+    pub(super) fn into_parts(self) -> (SendRequest<RequestBody>, Driver, HeadBudget) {
+        (self.sender, self.driver, self.head)
     }
 }

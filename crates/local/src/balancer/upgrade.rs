@@ -11,7 +11,7 @@ use super::Shared;
 use super::body::{ReplyBody, RequestBody};
 use super::client::Client;
 use super::exchange::Exchange;
-use super::proxy::{open, refuse, towards_client, unless_late};
+use super::proxy::{blame, open, towards_client, unless_late};
 use super::replies::Refusal;
 use super::target::InFlight;
 
@@ -29,14 +29,16 @@ pub(super) async fn pass_upgrade(
     let client_side = hyper::upgrade::on(&mut request);
     let request = request.map(|body| RequestBody::new(body, Arc::clone(client)));
     let asking = async {
-        let (mut sender, driver) = open(shared, &endpoint).await?.into_parts();
+        let (mut sender, driver, head) = open(shared, &endpoint).await?.into_parts();
         // Its end is seen at the other half; an error here has nobody else to tell.
         tokio::spawn(driver.with_upgrades());
-        sender.send_request(request).await.map_err(|_| Refusal::TargetBroke)
+        let answered = sender.send_request(request).await;
+        head.is_over();
+        answered.map_err(|_| Refusal::TargetBroke)
     };
     let mut response = match unless_late(client, asking).await {
         Ok(response) => response,
-        Err(refusal) => return refuse(refusal, exchange),
+        Err(refusal) => return blame(client, refusal, exchange),
     };
     let target_side = hyper::upgrade::on(&mut response);
     let (mut parts, body) = response.into_parts();

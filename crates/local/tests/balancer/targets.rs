@@ -359,3 +359,56 @@ async fn connections_to_targets_are_kept() {
     let after = origins[0].told.connections.load(SeqCst) - origins[0].told.checks.load(SeqCst);
     assert!(after - before <= 3, "{before} {after}");
 }
+
+/// A target that hears a request, says the beginning once and then the rest over and over until nobody listens.
+async fn never_ends(beginning: &'static str, rest: &'static str) -> Target {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut heard = [0; 4096];
+                if !matches!(stream.read(&mut heard).await, Ok(1..)) {
+                    return;
+                }
+                let mut said = stream.write_all(beginning.as_bytes()).await;
+                while said.is_ok() {
+                    said = stream.write_all(rest.as_bytes()).await;
+                }
+            });
+        }
+    });
+    Target {
+        id: "t1".to_owned(),
+        address,
+    }
+}
+
+#[tokio::test]
+async fn a_target_whose_head_never_ends_is_given_up() {
+    let many = "x".repeat(16 * 1024);
+    let head_of = |lines: usize| {
+        let lines = format!("X: {many}\r\n").repeat(lines);
+        &*format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 2\r\n\r\nok").leak()
+    };
+    let check = async |target: Target, status: u16| {
+        let (balancer, _origins) = world(&["a"], everything_to(&[("a", 1)])).await;
+        balancer.register(&id("a"), target).unwrap();
+        let answer = tokio::time::timeout(PATIENCE, get_once(&balancer, "/")).await;
+        assert_eq!(answer.expect("it should have been given up").status, status);
+        balancer.shutdown().await;
+        assert_eq!(balancer.group_state(&id("a")).unwrap().targets[0].in_flight, 0);
+    };
+    check(never_ends("", "HTTP/1.1 100 Continue\r\n\r\n").await, 502).await;
+    check(
+        never_ends("", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n").await,
+        502,
+    )
+    .await;
+    check(never_ends("HTTP/1.1 200 OK\r\n", "X: 1\r\n").await, 502).await;
+    check(never_ends("HTTP/1.1 200 OK\r\nX: ", "xxxxxxxxxxxxxxxx").await, 502).await;
+    check(never_ends("", "x").await, 502).await;
+    check(says(head_of(1), false).await, 200).await;
+    check(says(head_of(2), false).await, 502).await;
+}
