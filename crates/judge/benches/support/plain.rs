@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 /// Lower bound, upper bound and estimate; `None` where Kayenta throws. `quantile` is the standard normal's at half of what
 /// the confidence leaves.
-pub fn interval(control: &[f64], experiment: &[f64], quantile: f64) -> Option<[f64; 3]> {
+pub(crate) fn interval(control: &[f64], experiment: &[f64], quantile: f64) -> Option<[f64; 3]> {
     let least = min(experiment) - max(control);
     let greatest = max(experiment) - min(control);
     let root = |z: f64| brent(least, greatest, |mu| w_statistic(control, experiment, mu, z));
@@ -23,7 +23,7 @@ pub fn interval(control: &[f64], experiment: &[f64], quantile: f64) -> Option<[f
     Some([bound(-quantile)?, bound(quantile)?, root(0.0)?])
 }
 
-pub fn w_statistic(control: &[f64], experiment: &[f64], mu: f64, z: f64) -> Option<f64> {
+pub(crate) fn w_statistic(control: &[f64], experiment: &[f64], mu: f64, z: f64) -> Option<f64> {
     let (nx, ny) = (experiment.len() as f64, control.len() as f64);
     let shifted = experiment.iter().map(|value| value - mu);
     let pooled: Vec<f64> = shifted.chain(control.iter().copied()).collect();
@@ -118,21 +118,11 @@ fn brent(ax: f64, bx: f64, function: impl Fn(f64) -> Option<f64>) -> Option<f64>
 }
 
 fn min(values: &[f64]) -> f64 {
-    let mut least = f64::NAN;
-    for &value in values {
-        if !value.is_nan() && !(least < value) {
-            least = value;
-        }
-    }
-    least
+    let numbers = values.iter().copied().filter(|value| !value.is_nan());
+    numbers.min_by(f64::total_cmp).unwrap_or(f64::NAN)
 }
 
 fn max(values: &[f64]) -> f64 {
-    let mut most = f64::NAN;
-    for &value in values {
-        if !value.is_nan() && !(most > value) {
-            most = value;
-        }
-    }
-    most
+    let numbers = values.iter().copied().filter(|value| !value.is_nan());
+    numbers.max_by(f64::total_cmp).unwrap_or(f64::NAN)
 }

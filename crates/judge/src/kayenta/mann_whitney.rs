@@ -70,8 +70,9 @@ struct Search {
 
 impl Search {
     fn over(control: &[f64], experiment: &[f64], shift: &mut Shift) -> Result<Self, IntervalError> {
-        let least = min(experiment) - max(control);
-        let greatest = max(experiment) - min(control);
+        let [(first_x, last_x), (first_y, last_y)] = shift.ends();
+        let least = min(experiment, first_x) - max(control, last_y);
+        let greatest = max(experiment, last_x) - min(control, first_y);
         Ok(Self {
             least,
             greatest,
@@ -106,14 +107,25 @@ impl Search {
     }
 }
 
-/// The least value, NaNs aside; of zeros of both signs the last.
-fn min(values: &[f64]) -> f64 {
-    let smaller = |least: f64, value: f64| if least < value || value.is_nan() { least } else { value };
-    values.iter().copied().reduce(smaller).unwrap_or(f64::NAN)
+/// The least value, NaNs aside, −0 below 0. `first` is the one that ranks lowest.
+fn min(values: &[f64], first: f64) -> f64 {
+    if first < f64::INFINITY {
+        first
+    } else {
+        numbers(values).min_by(f64::total_cmp).unwrap_or(f64::NAN)
+    }
 }
 
-/// The greatest value, NaNs aside; of zeros of both signs the last.
-fn max(values: &[f64]) -> f64 {
-    let greater = |most: f64, value: f64| if most > value || value.is_nan() { most } else { value };
-    values.iter().copied().reduce(greater).unwrap_or(f64::NAN)
+/// The greatest value, NaNs aside, 0 above −0. `last` is the one that ranks highest.
+fn max(values: &[f64], last: f64) -> f64 {
+    if last < f64::INFINITY {
+        last
+    } else {
+        numbers(values).max_by(f64::total_cmp).unwrap_or(f64::NAN)
+    }
+}
+
+/// What is infinite by its rank can be a NaN, so that the values themselves must be asked.
+fn numbers(values: &[f64]) -> impl Iterator<Item = f64> {
+    values.iter().copied().filter(|value| !value.is_nan())
 }

@@ -4,16 +4,18 @@
 //! and only the ties can change. A sum of ranks needs no ranks: it is a count of pairs.
 
 use super::IntervalError;
-use super::merge::{self, Weighted};
+use super::merge::{self, Falling, Rising};
 
 /// Both sides, sorted, with room for the shifted values; asking allocates nothing.
 pub(super) struct Shift {
     /// Ascending in the order of ranks; NaN stands as positive infinity, which it ranks as after every shift.
     experiment: Vec<f64>,
+    experiment_ends: (f64, f64),
     experiment_weights: Vec<u32>,
-    /// Keys of the experiment's values after the last shift, and the end mark that merging wants.
-    shifted: Vec<i64>,
-    control: Vec<i64>,
+    /// Keys of the experiment's values after the last shift.
+    shifted: Rising,
+    control: Falling,
+    control_ends: (f64, f64),
     control_weights: Vec<u32>,
     way: Way,
     sizes: Sizes,
@@ -27,8 +29,8 @@ enum Way {
     Every {
         /// Least distance of two neighbouring values of the experiment that differ.
         least_gap: f64,
-        /// Tie term of both sides while no value of one equals one of the other.
-        ties: u128,
+        /// Of the rank sum, while no value of one side equals one of the other.
+        sigma: f64,
     },
     /// Equal values together: far fewer steps where values repeat.
     Grouped,
@@ -42,16 +44,16 @@ struct Sizes {
 }
 
 /// What the ranks of one shift come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Count {
     /// Pairs with the experiment's value above the control's, twice; a tied pair counts once.
-    pub(super) twice_above: u128,
+    pub(super) twice_above: u64,
     /// Sum over blocks of L equal values of L³ − L.
     pub(super) ties: u128,
 }
 
-/// Grouping pays when it leaves no more than this part of the values: a step of its merge takes some eight times as long.
-const GROUPED_PART: usize = 8;
+/// Grouping pays when it leaves no more than this part of the values: a step of its walk takes some five times as long.
+const GROUPED_PART: usize = 5;
 
 impl Shift {
     pub(super) fn new(control: &[f64], experiment: &[f64]) -> Result<Self, IntervalError> {
@@ -62,37 +64,50 @@ impl Shift {
             experiment: experiment.len() as f64,
             control: control.len() as f64,
         };
-        let mut control = sorted_keys(control);
-        let mut shifted = sorted_keys(experiment);
-        let values = control.len() + shifted.len();
-        let groups = groups(&control) + groups(&shifted);
-        let grouped = groups <= values / GROUPED_PART;
+        let mut control = Falling::sorted(control.iter().copied().map(rank_key));
+        let mut experiment: Vec<u64> = experiment.iter().copied().map(rank_key).collect();
+        experiment.sort_unstable();
+        let [control_ends, experiment_ends] = [control.keys(), &experiment].map(ends);
         let (mut control_weights, mut experiment_weights) = (Vec::new(), Vec::new());
-        if grouped {
-            control_weights = group(&mut control);
-            experiment_weights = group(&mut shifted);
+        let values = control.keys().len() + experiment.len();
+        let groups = groups(control.keys()) + groups(&experiment);
+        let ties = match groups {
+            _ if groups == values => 0,
+            _ => merge::ties(control.keys()) + merge::ties(&experiment),
+        };
+        let is_grouped = groups <= values / GROUPED_PART;
+        if is_grouped {
+            (control_weights, experiment_weights) = (lengths(control.keys()), lengths(&experiment));
+            control = Falling::sorted(control.keys().chunk_by(PartialEq::eq).map(|group| group[0]));
+            experiment.dedup();
         }
-        let experiment: Vec<f64> = shifted.iter().copied().map(value).collect();
-        let way = if grouped {
+        let shifted = Rising::room(experiment.len());
+        let experiment: Vec<f64> = experiment.into_iter().map(value_of).collect();
+        let way = if is_grouped {
             Way::Grouped
         } else {
             Way::Every {
                 least_gap: least_gap(&experiment),
-                ties: merge::ties(&control) + merge::ties(&shifted),
+                sigma: sizes.sigma(ties),
             }
         };
-        control.push(merge::END);
-        shifted.push(merge::END);
         Ok(Self {
             experiment,
+            experiment_ends,
             experiment_weights,
             shifted,
             control,
+            control_ends,
             control_weights,
             way,
             sizes,
             last: None,
         })
+    }
+
+    /// Lowest and highest in rank, of the experiment and of the control.
+    pub(super) fn ends(&self) -> [(f64, f64); 2] {
+        [self.experiment_ends, self.control_ends]
     }
 
     /// W with z = 0 at this shift; in standard deviations.
@@ -102,107 +117,110 @@ impl Shift {
         {
             return Ok(answer);
         }
-        let answer = self.sizes.standardised(self.count(mu))?;
+        let answer = self.computed(mu)?;
         self.last = Some((mu, answer));
         Ok(answer)
     }
 
-    fn count(&mut self, mu: f64) -> Count {
-        for (key, value) in self.shifted.iter_mut().zip(&self.experiment) {
-            *key = key_of(value - mu);
-        }
-        if !mu.is_finite() {
-            // Only such a shift makes a NaN of what was none.
-            for (key, value) in self.shifted.iter_mut().zip(&self.experiment) {
-                *key = rank_key(value - mu);
-            }
-        }
-        if let Way::Every { least_gap, ties } = self.way
+    fn computed(&mut self, mu: f64) -> Result<f64, IntervalError> {
+        self.shift_by(mu);
+        if let Way::Every { least_gap, sigma } = self.way
             && self.keeps_apart(least_gap, mu)
             && let Some(above) = merge::above(&self.shifted, &self.control)
         {
-            return Count {
-                twice_above: 2 * above,
-                ties,
-            };
+            return self.sizes.standardised(2 * above, sigma);
         }
-        merge::count(
-            Weighted::of(&self.shifted, &self.experiment_weights),
-            Weighted::of(&self.control, &self.control_weights),
-        )
+        let count = merge::count(
+            &self.shifted,
+            &self.experiment_weights,
+            &self.control,
+            &self.control_weights,
+        );
+        self.sizes.standardised(count.twice_above, self.sizes.sigma(count.ties))
+    }
+
+    fn shift_by(&mut self, mu: f64) {
+        let places = self.shifted.keys_mut().iter_mut().zip(&self.experiment);
+        if mu.is_finite() {
+            places.for_each(|(key, value)| *key = key_of(value - mu));
+        } else {
+            // Only such a shift makes a NaN of what was none.
+            places.for_each(|(key, value)| *key = rank_key(value - mu));
+        }
     }
 
     /// Whether values so far apart surely differ after the shift too: the distance of neighbouring doubles of the size of
     /// the greatest shifted value is at most ε times that value. Twice that, to be on the safe side of all roundings.
     fn keeps_apart(&self, least_gap: f64, mu: f64) -> bool {
-        let ends = [self.experiment.first(), self.experiment.last()];
-        let size = ends
-            .into_iter()
-            .flatten()
-            .map(|end| (end - mu).abs())
-            .fold(0.0, f64::max);
+        let (first, last) = self.experiment_ends;
+        let size = (first - mu).abs().max((last - mu).abs());
         least_gap > 2.0 * f64::EPSILON * size
     }
 }
 
 impl Sizes {
-    fn standardised(self, count: Count) -> Result<f64, IntervalError> {
+    /// Standard deviation of the rank sum under equal distributions, with this tie term.
+    fn sigma(self, ties: u128) -> f64 {
         let (nx, ny) = (self.experiment, self.control);
+        ((nx * ny / 12.0) * ((nx + ny + 1.0) - ties as f64 / ((nx + ny) * (nx + ny - 1.0)))).sqrt()
+    }
+
+    fn standardised(self, twice_above: u64, sigma: f64) -> Result<f64, IntervalError> {
+        if sigma == 0.0 {
+            return Err(IntervalError::AllTied);
+        }
         // The rank sum less nx(nx + 1)/2 is the number of pairs: all of these are exact in doubles, so the order is free.
-        let excess = count.twice_above as f64 / 2.0 - nx * ny / 2.0;
+        let excess = twice_above as f64 / 2.0 - self.experiment * self.control / 2.0;
         let correction = match excess {
             _ if excess > 0.0 => 0.5,
             _ if excess < 0.0 => -0.5,
             _ => 0.0,
         };
-        let ties = count.ties as f64;
-        let sigma = ((nx * ny / 12.0) * ((nx + ny + 1.0) - ties / ((nx + ny) * (nx + ny - 1.0)))).sqrt();
-        if sigma == 0.0 {
-            return Err(IntervalError::AllTied);
-        }
         Ok((excess - correction) / sigma)
     }
 }
 
-/// Integers in the order of `f64::total_cmp`; its own inverse on the bits.
-fn key_of(value: f64) -> i64 {
-    reordered(value.to_bits().cast_signed())
+const SIGN: u64 = 1 << 63;
+
+/// Integers in the order of `f64::total_cmp`: the bits of a negative number fall as it rises.
+fn key_of(value: f64) -> u64 {
+    let bits = value.to_bits();
+    let sign = (bits.cast_signed() >> 63).cast_unsigned();
+    bits ^ (sign | SIGN)
 }
 
-fn value(key: i64) -> f64 {
-    f64::from_bits(reordered(key).cast_unsigned())
-}
-
-fn reordered(bits: i64) -> i64 {
-    bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
+fn value_of(key: u64) -> f64 {
+    f64::from_bits(if key & SIGN == 0 { !key } else { key ^ SIGN })
 }
 
 /// The key that ranks see: NaN is as high as infinity, and −0 below 0.
-fn rank_key(value: f64) -> i64 {
+fn rank_key(value: f64) -> u64 {
     key_of(if value.is_nan() { f64::INFINITY } else { value })
 }
 
-fn sorted_keys(values: &[f64]) -> Vec<i64> {
-    // Room for the end mark, so that it moves nothing.
-    let mut keys = Vec::with_capacity(values.len() + 1);
-    keys.extend(values.iter().copied().map(rank_key));
-    keys.sort_unstable();
-    keys
+/// The least and the greatest of sorted keys, as values.
+fn ends(keys: &[u64]) -> (f64, f64) {
+    let [one, other] = [keys.first(), keys.last()].map(|key| *key.expect("no side is empty"));
+    (value_of(one.min(other)), value_of(one.max(other)))
 }
 
-fn groups(keys: &[i64]) -> usize {
-    keys.chunk_by(PartialEq::eq).count()
+/// How many different keys there are, of at least one.
+fn groups(keys: &[u64]) -> usize {
+    1 + keys.windows(2).filter(|pair| pair[0] != pair[1]).count()
 }
 
-/// Leaves one of each, and answers how many there were.
-fn group(keys: &mut Vec<i64>) -> Vec<u32> {
-    let weights = keys.chunk_by(PartialEq::eq).map(|equal| equal.len() as u32).collect();
-    keys.dedup();
-    weights
+/// How many there are of each key.
+fn lengths(keys: &[u64]) -> Vec<u32> {
+    let groups = keys.chunk_by(PartialEq::eq);
+    groups.map(|group| group.len() as u32).collect()
 }
 
 /// Infinite where all are equal. Zeros of both signs differ by nothing, so no shift surely keeps them apart.
 fn least_gap(values: &[f64]) -> f64 {
-    let distinct = values.windows(2).filter(|pair| pair[0].to_bits() != pair[1].to_bits());
-    distinct.map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min)
+    let gap = |pair: &[f64]| match pair[0].to_bits() == pair[1].to_bits() {
+        true => f64::INFINITY,
+        false => pair[1] - pair[0],
+    };
+    let smaller = |least: f64, gap: f64| if gap < least { gap } else { least };
+    values.windows(2).map(gap).fold(f64::INFINITY, smaller)
 }
