@@ -30,7 +30,7 @@ const WAIT_DEFAULT: &str = "30m";
     about = "Canary deployments behind an existing load balancer",
     max_term_width = 100
 )]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
     /// The running server; by default the one that `arya try` started for this user
@@ -87,7 +87,7 @@ enum Command {
         #[arg(long)]
         reason: String,
     },
-    /// Judges counts from a file, without a server
+    /// Judges data from files, without a server
     Judge(judge::Judge),
     /// The sample service that `arya try` deploys
     #[command(hide = true)]
@@ -195,18 +195,41 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is no duration up to 168h; write 90s, 30m or 2h"))
 }
 
-/// Reads the arguments, does what they ask, answers the exit code.
-pub(crate) async fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // The text goes to where clap wants it; a closed pipe changes nothing about the code.
-            let _ = error.print();
-            let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return ExitCode::from(if shown { 0 } else { TOOL_ERROR });
+/// Reads the arguments; if they ask for nothing, the exit code.
+pub(crate) fn read() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        // The text goes to where clap wants it; a closed pipe changes nothing about the code.
+        let _ = error.print();
+        let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        ExitCode::from(if shown { 0 } else { TOOL_ERROR })
+    })
+}
+
+impl Cli {
+    /// Does what needs no runtime, and answers the exit code. Scripts judge in loops, so starting must cost nothing.
+    pub(crate) fn at_once(&self) -> Option<ExitCode> {
+        match &self.command {
+            Command::Judge(asked) => Some(exit(judge::judge(asked, self.form()))),
+            _ => None,
         }
-    };
-    match obey(cli).await {
+    }
+
+    /// Does what was asked, and answers the exit code.
+    pub(crate) async fn run(self) -> ExitCode {
+        exit(obey(self).await)
+    }
+
+    fn form(&self) -> judge::Form {
+        if self.json {
+            judge::Form::Json
+        } else {
+            judge::Form::Table
+        }
+    }
+}
+
+fn exit(outcome: anyhow::Result<u8>) -> ExitCode {
+    match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             output::complain(&format!("{error:#}"));
@@ -216,6 +239,7 @@ pub(crate) async fn run() -> ExitCode {
 }
 
 async fn obey(cli: Cli) -> anyhow::Result<u8> {
+    let form = cli.form();
     let session = Session {
         server: cli.server,
         token: cli.token,
@@ -225,7 +249,7 @@ async fn obey(cli: Cli) -> anyhow::Result<u8> {
         Command::Try(asked) => crate::try_mode::run(trying(asked, session.json)?).await.map(|()| 0),
         Command::Serve(asked) => crate::try_mode::run(serving(asked, session.json)?).await.map(|()| 0),
         Command::Sample => sample().await.map(|()| 0),
-        Command::Judge(asked) => judge::judge(&asked).map(|()| 0),
+        Command::Judge(asked) => judge::judge(&asked, form),
         Command::Plan(asked) => live::plan(&session, &asked.file).await,
         Command::Apply(asked) => live::apply(&session, &asked.spec.file, asked.wait, asked.patience).await,
         Command::Watch(asked) => live::watch(&session, &asked.id, asked.until, asked.patience).await,

@@ -20,6 +20,13 @@ mod web;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let asked = match cli::read() {
+        Ok(asked) => asked,
+        Err(code) => return code,
+    };
+    if let Some(code) = asked.at_once() {
+        return code;
+    }
     // Logs are for operators: warnings unless asked otherwise, and never on standard output.
     let filter = tracing_subscriber::EnvFilter::try_from_env("ARYA_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
@@ -36,7 +43,7 @@ fn main() -> ExitCode {
             return ExitCode::from(cli::TOOL_ERROR);
         }
     };
-    let code = runtime.block_on(cli::run());
+    let code = runtime.block_on(asked.run());
     // A thread that still reads standard input must not keep the process.
     runtime.shutdown_background();
     code

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Error as _, SeqAccess, Unexpected, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::abort::Abort;
@@ -15,10 +17,20 @@ const MOST_PAIRS: usize = 10_000;
 
 /// What is to be judged.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct DataDocument {
+#[serde(from = "Object<Entries>")]
+pub struct DataDocument(Entries);
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct Entries {
     #[serde(deserialize_with = "pairs")]
     metrics: Vec<PairDocument>,
-    thresholds: Option<ThresholdsDocument>,
+    thresholds: Option<Object<ThresholdsDocument>>,
+}
+
+impl From<Object<Entries>> for DataDocument {
+    fn from(object: Object<Entries>) -> Self {
+        Self(object.0)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -41,7 +53,10 @@ impl DataDocument {
     /// The thresholds; both are needed.
     pub fn thresholds(&self) -> Result<Thresholds, Abort> {
         let threshold = |which, read: fn(ThresholdsDocument) -> Option<f64>| {
-            self.thresholds.and_then(read).ok_or(Abort::NoThreshold { which })
+            let given = self.0.thresholds.as_ref();
+            given
+                .and_then(|given| read(given.0))
+                .ok_or(Abort::NoThreshold { which })
         };
         Ok(Thresholds {
             pass: threshold("pass", |thresholds| thresholds.pass)?,
@@ -51,7 +66,7 @@ impl DataDocument {
 
     /// The values; both sides of each metric are needed.
     pub fn pairs(self) -> Result<Vec<MetricPair>, Abort> {
-        self.metrics.into_iter().map(PairDocument::pair).collect()
+        self.0.metrics.into_iter().map(PairDocument::pair).collect()
     }
 }
 
@@ -75,6 +90,26 @@ impl PairDocument {
             tags: self.tags.unwrap_or_default(),
             name: self.name,
         })
+    }
+}
+
+/// A structure that stands as a JSON object: serde would also fill one from a list.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+            fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
+                out.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Fields(PhantomData))
     }
 }
 
@@ -125,7 +160,7 @@ fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PairDocument>
         }
         fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
             let mut pairs = Vec::new();
-            while let Some(pair) = list.next_element()? {
+            while let Some(Object(pair)) = list.next_element()? {
                 if pairs.len() == MOST_PAIRS {
                     return Err(A::Error::custom(format!("more than {MOST_PAIRS} metrics")));
                 }

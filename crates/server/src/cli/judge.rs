@@ -1,90 +1,71 @@
-//! `arya judge`: counts from a file, without any server.
+//! `arya judge`: verdicts on data from files, without any server.
 
-use std::io::{BufRead, Read as _};
+mod kayenta;
+mod lines;
+mod table;
+
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use arya_judge::sequential::document::{Document, answer};
 use clap::Args;
-use serde_json::json;
 
 use crate::output;
 
-/// The largest document that is read: a day of 5 s blocks is about one megabyte.
-const DOCUMENT_LIMIT: u64 = 64 * 1024 * 1024;
+/// The largest document that is read, in bytes: a day of 5 s blocks, or a week of fifty metrics by the minute, is some
+/// megabytes.
+const DOCUMENT_LIMIT: u64 = 32 * 1024 * 1024;
 
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("judge").required(true).args(["sequential", "config"])))]
 pub(super) struct Judge {
     /// The always-valid judge on event counts
-    #[arg(long)]
+    #[arg(long, conflicts_with = "config")]
     sequential: bool,
-    /// The Kayenta-equal judge with this canary configuration
+    /// The Kayenta-equal judge with this canary configuration; data that bring their own need none
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The counts; `-` reads one document per line from standard input
+    /// What was measured; `-` reads one document per line from standard input
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
 }
 
-pub(super) fn judge(asked: &Judge) -> anyhow::Result<()> {
-    if asked.config.is_some() {
-        anyhow::bail!(
-            "This version has no Kayenta-equal judge yet, so `--config` cannot be followed. Nothing was judged. Use \
-             `--sequential` with event counts."
-        );
-    }
-    if asked.data == Path::new("-") {
-        return lines(std::io::stdin().lock());
-    }
-    let answer = judged(&read(&asked.data)?)?;
-    output::line(&answer)?;
-    Ok(())
+/// How the answer about one file is written. Lines are always answered in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    Table,
 }
 
-/// One document per line in, one answer per line out, in order; a bad line gets its error and does not stop the rest.
-fn lines(mut input: impl BufRead) -> anyhow::Result<()> {
-    let mut line = Vec::new();
-    let mut number = 0_u64;
-    loop {
-        number += 1;
-        line.clear();
-        let read = input.by_ref().take(DOCUMENT_LIMIT + 1).read_until(b'\n', &mut line)?;
-        if read == 0 {
-            return Ok(());
+/// Judges and answers the exit code.
+pub(super) fn judge(asked: &Judge, form: Form) -> anyhow::Result<u8> {
+    let from_lines = asked.data == Path::new("-");
+    match (asked.sequential, from_lines) {
+        (true, true) => lines::answer_each(std::io::stdin().lock(), sequential),
+        (true, false) => {
+            output::line(&sequential(&read(&asked.data, DOCUMENT_LIMIT)?)?)?;
+            Ok(0)
         }
-        if line.len() as u64 > DOCUMENT_LIMIT {
-            anyhow::bail!(
-                "Line {number} is longer than {DOCUMENT_LIMIT} bytes. The lines before it were judged. Split it."
-            );
-        }
-        let text = String::from_utf8_lossy(&line);
-        if text.trim().is_empty() {
-            continue;
-        }
-        let answer =
-            judged(&text).unwrap_or_else(|error| json!({"line": number, "error": format!("{error:#}")}).to_string());
-        output::line(&answer)?;
+        (false, true) => kayenta::judge_lines(asked.config.as_deref()),
+        (false, false) => kayenta::judge_file(asked.config.as_deref(), &asked.data, form),
     }
 }
 
-fn judged(text: &str) -> anyhow::Result<String> {
-    let document: Document = serde_json::from_str(text)
+fn sequential(text: &[u8]) -> anyhow::Result<String> {
+    let document: Document = serde_json::from_slice(text)
         .context("The data is not a document that the sequential judge reads. Nothing was judged")?;
     let answer = answer(&document).context("Nothing was judged")?;
     Ok(serde_json::to_string(&answer)?)
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
+fn read(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
     let name = path.display();
     let unreadable = || format!("{name} cannot be read. Nothing was judged. Check the path");
     let file = std::fs::File::open(path).with_context(unreadable)?;
-    file.take(DOCUMENT_LIMIT + 1)
-        .read_to_string(&mut text)
-        .with_context(unreadable)?;
-    if text.len() as u64 > DOCUMENT_LIMIT {
-        anyhow::bail!("{name} is larger than {DOCUMENT_LIMIT} bytes. Nothing was judged. Split it.");
+    file.take(limit + 1).read_to_end(&mut text).with_context(unreadable)?;
+    if text.len() as u64 > limit {
+        anyhow::bail!("{name} is larger than {limit} bytes. Nothing was judged. Split it.");
     }
     Ok(text)
 }

@@ -4,6 +4,7 @@
 mod commands;
 mod examples;
 mod inputs;
+mod judge;
 mod login;
 mod running;
 mod start;

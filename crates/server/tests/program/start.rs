@@ -51,12 +51,13 @@ fn the_judge_needs_no_server() {
     let data = data.to_str().unwrap();
     check(&["judge", "--sequential", "--data", data, "--json"], 0, "\"looks\"");
     check(&["judge", "--sequential", "--data", vectors], 3, "cannot be read");
-    check(
-        &["judge", "--config", "x", "--data", data],
-        3,
-        "no Kayenta-equal judge yet",
-    );
+    check(&["judge", "--config", "x", "--data", data], 3, "x cannot be read");
     check(&["judge", "--data", data], 3, "--sequential");
+    check(
+        &["judge", "--sequential", "--config", "x", "--data", data],
+        3,
+        "cannot be used with",
+    );
     std::fs::write(dir.path().join("data.json"), "{").unwrap();
     check(&["judge", "--sequential", "--data", data], 3, "Nothing was judged");
 }
