@@ -1,7 +1,5 @@
 //! What people do, done to the world: with the console's powers, so that what AWS refuses is refused to them as well.
 
-use std::collections::BTreeSet;
-
 use arya_plan::desired::Desired;
 use arya_plan::identity::{Arm, LogicalId, Owner, RuleKind};
 use arya_plan::listener::{Action, Condition, Forward, GroupId, Priority, Rule, RuleId, WeightedGroup, limits};
@@ -46,6 +44,17 @@ impl State {
             Edit::ScaleProduction => self.scale_production(desired),
         };
         Happened::when(happened)
+    }
+
+    pub(super) fn edit_rules(&mut self, edit: impl FnOnce(&mut Vec<Rule>)) {
+        let mut rules = self.rules().to_vec();
+        edit(&mut rules);
+        for deployment in self.rules().iter().filter_map(main_rule).collect::<Vec<_>>() {
+            if !rules.iter().any(|rule| main_rule(rule) == Some(deployment)) {
+                self.note_main_rule(deployment, false);
+            }
+        }
+        self.set_rules(rules);
     }
 
     /// Changes our rule; `false` where there is none, or nothing changes.
@@ -150,11 +159,7 @@ impl State {
 
     /// With the listener go its rules, ours as well.
     fn delete_listener(&mut self) -> bool {
-        let ours: BTreeSet<_> = self.rules().iter().filter_map(main_rule).collect();
-        for deployment in ours {
-            self.note_main_rule(deployment, false);
-        }
-        self.set_rules(vec![]);
+        self.edit_rules(Vec::clear);
         self.listener.take().is_some()
     }
 

@@ -21,7 +21,7 @@ pub enum Edit {
     DeleteChosen,
     /// A rule before ours that may take some of the same requests.
     AddRuleBefore,
-    /// A rule that takes none of ours.
+    /// A rule before ours for a path of its own. It takes none of our requests, unless ours takes every path.
     AddOtherRule,
     /// Somebody's rule on the priority that ours is planned for.
     TakeOurPriority(RuleKind),

@@ -32,7 +32,7 @@ pub(super) struct Stale {
 /// One thing as a listing shows it.
 #[derive(Debug, Clone)]
 enum Listed {
-    Bucket(BTreeMap<arya_plan::spec::Digest, Upload>),
+    Bucket,
     SecurityGroup,
     Group(OurGroup),
     Instance(Instance),
@@ -68,9 +68,7 @@ impl Stale {
         };
         let deployment = &desired.id;
         let before = match what {
-            LogicalId::Bucket => state
-                .bucket_of(deployment)
-                .map(|_| Listed::Bucket(state.uploads(deployment))),
+            LogicalId::Bucket => state.bucket_of(deployment).map(|_| Listed::Bucket),
             LogicalId::SecurityGroup(kind) => state
                 .security_groups_of(deployment)
                 .any(|stands| stands == kind)
@@ -95,15 +93,19 @@ impl Stale {
     fn cover(&self, observed: &mut Observed) {
         match self.what {
             LogicalId::Bucket => {
+                // Its content is read consistently: of a deleted one there is nothing to read.
                 observed.bucket = self.before.is_some();
-                observed.uploads = match &self.before {
-                    Some(Listed::Bucket(uploads)) => uploads.clone(),
-                    Some(_) | None => BTreeMap::new(),
-                };
+                if !observed.bucket {
+                    observed.uploads.clear();
+                }
             }
             LogicalId::SecurityGroup(kind) => {
-                observed.security_groups.retain(|stands| *stands != kind);
-                observed.security_groups.extend(self.before.as_ref().map(|_| kind));
+                let at = observed.security_groups.iter().position(|stands| *stands == kind);
+                match (at, &self.before) {
+                    (None, Some(_)) => observed.security_groups.push(kind),
+                    (Some(at), None) => drop(observed.security_groups.remove(at)),
+                    (Some(_), Some(_)) | (None, None) => {}
+                }
             }
             LogicalId::TargetGroup(arm) => {
                 observed.groups.remove(&arm);
@@ -113,9 +115,11 @@ impl Stale {
             }
             LogicalId::Instance(place) => {
                 let this = |i: &Instance| (i.place, i.incarnation) == (place, self.incarnation);
+                let at = observed.instances.iter().position(this);
                 observed.instances.retain(|instance| !this(instance));
                 if let Some(Listed::Instance(instance)) = &self.before {
-                    observed.instances.push(instance.clone());
+                    let at = at.unwrap_or(observed.instances.len());
+                    observed.instances.insert(at, instance.clone());
                 }
             }
             LogicalId::Rule(kind) => {

@@ -101,6 +101,11 @@ impl World {
         self.state().edit(desired, edit)
     }
 
+    /// Somebody edits the list of rules by hand, in any way.
+    pub fn edit_rules(&self, edit: impl FnOnce(&mut Vec<Rule>)) {
+        self.state().edit_rules(edit);
+    }
+
     /// Something breaks, or is well again.
     pub fn mishap(&self, desired: &Desired, mishap: Mishap) -> Happened {
         self.state().mishap(desired, mishap)

@@ -10,10 +10,10 @@ use arya_local::samples::{Sample, Samples, write_samples};
 use arya_plan::cloud::{Cloud, CloudError};
 use arya_plan::decide::decide;
 use arya_plan::desired::{Actor, Change, Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
-use arya_plan::identity::{Arm, DeploymentId, InstallationId, Place};
+use arya_plan::identity::{DeploymentId, InstallationId};
 use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
 use arya_plan::listener::shares::CanaryPercent;
-use arya_plan::listener::{Protocol, RuleId, Site};
+use arya_plan::listener::{Protocol, Rule, RuleId, Site};
 use arya_plan::observed::Observed;
 use arya_plan::phase::Phase;
 use arya_plan::plan::{Plan, Step, plan};
@@ -22,6 +22,8 @@ use arya_plan::spec::{Digest, Spec};
 use arya_plan::timing::Timing;
 use tempfile::TempDir;
 use uuid::Uuid;
+
+use crate::contract::Ground;
 
 /// What a stage of a story may take on a machine that builds and tests beside it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -255,28 +257,6 @@ impl Story {
             .await
     }
 
-    /// Builds what serving needs of one instance, without the others, and launches it.
-    pub(crate) async fn launch_alone(&self, place: Place) {
-        use arya_plan::identity::SecurityGroupKind;
-        self.apply(&Step::CreateBucket).await.unwrap();
-        self.apply(&Step::CreateSecurityGroup {
-            kind: SecurityGroupKind::App,
-        })
-        .await
-        .unwrap();
-        let version = if place.role.arm() == Some(Arm::Canary) {
-            &self.desired.spec.canary
-        } else {
-            &self.desired.spec.baseline
-        };
-        for digest in version.digests() {
-            self.apply(&Step::StartUpload { digest: digest.clone() }).await.unwrap();
-        }
-        self.apply(&Step::LaunchInstance { place, incarnation: 1 })
-            .await
-            .unwrap();
-    }
-
     /// Looks, without acting, until `done`.
     #[track_caller]
     pub(crate) fn watch<F>(&self, what: &'static str, done: F) -> impl Future<Output = Observed>
@@ -295,5 +275,59 @@ impl Story {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         }
+    }
+}
+
+/// A story with its stage, for the facts that every world keeps.
+pub(crate) struct Grounded {
+    stage: Stage,
+    story: Story,
+}
+
+impl Grounded {
+    pub(crate) async fn set() -> Self {
+        let stage = Stage::set().await;
+        let story = stage.story(&samples().canary, 5.0).await;
+        Self { stage, story }
+    }
+}
+
+impl Ground for Grounded {
+    type Cloud = LiveCloud;
+
+    fn cloud(&self) -> &LiveCloud {
+        &self.stage.cloud
+    }
+
+    fn desired(&self) -> &Desired {
+        &self.story.desired
+    }
+
+    fn change(&mut self, change: Change) {
+        self.story.change(change);
+    }
+
+    fn add_rule(&self, rule: Rule) {
+        let added = self.stage.cloud.edit_rules(|rules| {
+            rules.push(rule);
+            Ok("Somebody added a rule.".into())
+        });
+        added.unwrap();
+    }
+
+    async fn look(&self) -> Observed {
+        self.story.observe().await
+    }
+
+    async fn round(&mut self) -> (Plan, Observed) {
+        self.story.round().await
+    }
+
+    async fn wait(&self) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+
+    async fn end(self) {
+        self.stage.end().await;
     }
 }

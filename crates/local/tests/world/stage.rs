@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use arya_local::world::{Pace, Settings, World, ground};
-use arya_plan::cloud::{Cloud, CloudError};
+use arya_local::world::{Answer, Pace, Settings, World, ground};
+use arya_plan::cloud::{Cloud, CloudError, ErrorKind};
 use arya_plan::decide::decide;
 use arya_plan::desired::{Actor, Change, Desired};
-use arya_plan::identity::InstallationId;
-use arya_plan::listener::RuleId;
+use arya_plan::identity::{InstallationId, SecurityGroupKind};
+use arya_plan::listener::{Rule, RuleId};
 use arya_plan::observed::Observed;
 use arya_plan::phase::Phase;
 use arya_plan::plan::{Plan, Step, plan};
@@ -16,6 +16,8 @@ use arya_plan::timing::Timing;
 use futures_util::FutureExt;
 use serde_json::json;
 use uuid::Uuid;
+
+use crate::contract::Ground;
 
 /// Far more looks than any life here needs.
 const LOOKS_MAX: usize = 300;
@@ -50,19 +52,37 @@ impl Stage {
         }
     }
 
+    /// The same stage with a world that goes its own way.
+    pub(crate) fn fork(&self) -> Self {
+        Self {
+            world: self.world.fork(),
+            desired: self.desired.clone(),
+            seen: self.seen.clone(),
+            timing: self.timing.clone(),
+        }
+    }
+
+    /// What a launch needs stands.
+    pub(crate) fn ready_to_launch(&self) {
+        let kind = SecurityGroupKind::App;
+        for step in [Step::CreateBucket, Step::CreateSecurityGroup { kind }] {
+            assert_eq!(self.apply(&step), Ok(()));
+        }
+    }
+
     pub(crate) fn serving() -> Self {
         let mut stage = Self::new();
         stage.until_phase(Phase::Serving);
         stage
     }
 
-    pub(crate) fn try_look(&self) -> Result<Observed, CloudError> {
-        let looked = self.world.observe(&self.desired, self.world.now()).now_or_never();
-        looked.expect("the world answers")
+    pub(crate) fn look(&self) -> Observed {
+        self.try_look().expect("the world answers")
     }
 
-    pub(crate) fn look(&self) -> Observed {
-        self.try_look().unwrap()
+    fn try_look(&self) -> Option<Observed> {
+        let looked = self.world.observe(&self.desired, self.world.now());
+        looked.now_or_never()?.ok()
     }
 
     pub(crate) fn apply(&self, step: &Step) -> Result<(), CloudError> {
@@ -70,26 +90,40 @@ impl Stage {
         applied.expect("the world answers")
     }
 
-    /// One round of the engine with its effects; then time passes until the next look.
+    /// One round of the engine with its effects; then time passes until the next look. A look without an answer is made
+    /// again, and a process that died starts anew.
     pub(crate) fn round(&mut self) -> Plan {
-        let mut next = self.timing.look_moving;
-        let observed = match self.try_look() {
-            Ok(observed) => observed,
-            Err(_) => {
-                self.world.advance(next);
-                return self.plan(&Observed::nothing(self.world.now()));
+        let observed = loop {
+            if let Some(observed) = self.try_look() {
+                break observed;
             }
+            self.world.restart();
+            self.world.advance(self.timing.look_moving);
         };
         let plan = self.plan(&observed);
         for step in &plan.steps {
+            // What goes wrong is planned again.
             let _ = self.world.apply(&self.desired, step).now_or_never();
         }
-        next = next.max(plan.look_again_in);
-        self.world.advance(next);
+        if self.world.is_silent() {
+            self.world.restart();
+        }
+        self.world.advance(plan.look_again_in);
         plan
     }
 
-    fn plan(&mut self, observed: &Observed) -> Plan {
+    /// One round in which every step is applied twice.
+    pub(crate) fn round_twice(&mut self) -> (Plan, Observed) {
+        let observed = self.look();
+        let plan = self.plan(&observed);
+        for step in plan.steps.iter().chain(&plan.steps) {
+            // What is not possible yet is tried again in the next round.
+            let _ = self.world.apply(&self.desired, step).now_or_never();
+        }
+        (plan, observed)
+    }
+
+    pub(crate) fn plan(&mut self, observed: &Observed) -> Plan {
         self.seen.look(&self.desired, observed);
         while let Some((change, by)) = decide(&self.desired, observed, &self.seen, &self.timing, None) {
             assert_eq!(self.desired.apply(&change, &by, observed.at), Ok(true), "{change:?}");
@@ -117,6 +151,18 @@ impl Stage {
         self.until(|plan, _| plan.phase == phase)
     }
 
+    /// A rule of the plan is refused with these words.
+    #[track_caller]
+    pub(crate) fn until_rule_refused(&mut self, words: &str) {
+        let plan = self.until(|plan, world| {
+            let refused = world.journal().last().map(|entry| entry.answer) == Some(Answer::No(ErrorKind::Refused));
+            refused && plan.steps.iter().any(|step| matches!(step, Step::CreateRule { .. }))
+        });
+        let rule = plan.steps.last().expect("it has a step that was refused");
+        let error = self.apply(rule).unwrap_err();
+        assert!(error.what.contains(words), "{error}");
+    }
+
     pub(crate) fn change(&mut self, change: &Change) {
         let by = Actor::Person("Ana".into());
         assert_eq!(self.desired.apply(change, &by, self.world.now()), Ok(true));
@@ -125,6 +171,40 @@ impl Stage {
     pub(crate) fn pass(&self, seconds: u64) {
         self.world.advance(Duration::from_secs(seconds));
     }
+}
+
+impl Ground for Stage {
+    type Cloud = World;
+
+    fn cloud(&self) -> &World {
+        &self.world
+    }
+
+    fn desired(&self) -> &Desired {
+        &self.desired
+    }
+
+    fn change(&mut self, change: Change) {
+        Self::change(self, &change);
+    }
+
+    fn add_rule(&self, rule: Rule) {
+        self.world.edit_rules(|rules| rules.push(rule));
+    }
+
+    async fn look(&self) -> Observed {
+        Self::look(self)
+    }
+
+    async fn round(&mut self) -> (Plan, Observed) {
+        self.round_twice()
+    }
+
+    async fn wait(&self) {
+        self.pass(1);
+    }
+
+    async fn end(self) {}
 }
 
 pub(crate) fn installation() -> InstallationId {
