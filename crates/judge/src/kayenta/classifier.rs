@@ -118,7 +118,8 @@ pub enum Test {
         /// By the measure of the thresholds.
         effect_size: f64,
     },
-    /// Both sides are constant. Kayenta adds noise here, so that its numbers differ from run to run; see [`constant`].
+    /// Both sides are constant. Kayenta adds noise here, so that its numbers differ from run to run; the
+    /// class is that of the exact shift.
     Constant,
     /// It could not be computed.
     Threw,
@@ -161,23 +162,44 @@ impl Classified {
     }
 }
 
-/// Classifies prepared values. The order of the conditions is Kayenta's.
+/// Classifies prepared values.
 pub fn classify(control: &[f64], experiment: &[f64], criteria: &Criteria) -> Classified {
+    classify_with_means(control, experiment, (mean(control), mean(experiment)), criteria)
+}
+
+/// Classifies prepared values whose means are known. The order of the conditions is Kayenta's.
+pub(super) fn classify_with_means(
+    control: &[f64],
+    experiment: &[f64],
+    (control_mean, experiment_mean): (f64, f64),
+    criteria: &Criteria,
+) -> Classified {
     if control.is_empty() || experiment.is_empty() {
         return without_data(criteria);
     }
     if are_identical(control, experiment) {
         return Classified::untested(Classification::Pass, Reason::Identical);
     }
+    let ratio = mean_ratio(control_mean, experiment_mean);
     if let (Some(baseline), Some(canary)) = (constant(control), constant(experiment)) {
         if baseline == canary {
             return Classified::untested(Classification::Pass, Reason::None);
         }
-        return constants(control, experiment, (baseline, canary), criteria);
+        if ties_everything((baseline, control.len()), (canary, experiment.len())) {
+            return Classified::error(Test::Constant);
+        }
+        let effect_size = measured(criteria.effect.measure, ratio, control, experiment);
+        return decided(
+            &exactly(canary - baseline),
+            ratio,
+            effect_size,
+            criteria,
+            Test::Constant,
+        );
     }
     match mann_whitney::interval(control, experiment, criteria.confidence) {
         Ok(interval) => {
-            let (ratio, effect_size) = effects(control, experiment, criteria);
+            let effect_size = measured(criteria.effect.measure, ratio, control, experiment);
             decided(
                 &interval,
                 ratio,
@@ -201,11 +223,6 @@ fn without_data(criteria: &Criteria) -> Classified {
             ..Classified::untested(Classification::Nodata, Reason::MissingData)
         },
     }
-}
-
-fn effects(control: &[f64], experiment: &[f64], criteria: &Criteria) -> (f64, f64) {
-    let ratio = mean_ratio(mean(control), mean(experiment));
-    (ratio, measured(criteria.effect.measure, ratio, control, experiment))
 }
 
 /// High, Low or Pass by interval and effect; an effect that is not a number meets every threshold.
@@ -240,21 +257,15 @@ fn decided(interval: &Interval, ratio: f64, effect_size: f64, criteria: &Criteri
     }
 }
 
-/// Two different constants. Kayenta adds noise of 1e-5 of each constant and tests that, with numbers that differ from
-/// run to run. The class does not, wherever the constants differ by more than the noise, and it is the one that the
-/// exact difference gives. Where it does differ (one value against one) this is one of the classes it takes.
-fn constants(control: &[f64], experiment: &[f64], (baseline, canary): (f64, f64), criteria: &Criteria) -> Classified {
-    if ties_everything((baseline, control.len()), (canary, experiment.len())) {
-        return Classified::error(Test::Constant);
-    }
-    let shift = canary - baseline;
-    let exact = Interval {
+/// The interval of two different constants. Kayenta adds noise of 1e-5 of each constant and tests that, with numbers that
+/// differ from run to run. The class does not, wherever the constants differ by more than the noise, and it is the one
+/// that the exact shift gives. Where it does differ (one value against one) we give one of the classes it takes.
+fn exactly(shift: f64) -> Interval {
+    Interval {
         lower: shift,
         upper: shift,
         estimate: shift,
-    };
-    let (ratio, effect_size) = effects(control, experiment, criteria);
-    decided(&exact, ratio, effect_size, criteria, Test::Constant)
+    }
 }
 
 /// Below this ratio a canary's constant, with its noise, vanishes in the rounding of a baseline's single value.

@@ -1,9 +1,9 @@
 //! The whole judgement: every metric classified, then scored.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::abort::Abort;
-use super::classifier::{Classified, Criteria, classify};
+use super::classifier::{Classified, Criteria, classify_with_means};
 use super::config::{CanaryConfig, CanaryMetric};
 use super::reading::MetricOptions;
 use super::scoring::{self, Score, Scored, Thresholds};
@@ -68,7 +68,7 @@ pub struct Judgement {
 /// Judges as Kayenta does. Metrics of the configuration without a pair are not looked at.
 pub fn judge(config: &CanaryConfig, pairs: &[MetricPair], thresholds: Thresholds) -> Result<Judgement, Abort> {
     ask_for_known_judge(config)?;
-    let mut metrics: HashMap<&str, &CanaryMetric> = HashMap::new();
+    let mut metrics: BTreeMap<&str, &CanaryMetric> = BTreeMap::new();
     for metric in &config.metrics {
         // Of two metrics of one name the first counts.
         metrics
@@ -102,15 +102,17 @@ fn judge_pair(metric: &CanaryMetric, pair: &MetricPair) -> Result<MetricResult, 
     })?;
     let side = |values| prepared(values, options.nan_strategy, options.outliers);
     let (control, experiment) = (side(&pair.control), side(&pair.experiment));
-    let classified = classify(&control, &experiment, &options.criteria());
+    let (baseline, canary) = (Summary::of(&control), Summary::of(&experiment));
+    let means = (baseline.mean, canary.mean);
+    let classified = classify_with_means(&control, &experiment, means, &options.criteria());
     Ok(MetricResult {
         name: pair.name.clone(),
         id: pair.id.clone(),
         tags: pair.tags.clone(),
         groups,
         muted: options.muted,
-        control: Summary::of(&control),
-        experiment: Summary::of(&experiment),
+        control: baseline,
+        experiment: canary,
         classified,
         reason: classified.reason.sentence(&pair.name),
     })

@@ -1,5 +1,7 @@
 //! From classes of metrics to scores of groups and of the whole.
 
+use std::collections::BTreeMap;
+
 use super::classifier::Classification;
 
 /// From this share of metrics without data, in percent, the whole judgement fails.
@@ -151,7 +153,7 @@ impl Tally<'_> {
 /// Groups in order of appearance.
 fn tally<'a>(metrics: &[&Scored<'a>]) -> Vec<Tally<'a>> {
     let mut tallies: Vec<Tally> = Vec::new();
-    let mut place_of = std::collections::HashMap::new();
+    let mut place_of = BTreeMap::new();
     for metric in metrics {
         for name in metric.groups {
             let place = *place_of.entry(name.as_str()).or_insert_with(|| {
@@ -193,7 +195,7 @@ fn outright(metrics: &[&Scored]) -> Option<Outright> {
 /// Weights are not normalised: what belongs to groups without metrics is lost. Groups without a weight share what is
 /// left of 100, which may be less than nothing.
 fn weighted(tallies: &[Tally], weights: &[(String, f64)]) -> f64 {
-    let weight_of: std::collections::HashMap<&str, f64> = weights
+    let weight_of: BTreeMap<&str, f64> = weights
         .iter()
         .map(|(group, weight)| (group.as_str(), *weight))
         .collect();

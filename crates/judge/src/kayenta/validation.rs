@@ -1,7 +1,7 @@
 //! What Kayenta checks when a configuration is stored, and when it is run. Nothing checks that weights sum to 100 or
 //! that thresholds make sense.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -113,7 +113,7 @@ pub fn check_stored(config: &CanaryConfig, names: MetricNames) -> Vec<ConfigProb
     if config.applications.as_ref().is_none_or(Vec::is_empty) {
         problems.push(ConfigProblem::NoApplications);
     }
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     for (index, metric) in config.metrics.iter().enumerate() {
         match metric.name.as_deref().unwrap_or_default() {
             "" => problems.push(ConfigProblem::NoMetricName { number: index + 1 }),
@@ -136,7 +136,7 @@ pub fn check_run(config: &CanaryConfig, request: &ExecutionRequest) -> Vec<Confi
     if config.metrics.is_empty() {
         problems.push(ConfigProblem::NoMetrics);
     }
-    let mut used = HashSet::new();
+    let mut used = BTreeSet::new();
     for metric in &config.metrics {
         let name = || metric.name.clone().unwrap_or_default();
         match metric.scope_name.as_deref() {
