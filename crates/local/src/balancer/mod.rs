@@ -24,6 +24,7 @@ mod cookie;
 mod exchange;
 mod front;
 mod handle;
+mod head;
 mod headers;
 mod health;
 pub mod measured;
