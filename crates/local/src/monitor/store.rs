@@ -54,6 +54,8 @@ pub(super) struct Store {
     series: usize,
     bytes: usize,
     refused: u64,
+    /// Whether it may be worth to look for room: some series ended since the last look found no more.
+    some_ended: bool,
 }
 
 impl Store {
@@ -66,23 +68,24 @@ impl Store {
 
     /// Adds a sample; one that is not later than the last of its series, or of one series too many, is dropped.
     pub(super) fn append(&mut self, labels: &Labels, point: Point) {
-        if !self.metrics.contains_key(labels.metric()) {
-            self.metrics.insert(labels.metric().into(), HashMap::new());
-        }
-        let Some(of_metric) = self.metrics.get_mut(labels.metric()) else {
-            return;
-        };
-        if !of_metric.contains_key(labels) {
+        let of_metric = self.metrics.get(labels.metric());
+        if !of_metric.is_some_and(|series| series.contains_key(labels)) {
+            if self.series >= self.limits.series && self.some_ended {
+                self.make_room();
+            }
             if self.series >= self.limits.series {
                 self.refused += 1;
                 return;
             }
             self.series += 1;
+            let of_metric = self.metrics.entry(labels.metric().into()).or_default();
             of_metric.insert(labels.clone(), VecDeque::new());
         }
-        let Some(chunks) = of_metric.get_mut(labels) else {
+        let of_metric = self.metrics.get_mut(labels.metric());
+        let Some(chunks) = of_metric.and_then(|series| series.get_mut(labels)) else {
             return;
         };
+        self.some_ended |= is_stale(point.1);
         if chunks.back().is_some_and(|last| last.last_t() >= point.0) {
             return;
         }
@@ -94,6 +97,37 @@ impl Store {
             last.push(point);
             self.bytes = self.bytes + last.size() - before;
         }
+    }
+
+    /// Forgets the tenth of the series that ended longest ago. Deployments that are over leave theirs behind for their
+    /// reports; after a hundred of them on one day those must not keep the next one from being measured.
+    fn make_room(&mut self) {
+        let ended = |chunks: &VecDeque<Chunk>| {
+            let last = chunks.back().filter(|chunk| is_stale(chunk.last_value()))?;
+            Some(last.last_t())
+        };
+        let mut ends: Vec<i64> = self
+            .metrics
+            .values()
+            .flat_map(HashMap::values)
+            .filter_map(ended)
+            .collect();
+        ends.sort_unstable();
+        let to_go = ends.len().min(self.limits.series.div_ceil(10));
+        self.some_ended = ends.len() > to_go;
+        let Some(newest_to_go) = to_go.checked_sub(1).and_then(|last| ends.get(last)) else {
+            return;
+        };
+        let bytes = &mut self.bytes;
+        for series in self.metrics.values_mut() {
+            series.retain(|_, chunks| {
+                let goes = ended(chunks).is_some_and(|end| end <= *newest_to_go);
+                *bytes -= if goes { chunks.iter().map(Chunk::size).sum() } else { 0 };
+                !goes
+            });
+        }
+        self.metrics.retain(|_, series| !series.is_empty());
+        self.series = self.metrics.values().map(HashMap::len).sum();
     }
 
     /// Ends a series at `t`, if it has not ended already.
@@ -253,6 +287,36 @@ mod tests {
             store.append(&named("a", code), (0, 1.0));
         }
         assert_eq!((store.size().0, store.size().2), (2, 1));
+    }
+
+    #[test]
+    fn series_that_ended_longest_ago_make_room_for_new_ones() {
+        let mut store = Store::new(StoreLimits {
+            series: 3,
+            ..StoreLimits::default()
+        });
+        for (t, code) in ["1", "2", "3"].into_iter().enumerate() {
+            store.append(&named("a", code), (t as i64, 1.0));
+        }
+        store.end(&named("a", "2"), 10);
+        store.end(&named("a", "1"), 20);
+        store.append(&named("b", "4"), (30, 1.0));
+        let left: Vec<_> = all(&store)
+            .into_iter()
+            .map(|found| found.labels.get("code").to_owned())
+            .collect();
+        assert_eq!(left, ["1", "3", "4"]);
+        assert_eq!((store.size().0, store.size().2), (3, 0));
+        let bytes = |store: &Store| {
+            store
+                .metrics
+                .values()
+                .flat_map(HashMap::values)
+                .flatten()
+                .map(Chunk::size)
+                .sum::<usize>()
+        };
+        assert_eq!(store.size().1, bytes(&store));
     }
 
     #[test]
