@@ -10,6 +10,7 @@ mod ports;
 mod service;
 #[cfg(test)]
 mod tests;
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,16 +29,6 @@ use crate::description::ImageDescription;
 use crate::limits::Limits;
 use crate::reference::names_same_image;
 use crate::shown::list;
-
-/// YAML nodes after aliases are expanded. The largest compose files in use have a few thousand.
-const YAML_NODES: usize = 50_000;
-/// Depth of nesting; a compose file needs eight.
-const YAML_DEPTH: usize = 32;
-/// Text after aliases are expanded, in bytes: four times what the file itself may have.
-const YAML_TEXT_FACTOR: usize = 4;
-
-/// One key, in bytes: a name, a variable, a label. Paths to places in the file are made of keys, and there are many.
-const KEY_BYTES: usize = 255;
 
 /// A parsed compose file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,12 +73,11 @@ impl ComposeFile {
     /// # Errors
     /// As `parse`.
     pub fn parse_with(text: &[u8], given: &BTreeMap<String, String>, limits: &Limits) -> Result<Self, ComposeError> {
-        let mut tree = yaml(text, limits)?;
+        let mut tree = yaml::parse(text, limits)?;
         if !matches!(tree.get("services"), Some(Value::Object(services)) if !services.is_empty()) {
             return Err(ComposeError::NoServices);
         }
-        check_keys(&tree, "")?;
-        let mut interpolation = Interpolation::new(given, text_bytes(limits));
+        let mut interpolation = Interpolation::new(given, yaml::text_bytes(limits));
         interpolation.tree(&mut tree, "")?;
 
         let mut fields = Fields::of(tree, "")?;
@@ -228,69 +218,6 @@ impl ComposeFile {
             }
         }
         Ok(())
-    }
-}
-
-fn yaml(text: &[u8], limits: &Limits) -> Result<Value, ComposeError> {
-    if text.len() as u64 > limits.compose_bytes {
-        return Err(ComposeError::TooLarge {
-            allowed: limits.compose_bytes,
-        });
-    }
-    let text = std::str::from_utf8(text).map_err(|e| ComposeError::NotText { at: e.valid_up_to() })?;
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_nodes: YAML_NODES,
-            max_events: 4 * YAML_NODES,
-            max_depth: YAML_DEPTH,
-            flow_nesting_limit: YAML_DEPTH,
-            max_documents: 1,
-            max_total_scalar_bytes: text_bytes(limits),
-        },
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: YAML_NODES },
-        // `yes` and `on` are texts in YAML 1.2, which Compose reads.
-        strict_booleans: true,
-        with_snippet: false,
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| not_yaml(&error))
-}
-
-/// All text of a file after aliases, and after variables, are filled in.
-fn text_bytes(limits: &Limits) -> usize {
-    usize::try_from(limits.compose_bytes).map_or(usize::MAX, |bytes| bytes.saturating_mul(YAML_TEXT_FACTOR))
-}
-
-/// No key is longer than a name may be. Recursion is as deep as the parser allowed.
-fn check_keys(value: &Value, at: &str) -> Result<(), ComposeError> {
-    match value {
-        Value::Object(map) => map.iter().try_for_each(|(key, below)| {
-            if key.len() > KEY_BYTES {
-                let problem = format!("has the key `{key}`, which is longer than {KEY_BYTES} bytes");
-                return Err(ComposeError::invalid(
-                    if at.is_empty() { "the file" } else { at },
-                    problem,
-                ));
-            }
-            // One name is enough to find the place, and no path of a hostile file is built.
-            check_keys(below, key)
-        }),
-        Value::Array(items) => items.iter().try_for_each(|item| check_keys(item, at)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
-    }
-}
-
-fn not_yaml(error: &serde_saphyr::Error) -> ComposeError {
-    let error = error.without_snippet();
-    let (line, column) = error
-        .location()
-        .map_or((1, 1), |at| (at.line().max(1), at.column().max(1)));
-    // The library's text may repeat the place and run over several lines; one clause is wanted here.
-    let text = error.to_string();
-    let reason = text.lines().next().unwrap_or_default().trim_end_matches('.');
-    ComposeError::NotYaml {
-        reason: reason.to_owned(),
-        line,
-        column,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Takes typed values out of a mapping and says where a wrong one stands. Must never know what the keys mean.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::error::ComposeError;
 
@@ -100,12 +100,30 @@ impl Fields {
 pub(super) fn scalar(value: Value, at: &str) -> Result<String, ComposeError> {
     match value {
         Value::String(text) => Ok(text),
-        Value::Number(number) => Ok(number.to_string()),
+        Value::Number(number) => Ok(number_text(&number)),
         Value::Bool(flag) => Ok(flag.to_string()),
         other => Err(ComposeError::invalid(
             at,
             format!("must be a text, but is {}", kind(&other)),
         )),
+    }
+}
+
+/// A number as Go prints it, because Compose does: `9.0` and `1e3` are `9` and `1000`, `1e21` is `1e+21`.
+pub(super) fn number_text(number: &Number) -> String {
+    const WITHOUT_EXPONENT: std::ops::Range<f64> = 1e-4..1e21;
+    if number.is_i64() || number.is_u64() {
+        return number.to_string();
+    }
+    let value = number.as_f64().unwrap_or_default();
+    if value == 0.0 || WITHOUT_EXPONENT.contains(&value.abs()) {
+        return value.to_string();
+    }
+    let text = format!("{value:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    match exponent.strip_prefix('-') {
+        Some(exponent) => format!("{digits}e-{exponent:0>2}"),
+        None => format!("{digits}e+{exponent:0>2}"),
     }
 }
 

@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
+use super::fields::number_text;
+
 /// What Docker publishes; a load balancer in front of an app speaks only the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
@@ -81,7 +83,7 @@ impl PortMapping {
         let text = |key: &str| match map.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+            Some(Value::Number(number)) => Ok(Some(number_text(number))),
             Some(_) => Err(format!("has a `{key}` that is neither text nor number")),
         };
         let container = range(&text("target")?.ok_or("names no `target`")?)?;

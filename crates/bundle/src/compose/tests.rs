@@ -157,6 +157,35 @@ fn texts_that_look_like_booleans_stay_texts() {
 }
 
 #[test]
+fn numbers_become_the_texts_that_compose_makes_of_them() {
+    let numbers = [
+        ("1.10", "1.1"),
+        ("9.0", "9"),
+        ("1e3", "1000"),
+        ("1e21", "1e+21"),
+        ("0.00001", "1e-05"),
+        ("-0.5", "-0.5"),
+        ("0755", "493"),
+        ("0x1F", "31"),
+        ("12345678901234567890", "12345678901234567890"),
+        ("'0755'", "0755"),
+    ];
+    for (written, text) in numbers {
+        let file = parse(&web(&format!("user: {written}")));
+        assert_eq!(file.services["web"].user.as_deref(), Some(text), "{written}");
+    }
+}
+
+#[test]
+fn any_number_of_comment_lines_may_stand_anywhere() {
+    let comments = "    # image: y\n".repeat(300);
+    let file = parse(&format!(
+        "services:\n{comments}  web:\n{comments}    image: x\n{comments}    ports:\n{comments}    - 80:80\n"
+    ));
+    assert_eq!(file.services["web"].ports.len(), 1);
+}
+
+#[test]
 fn ports_without_quotes_are_ports_and_no_times() {
     let file = parse(&web("ports:\n  - 22:22\n  - 3306:3306\n  - 80\n"));
     let shown: Vec<_> = file.services["web"].ports.iter().map(ToString::to_string).collect();
