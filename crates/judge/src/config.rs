@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::past::Past;
+use crate::sequential::histogram::Direction;
+
 /// Chance, per canary run, of calling a harmless canary harmful, under the stated noise model.
 pub const DEFAULT_ALPHA_FAIL: f64 = 0.05;
 /// Chance, per critical metric, of calling a canary no worse whose rate is above the pass margin.
@@ -18,6 +21,14 @@ pub const DEFAULT_EFFECT_GATE_RATIO: f64 = 1.10;
 pub const DEFAULT_ABSOLUTE_FLOOR: f64 = 0.0005;
 /// "No worse" means: shown to be below this many times the baseline's rate.
 pub const DEFAULT_PASS_MARGIN: f64 = 1.5;
+/// Nor is one of less than one more event in a minute.
+const DEFAULT_RATE_FLOOR: f64 = 1.0 / 60.0;
+/// A median or an outer quantile that is up by less than 5 % is not spoken of.
+const DEFAULT_QUANTILE_GATE_RATIO: f64 = 1.05;
+/// Two instances of the same version differ for good by a few percent, and one pair cannot show it.
+const DEFAULT_GAUGE_ALLOWED_RATIO: f64 = 1.05;
+/// "No worse" for a gauge means: its mean is shown to be below this many times the baseline's.
+const DEFAULT_GAUGE_PASS_MARGIN: f64 = 1.10;
 
 /// How a deployment is judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,71 +63,187 @@ impl Default for JudgeConfig {
 
 /// One metric to judge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "WrittenMetric")]
 pub struct MetricConfig {
     /// A short name a person reads, unique in the configuration; evidence is matched by it.
     pub name: String,
     /// *No worse* needs every critical metric; a metric that is not critical can only show harm.
-    #[serde(default = "yes")]
     pub critical: bool,
-    /// What is counted, and which way is worse.
-    #[serde(default)]
+    /// What is measured.
     pub kind: MetricKind,
-    /// No alarm below this ratio of canary to baseline, however certain.
-    #[serde(default = "effect_gate_ratio")]
+    /// Which way is worse. Counts are worse upwards or downwards; for them *any* means upwards.
+    pub worse: Direction,
+    /// The ratio of canary to baseline up to which nothing is wrong: harm is shown above it. At least 1.
+    pub allowed_ratio: f64,
+    /// No alarm below this ratio of canary to baseline, however certain; of quantiles for a histogram.
     pub effect_gate_ratio: f64,
-    /// No alarm below this difference of shares, as a fraction of requests (0.0005 = 0.05 points).
-    #[serde(default = "absolute_floor")]
+    /// No alarm below this difference: a fraction of requests (0.0005 = 0.05 points) for shares, events per second for
+    /// rates; other kinds have none.
     pub absolute_floor: f64,
-    /// The ratio that *no worse* excludes; above 1.
-    #[serde(default = "pass_margin")]
+    /// The ratio that *no worse* excludes; above 1. For a histogram it is one of shares of requests above an edge.
     pub pass_margin: f64,
     /// Dispersion measured on two old instances against each other, at 15 s blocks; at least 1.
-    /// Without it the judge assumes that an instance's rate wanders, and says so.
-    #[serde(default)]
+    /// Without it or `past` the judge assumes that an instance's rate wanders, and says so.
     pub known_dispersion: Option<f64>,
+    /// What two old instances showed of this metric: see [`Past::learn`]. It goes before `known_dispersion`.
+    pub past: Option<Past>,
+    /// What its numbers are.
+    pub unit: Unit,
     /// What the source is asked, in the source's own language; kept for display.
-    #[serde(default)]
     pub query: String,
 }
 
 impl MetricConfig {
-    /// A critical share of failed requests with the default margins.
-    pub fn error_share(name: impl Into<String>, query: impl Into<String>) -> Self {
+    /// A critical metric of a kind with the default margins of that kind.
+    pub fn of(kind: MetricKind, name: impl Into<String>, query: impl Into<String>) -> Self {
+        let defaults = Defaults::of(kind);
         Self {
             name: name.into(),
             critical: true,
-            kind: MetricKind::ErrorShare,
+            kind,
+            worse: Direction::Up,
+            allowed_ratio: defaults.allowed_ratio,
+            effect_gate_ratio: defaults.effect_gate_ratio,
+            absolute_floor: defaults.absolute_floor,
+            pass_margin: defaults.pass_margin,
+            known_dispersion: None,
+            past: None,
+            unit: defaults.unit,
+            query: query.into(),
+        }
+    }
+
+    /// A critical share of failed requests with the default margins.
+    pub fn error_share(name: impl Into<String>, query: impl Into<String>) -> Self {
+        Self::of(MetricKind::ErrorShare, name, query)
+    }
+
+    /// A critical distribution of response times in seconds with the default margins.
+    pub fn latency(name: impl Into<String>, query: impl Into<String>) -> Self {
+        Self::of(MetricKind::Histogram, name, query)
+    }
+}
+
+/// What a metric measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricKind {
+    /// Failed requests of all requests.
+    #[default]
+    ErrorShare,
+    /// Events in seconds: restarts, messages, requests.
+    EventRate,
+    /// A whole distribution by buckets: response times, sizes.
+    Histogram,
+    /// A level: load, threads, a mean.
+    Gauge,
+    /// A level that may grow without end: memory, open files, queues.
+    Leak,
+}
+
+/// What a metric's numbers are, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Nothing in particular.
+    #[default]
+    Plain,
+    /// Seconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+    /// A part of one, shown in percent.
+    Fraction,
+}
+
+/// What a configuration that does not say it means, by kind.
+struct Defaults {
+    allowed_ratio: f64,
+    effect_gate_ratio: f64,
+    absolute_floor: f64,
+    pass_margin: f64,
+    unit: Unit,
+}
+
+impl Defaults {
+    fn of(kind: MetricKind) -> Self {
+        let counts = Self {
+            allowed_ratio: 1.0,
             effect_gate_ratio: DEFAULT_EFFECT_GATE_RATIO,
             absolute_floor: DEFAULT_ABSOLUTE_FLOOR,
             pass_margin: DEFAULT_PASS_MARGIN,
-            known_dispersion: None,
-            query: query.into(),
+            unit: Unit::Plain,
+        };
+        let gauge = Self {
+            allowed_ratio: DEFAULT_GAUGE_ALLOWED_RATIO,
+            effect_gate_ratio: 1.0,
+            absolute_floor: 0.0,
+            pass_margin: DEFAULT_GAUGE_PASS_MARGIN,
+            unit: Unit::Plain,
+        };
+        match kind {
+            MetricKind::ErrorShare => counts,
+            MetricKind::EventRate => Self {
+                absolute_floor: DEFAULT_RATE_FLOOR,
+                ..counts
+            },
+            MetricKind::Histogram => Self {
+                effect_gate_ratio: DEFAULT_QUANTILE_GATE_RATIO,
+                absolute_floor: 0.0,
+                unit: Unit::Seconds,
+                ..counts
+            },
+            MetricKind::Gauge => gauge,
+            MetricKind::Leak => Self {
+                unit: Unit::Bytes,
+                ..gauge
+            },
         }
     }
 }
 
-/// What a metric counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MetricKind {
-    /// Failed requests of all requests; more is worse.
-    #[default]
-    ErrorShare,
+/// A metric as a person writes it: what is left out is the default of its kind.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenMetric {
+    name: String,
+    #[serde(default = "yes")]
+    critical: bool,
+    #[serde(default)]
+    kind: MetricKind,
+    #[serde(default)]
+    worse: Direction,
+    allowed_ratio: Option<f64>,
+    effect_gate_ratio: Option<f64>,
+    absolute_floor: Option<f64>,
+    pass_margin: Option<f64>,
+    known_dispersion: Option<f64>,
+    past: Option<Past>,
+    unit: Option<Unit>,
+    #[serde(default)]
+    query: String,
+}
+
+impl From<WrittenMetric> for MetricConfig {
+    fn from(written: WrittenMetric) -> Self {
+        let defaults = Defaults::of(written.kind);
+        Self {
+            name: written.name,
+            critical: written.critical,
+            kind: written.kind,
+            worse: written.worse,
+            allowed_ratio: written.allowed_ratio.unwrap_or(defaults.allowed_ratio),
+            effect_gate_ratio: written.effect_gate_ratio.unwrap_or(defaults.effect_gate_ratio),
+            absolute_floor: written.absolute_floor.unwrap_or(defaults.absolute_floor),
+            pass_margin: written.pass_margin.unwrap_or(defaults.pass_margin),
+            known_dispersion: written.known_dispersion,
+            past: written.past,
+            unit: written.unit.unwrap_or(defaults.unit),
+            query: written.query,
+        }
+    }
 }
 
 fn yes() -> bool {
     true
-}
-
-fn effect_gate_ratio() -> f64 {
-    DEFAULT_EFFECT_GATE_RATIO
-}
-
-fn absolute_floor() -> f64 {
-    DEFAULT_ABSOLUTE_FLOOR
-}
-
-fn pass_margin() -> f64 {
-    DEFAULT_PASS_MARGIN
 }

@@ -1,12 +1,15 @@
-//! What was measured: blocks of event counts of both arms. It knows where a number came from only as text to show.
+//! What was measured: blocks of both arms, oldest first. It knows where a number came from only as text to show.
 
 use serde::{Deserialize, Serialize};
 
+use crate::buckets::{Buckets, common_edges};
 use crate::sequential::guard::REFERENCE_BLOCK_S;
-use crate::{SourceError, Timestamp};
+use crate::{MetricKind, SourceError, Timestamp};
 
 /// Above this a count is no longer exact in a double, so something is wrong with the source.
-const LARGEST_COUNT: f64 = 9e15;
+pub(crate) const LARGEST_COUNT: f64 = 9e15;
+/// Beyond this the square of a sample is no number.
+const LARGEST_SAMPLE: f64 = 1e140;
 
 /// Less than a millionth of a request is what subtractions leave behind, not traffic.
 const SMALLEST_EXPOSURE: f64 = 1e-6;
@@ -31,8 +34,8 @@ pub struct Evidence {
     /// Length of a block in seconds. Three of 5 s serve as well as one of 15 s: see [`crate::sequential::guard`].
     /// From 0.1 to 86,400; other values are taken as the nearest of these.
     pub block_s: f64,
-    /// Aligned spans in which both arms were asked.
-    pub blocks: Vec<CountBlock>,
+    /// Aligned spans in which both arms were asked, all of the metric's kind.
+    pub blocks: Vec<Block>,
     /// What went wrong with the source, if anything; the blocks are then what was known before.
     pub problem: Option<String>,
 }
@@ -50,33 +53,124 @@ impl Evidence {
         }
     }
 
-    /// The blocks that can be judged, in order of time: readable numbers only, of two with the same end the later
-    /// entry, and at most [`MAX_BLOCKS`]. The second value is the length of such a block in seconds.
-    pub fn usable_blocks(&self) -> (Vec<CountBlock>, f64) {
-        let mut blocks: Vec<CountBlock> = self
-            .blocks
-            .iter()
-            .filter(|block| block.is_readable())
-            .copied()
-            .collect();
-        blocks.sort_by_key(|block| block.ends_at);
-        // `dedup_by` keeps the first of a run; a correction comes later, so the kept one takes its numbers.
-        blocks.dedup_by(|later, kept| {
-            let same = later.ends_at == kept.ends_at;
-            if same {
-                *kept = *later;
-            }
-            same
-        });
-        let mut block_s = match self.block_s {
+    /// The length of a block as it is judged.
+    pub(crate) fn length_s(&self) -> f64 {
+        match self.block_s {
             length if length.is_nan() => REFERENCE_BLOCK_S,
             length => length.clamp(SHORTEST_BLOCK_S, LONGEST_BLOCK_S),
-        };
-        while blocks.len() > MAX_BLOCKS {
-            blocks = blocks.chunks(2).map(merged).collect();
-            block_s *= 2.0;
         }
-        (blocks, block_s)
+    }
+}
+
+/// What both arms showed in one span.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Block {
+    /// Events and what they are counted in.
+    Counts(CountBlock),
+    /// Requests by bucket.
+    Histogram(HistogramBlock),
+    /// One sample of each arm.
+    Gauge(GaugeBlock),
+}
+
+impl Block {
+    /// The end of the span.
+    pub fn ends_at(&self) -> Timestamp {
+        match self {
+            Self::Counts(block) => block.ends_at,
+            Self::Histogram(block) => block.ends_at,
+            Self::Gauge(block) => block.ends_at,
+        }
+    }
+
+    /// The counts, where it is of counts.
+    pub fn counts(&self) -> Option<&CountBlock> {
+        match self {
+            Self::Counts(counts) => Some(counts),
+            Self::Histogram(_) | Self::Gauge(_) => None,
+        }
+    }
+
+    /// Whether its numbers are what they should be: finite, not negative where they are counts, and not too large.
+    pub fn is_readable(&self) -> bool {
+        match self {
+            Self::Counts(block) => block.is_readable(),
+            Self::Histogram(block) => block.baseline.is_readable() && block.canary.is_readable(),
+            Self::Gauge(block) => block.baseline.abs() <= LARGEST_SAMPLE && block.canary.abs() <= LARGEST_SAMPLE,
+        }
+    }
+
+    /// Whether it says something of both arms.
+    pub fn compares(&self) -> bool {
+        match self {
+            Self::Counts(block) => block.compares(),
+            Self::Histogram(block) => {
+                let requests = block.baseline.total() > 0.0 && block.canary.total() > 0.0;
+                requests && !common_edges(&block.baseline, &block.canary).is_empty()
+            }
+            Self::Gauge(_) => true,
+        }
+    }
+
+    /// Whether it measures what a metric of this kind is about.
+    pub(crate) fn is_of(&self, kind: MetricKind) -> bool {
+        match self {
+            Self::Counts(_) => matches!(kind, MetricKind::ErrorShare | MetricKind::EventRate),
+            Self::Histogram(_) => kind == MetricKind::Histogram,
+            Self::Gauge(_) => matches!(kind, MetricKind::Gauge | MetricKind::Leak),
+        }
+    }
+
+    /// What was seen of each arm: requests, or seconds for rates; `None` where nothing is counted.
+    pub(crate) fn exposures(&self) -> Option<(f64, f64)> {
+        match self {
+            Self::Counts(block) => Some((block.baseline_exposure, block.canary_exposure)),
+            Self::Histogram(block) => Some((block.baseline.total(), block.canary.total())),
+            Self::Gauge(_) => None,
+        }
+    }
+
+    /// Two spans as one; of samples the mean. The blocks must be of one kind.
+    pub(crate) fn merged(&self, later: &Self) -> Self {
+        match (self, later) {
+            (Self::Counts(a), Self::Counts(b)) => Self::Counts(CountBlock {
+                ends_at: b.ends_at,
+                baseline_events: a.baseline_events + b.baseline_events,
+                canary_events: a.canary_events + b.canary_events,
+                baseline_exposure: a.baseline_exposure + b.baseline_exposure,
+                canary_exposure: a.canary_exposure + b.canary_exposure,
+            }),
+            (Self::Histogram(a), Self::Histogram(b)) => Self::Histogram(HistogramBlock {
+                ends_at: b.ends_at,
+                baseline: a.baseline.merged(&b.baseline),
+                canary: a.canary.merged(&b.canary),
+            }),
+            (Self::Gauge(a), Self::Gauge(b)) => Self::Gauge(GaugeBlock {
+                ends_at: b.ends_at,
+                baseline: 0.5 * (a.baseline + b.baseline),
+                canary: 0.5 * (a.canary + b.canary),
+            }),
+            (Self::Counts(_) | Self::Histogram(_) | Self::Gauge(_), _) => later.clone(),
+        }
+    }
+}
+
+impl From<CountBlock> for Block {
+    fn from(block: CountBlock) -> Self {
+        Self::Counts(block)
+    }
+}
+
+impl From<HistogramBlock> for Block {
+    fn from(block: HistogramBlock) -> Self {
+        Self::Histogram(block)
+    }
+}
+
+impl From<GaugeBlock> for Block {
+    fn from(block: GaugeBlock) -> Self {
+        Self::Gauge(block)
     }
 }
 
@@ -89,9 +183,9 @@ pub struct CountBlock {
     pub baseline_events: f64,
     /// Events of the canary.
     pub canary_events: f64,
-    /// What the baseline's events are counted in: all its requests.
+    /// What the baseline's events are counted in: all its requests, or seconds.
     pub baseline_exposure: f64,
-    /// What the canary's events are counted in: all its requests.
+    /// What the canary's events are counted in.
     pub canary_exposure: f64,
 }
 
@@ -111,14 +205,24 @@ impl CountBlock {
     }
 }
 
-fn merged(blocks: &[CountBlock]) -> CountBlock {
-    let mut sum = blocks[0];
-    for block in &blocks[1..] {
-        sum.ends_at = block.ends_at;
-        sum.baseline_events += block.baseline_events;
-        sum.canary_events += block.canary_events;
-        sum.baseline_exposure += block.baseline_exposure;
-        sum.canary_exposure += block.canary_exposure;
-    }
-    sum
+/// Requests of both arms by bucket in one span.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistogramBlock {
+    /// The end of the span.
+    pub ends_at: Timestamp,
+    /// The baseline's requests.
+    pub baseline: Buckets,
+    /// The canary's requests.
+    pub canary: Buckets,
+}
+
+/// A sample of both arms at one scrape, or their means in one span.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GaugeBlock {
+    /// The time of the sample, or the end of the span.
+    pub ends_at: Timestamp,
+    /// The baseline's.
+    pub baseline: f64,
+    /// The canary's.
+    pub canary: f64,
 }

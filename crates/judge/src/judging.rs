@@ -1,70 +1,38 @@
 //! From blocks to a verdict: each metric is followed block by block, then the metrics are heard together.
 //!
 //! Everything is computed from the blocks alone, so an alarm that was once shown is found again in every re-run and
-//! stays shown. It must not know sentences.
+//! stays shown, and blocks that come one by one give the same verdict as all at once. It must not know sentences.
 
+use std::collections::BTreeSet;
+
+use crate::evidence::MAX_BLOCKS;
 use crate::ruling::Ruling;
 use crate::sequential::combine;
-use crate::sequential::share::uneven_split;
-use crate::walk::{Walk, kept};
-use crate::{CountBlock, Evidence, JudgeConfig, MetricConfig, MetricVerdict, Outcome, Timestamp, Verdict, words};
+use crate::sequential::guard::REFERENCE_BLOCK_S;
+use crate::together::{Heard, hear};
+use crate::walk::{Charts, Walk, level};
+use crate::{Block, Evidence, JudgeConfig, MetricConfig, MetricVerdict, Outcome, Timestamp, Together, Verdict, words};
 
-/// A planned share outside of these cannot be told from none or all.
-const SHARES: (f64, f64) = (0.001, 0.999);
 /// What is said of a metric for which there is no evidence at all.
 const NOTHING_ARRIVED: &str = "no evidence has arrived for this metric";
 /// What is said of evidence in which every block is refused.
 const NOTHING_READABLE: &str = "no block holds counts that can be read (finite, not negative, below 9e15)";
-/// The most points of a chart: one every minute of two hours; more cannot be told apart on a screen.
-pub const MAX_TRACK_POINTS: usize = 120;
+/// The newest blocks of a metric that are kept: a week of 35 s blocks, four days of 20 s ones. Older ones are forgotten.
+pub const BLOCKS_REMEMBERED: usize = 4 * MAX_BLOCKS;
+/// So many metrics are named when only all together show harm.
+const MOST_NAMED_TOGETHER: usize = 3;
 
 /// Judges a canary by everything that was measured so far.
 ///
 /// The same evidence gives the same verdict. Metrics without evidence and evidence without a metric are no error:
 /// the former is inconclusive with the reason, the latter is not looked at.
 pub fn judge(config: &JudgeConfig, evidence: &[Evidence]) -> Verdict {
-    let find = |metric: &MetricConfig| evidence.iter().find(|one| one.metric == metric.name);
-    let critical: Vec<bool> = config.metrics.iter().map(|metric| metric.critical).collect();
-    let weights = combine::weights(&critical);
-    let walks: Vec<Walk> = config
-        .metrics
-        .iter()
-        .zip(&weights)
-        .map(|(metric, weight)| Walk::over(config, metric, *weight, find(metric)))
-        .collect();
-    let log_es: Vec<f64> = walks.iter().map(|walk| walk.now.log_e).collect();
-    let adjusted = combine::adjusted(&log_es, &weights);
-    let comparison_unsound = unsound(config, &walks);
-    let metrics: Vec<MetricVerdict> = config
-        .metrics
-        .iter()
-        .zip(&walks)
-        .zip(adjusted)
-        .map(|((metric, walk), adjusted)| {
-            let problem = problem(find(metric), walk);
-            let unsound = comparison_unsound.is_some();
-            Ruling {
-                config,
-                metric,
-                walk,
-                adjusted,
-                unsound,
-                problem,
-            }
-            .verdict()
-        })
-        .collect();
-    let as_of = walks
-        .iter()
-        .filter_map(|walk| walk.blocks.last())
-        .map(|block| block.ends_at)
-        .max();
-    Verdict {
-        outcome: outcome_of(&metrics),
-        metrics,
-        as_of,
-        comparison_unsound,
+    let mut judging = Judging::without_charts(config);
+    let mut seen = BTreeSet::new();
+    for one in evidence.iter().filter(|one| seen.insert(&one.metric)) {
+        judging.advance(one);
     }
+    judging.verdict()
 }
 
 /// One point of a chart: what would have been shown at that time.
@@ -82,42 +50,306 @@ pub struct TrackPoint {
     pub log_e: f64,
 }
 
-/// How one metric's estimate, interval and evidence grew: a point every so many blocks and one at the end, at most
-/// [`MAX_TRACK_POINTS`].
-pub fn history(config: &JudgeConfig, evidence: &Evidence, every_n_blocks: usize) -> Vec<TrackPoint> {
-    let Some(metric) = config.metrics.iter().find(|metric| metric.name == evidence.metric) else {
-        return Vec::new();
-    };
-    let (blocks, block_s) = evidence.usable_blocks();
-    let compared: Vec<CountBlock> = blocks.into_iter().filter(CountBlock::compares).collect();
-    let every = every_n_blocks.max(compared.len().div_ceil(MAX_TRACK_POINTS)).max(1);
-    let mut walk = Walk::new(config, metric, 1.0, block_s);
-    let mut points = Vec::with_capacity(compared.len() / every + 1);
-    for (index, block) in compared.iter().enumerate() {
-        walk.push(block);
-        // Counted from the end, so that the last point is the present.
-        if (compared.len() - 1 - index).is_multiple_of(every) {
-            walk.settle();
-            points.push(walk.point(config, block.ends_at));
+/// How one metric's estimate, interval and evidence grew: evenly spaced points up to the present, at most
+/// [`crate::MAX_TRACK_POINTS`].
+pub fn history(config: &JudgeConfig, evidence: &Evidence) -> Vec<TrackPoint> {
+    let mut judging = Judging::new(config);
+    judging.advance(evidence);
+    judging.track(&evidence.metric)
+}
+
+/// A canary that is being judged: what every metric showed so far, ready for the next blocks.
+///
+/// A tick costs as much as its new blocks, not as all of them. A block that comes late or corrects an earlier one makes
+/// its metric be followed anew from the blocks that are kept.
+#[derive(Debug, Clone)]
+pub struct Judging {
+    config: JudgeConfig,
+    charts: Charts,
+    metrics: Vec<Followed>,
+}
+
+impl Judging {
+    /// Nothing seen yet; charts are kept.
+    pub fn new(config: &JudgeConfig) -> Self {
+        Self::following(config, Charts::Kept)
+    }
+
+    /// Nothing seen yet, and no charts: for those who only ask for verdicts.
+    pub fn without_charts(config: &JudgeConfig) -> Self {
+        Self::following(config, Charts::None)
+    }
+
+    fn following(config: &JudgeConfig, charts: Charts) -> Self {
+        let critical: Vec<bool> = config.metrics.iter().map(|metric| metric.critical).collect();
+        let weights = combine::weights(&critical);
+        let follow = |weight: &f64| Followed {
+            weight: *weight,
+            block_s: REFERENCE_BLOCK_S,
+            stride: 1,
+            known: Vec::new(),
+            revision: 0,
+            walk: None,
+            arrived: false,
+            refused: false,
+            problem: None,
+        };
+        Self {
+            config: config.clone(),
+            charts,
+            metrics: weights.iter().map(follow).collect(),
         }
     }
-    points
+
+    /// What it judges by.
+    pub fn config(&self) -> &JudgeConfig {
+        &self.config
+    }
+
+    /// Another minimum bake, in seconds of comparison: it counts from the latest change of the share.
+    pub fn set_minimum_bake_s(&mut self, seconds: f64) {
+        self.config.minimum_bake_s = seconds;
+    }
+
+    /// Takes what a source answered: blocks that are new, in any order; those that are known already may be among them.
+    /// Its problem replaces the one before.
+    pub fn advance(&mut self, evidence: &Evidence) {
+        let place = self
+            .config
+            .metrics
+            .iter()
+            .position(|metric| metric.name == evidence.metric);
+        if let Some((place, followed)) = place.and_then(|place| Some((place, self.metrics.get_mut(place)?))) {
+            followed.take(evidence, &self.config, &self.config.metrics[place], self.charts);
+        }
+    }
+
+    /// What a source said instead of an answer; what it answered before stays.
+    pub fn set_problem(&mut self, metric: &str, problem: String) {
+        let place = self.config.metrics.iter().position(|one| one.name == metric);
+        if let Some(followed) = place.and_then(|place| self.metrics.get_mut(place)) {
+            followed.arrived = true;
+            followed.problem = Some(problem);
+        }
+    }
+
+    /// The end of the newest block of all metrics.
+    pub fn as_of(&self) -> Option<Timestamp> {
+        let last = self.metrics.iter().filter_map(|followed| followed.known.last());
+        last.map(Block::ends_at).max()
+    }
+
+    /// Seconds in which both arms were compared up to a moment, by the metric for which they are most.
+    pub fn compared_s_until(&self, moment: Timestamp) -> f64 {
+        let seconds = self.metrics.iter().map(|followed| {
+            let before = followed.known.iter().take_while(|block| block.ends_at() <= moment);
+            before.filter(|block| block.compares()).count() as f64 * followed.block_s
+        });
+        seconds.fold(0.0, f64::max)
+    }
+
+    /// How often a metric had to be followed anew, because what it had shown before was changed.
+    pub fn revision(&self, metric: &str) -> usize {
+        self.of(metric).map_or(0, |followed| followed.revision)
+    }
+
+    /// The blocks of a metric that are remembered, oldest first.
+    pub fn blocks(&self, metric: &str) -> &[Block] {
+        self.of(metric).map_or(&[], |followed| &followed.known)
+    }
+
+    /// What everything so far shows.
+    pub fn verdict(&self) -> Verdict {
+        let fresh: Vec<Walk> = self
+            .metrics
+            .iter()
+            .enumerate()
+            .map(|(place, _)| self.unfollowed(place))
+            .collect();
+        let walks: Vec<&Walk> = self
+            .metrics
+            .iter()
+            .zip(&fresh)
+            .map(|(followed, fresh)| followed.walk.as_ref().unwrap_or(fresh))
+            .collect();
+        let heard = self.heard(&walks);
+        let comparison_unsound = unsound(&walks);
+        let metrics: Vec<MetricVerdict> = self
+            .config
+            .metrics
+            .iter()
+            .zip(self.metrics.iter().zip(walks))
+            .zip(&heard.named)
+            .map(|((metric, (followed, walk)), named)| {
+                let ruling = Ruling {
+                    config: &self.config,
+                    metric,
+                    walk: walk.follow(),
+                    named: *named,
+                    unsound: comparison_unsound.is_some(),
+                    problem: followed.problem(),
+                };
+                ruling.verdict()
+            })
+            .collect();
+        let together = self.together(&metrics, &heard);
+        Verdict {
+            outcome: outcome_of(&metrics, together.as_ref()),
+            as_of: self.as_of(),
+            metrics,
+            comparison_unsound,
+            together,
+        }
+    }
+
+    /// How a metric's estimate, interval and evidence grew, up to the present.
+    pub fn track(&self, metric: &str) -> Vec<TrackPoint> {
+        let walk = self.of(metric).and_then(|followed| followed.walk.as_ref());
+        walk.map(Walk::track).unwrap_or_default()
+    }
+
+    fn of(&self, metric: &str) -> Option<&Followed> {
+        let place = self.config.metrics.iter().position(|one| one.name == metric)?;
+        self.metrics.get(place)
+    }
+
+    /// A walk that has seen nothing, for a metric without blocks.
+    fn unfollowed(&self, place: usize) -> Walk {
+        let (metric, followed) = (&self.config.metrics[place], &self.metrics[place]);
+        Walk::new(&self.config, metric, followed.weight, followed.block_s, Charts::None)
+    }
+
+    fn heard(&self, walks: &[&Walk]) -> Heard {
+        let marks: Vec<_> = walks
+            .iter()
+            .map(|walk| walk.follow().frame().marks.as_slice())
+            .collect();
+        let weights: Vec<f64> = self.metrics.iter().map(|followed| followed.weight).collect();
+        hear(&marks, &weights, (1.0 / level(self.config.alpha_fail)).ln_1p())
+    }
+
+    /// The gate's alarm, when no metric can be named for it.
+    fn together(&self, metrics: &[MetricVerdict], heard: &Heard) -> Option<Together> {
+        let (at, log_es) = heard.gate.as_ref()?;
+        if metrics.iter().any(|metric| metric.outcome == Outcome::Harmful) {
+            return None;
+        }
+        let mut order: Vec<usize> = (0..log_es.len()).filter(|place| log_es[*place] > 0.0).collect();
+        let part = |place: &usize| self.metrics[*place].weight.ln() + log_es[*place];
+        order.sort_by(|a, b| part(b).total_cmp(&part(a)));
+        let names = order
+            .iter()
+            .take(MOST_NAMED_TOGETHER)
+            .map(|place| metrics[*place].name.clone());
+        Some(Together {
+            at: *at,
+            metrics: names.collect(),
+        })
+    }
 }
 
-/// Why a metric's evidence says nothing, if it does not.
-fn problem<'a>(evidence: Option<&'a Evidence>, walk: &Walk) -> Option<&'a str> {
-    let Some(evidence) = evidence else {
-        return Some(NOTHING_ARRIVED);
-    };
-    let unreadable = walk.blocks.is_empty() && !evidence.blocks.is_empty();
-    evidence
-        .problem
-        .as_deref()
-        .or_else(|| unreadable.then_some(NOTHING_READABLE))
+/// One metric's blocks and its way through them.
+#[derive(Debug, Clone)]
+struct Followed {
+    /// The metric's part of the family's error rate.
+    weight: f64,
+    block_s: f64,
+    /// So many blocks are judged as one.
+    stride: usize,
+    known: Vec<Block>,
+    revision: usize,
+    walk: Option<Walk>,
+    arrived: bool,
+    refused: bool,
+    problem: Option<String>,
 }
 
-fn outcome_of(metrics: &[MetricVerdict]) -> Outcome {
-    if metrics.iter().any(|metric| metric.outcome == Outcome::Harmful) {
+impl Followed {
+    fn take(&mut self, evidence: &Evidence, config: &JudgeConfig, metric: &MetricConfig, charts: Charts) {
+        self.arrived = true;
+        self.problem.clone_from(&evidence.problem);
+        let usable = |block: &&Block| block.is_of(metric.kind) && block.is_readable();
+        let mut fresh: Vec<Block> = evidence.blocks.iter().filter(usable).cloned().collect();
+        self.refused |= fresh.len() < evidence.blocks.len();
+        fresh.sort_by_key(Block::ends_at);
+        // `dedup_by` keeps the first of a run; a correction comes later, so the kept one takes its numbers.
+        fresh.dedup_by(|later, kept| {
+            let same = later.ends_at() == kept.ends_at();
+            if same {
+                std::mem::swap(later, kept);
+            }
+            same
+        });
+        let block_s = evidence.length_s();
+        let first_judged = if self.known.is_empty() || block_s != self.block_s {
+            self.walk = None;
+            0
+        } else {
+            self.known.len()
+        };
+        self.block_s = block_s;
+        let changed = self.join(fresh);
+        self.revision += usize::from(changed);
+        let stride = self.known.len().div_ceil(MAX_BLOCKS).next_power_of_two();
+        if changed || stride != self.stride || self.walk.is_none() {
+            self.stride = stride;
+            self.walk = None;
+        }
+        let walk = self
+            .walk
+            .get_or_insert_with(|| Walk::new(config, metric, self.weight, self.block_s * stride as f64, charts));
+        let from = if walk.follow().frame().last.is_none() {
+            0
+        } else {
+            first_judged
+        };
+        // Only full groups are judged, so that a group is final once it is.
+        for group in self.known.chunks_exact(stride).skip(from / stride) {
+            let merged = group[1..].iter().fold(group[0].clone(), |sum, block| sum.merged(block));
+            walk.push(&merged);
+        }
+    }
+
+    /// Joins blocks to the known ones; whether it changed what was there before.
+    fn join(&mut self, fresh: Vec<Block>) -> bool {
+        let last = self.known.last().map(Block::ends_at);
+        let mut changed = false;
+        for block in fresh {
+            if last.is_none_or(|last| block.ends_at() > last) {
+                self.known.push(block);
+                continue;
+            }
+            match self.known.binary_search_by_key(&block.ends_at(), Block::ends_at) {
+                Ok(place) if self.known[place] == block => {}
+                Ok(place) => {
+                    self.known[place] = block;
+                    changed = true;
+                }
+                Err(place) => {
+                    self.known.insert(place, block);
+                    changed = true;
+                }
+            }
+        }
+        let surplus = self.known.len().saturating_sub(BLOCKS_REMEMBERED);
+        self.known.drain(..surplus);
+        changed || surplus > 0
+    }
+
+    /// Why a metric's evidence says nothing, if it does not.
+    fn problem(&self) -> Option<&str> {
+        if !self.arrived {
+            return Some(NOTHING_ARRIVED);
+        }
+        let unreadable = self.known.is_empty() && self.refused;
+        self.problem
+            .as_deref()
+            .or_else(|| unreadable.then_some(NOTHING_READABLE))
+    }
+}
+
+fn outcome_of(metrics: &[MetricVerdict], together: Option<&Together>) -> Outcome {
+    if together.is_some() || metrics.iter().any(|metric| metric.outcome == Outcome::Harmful) {
         return Outcome::Harmful;
     }
     // Where nothing is critical, everything is needed.
@@ -135,19 +367,8 @@ fn outcome_of(metrics: &[MetricVerdict]) -> Outcome {
 }
 
 /// The traffic of the metric with the most requests, against the planned split.
-fn unsound(config: &JudgeConfig, walks: &[Walk]) -> Option<String> {
-    let requests = |walk: &&Walk| {
-        walk.blocks
-            .iter()
-            .map(|block| block.baseline_exposure + block.canary_exposure)
-            .sum()
-    };
-    let walk = walks.iter().max_by(|a, b| f64::total_cmp(&requests(a), &requests(b)))?;
-    let split: Vec<(f64, f64)> = walk
-        .blocks
-        .iter()
-        .map(|block| (block.baseline_exposure, block.canary_exposure))
-        .collect();
-    let expected = kept(config.canary_share, SHARES);
-    uneven_split(&split, expected, walk.block_s).map(|split| words::uneven(&split))
+fn unsound(walks: &[&Walk]) -> Option<String> {
+    let frames = walks.iter().map(|walk| walk.follow().frame());
+    let busiest = frames.max_by(|a, b| a.requests().total_cmp(&b.requests()))?;
+    busiest.uneven().map(|split| words::uneven(&split))
 }

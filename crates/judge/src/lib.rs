@@ -4,23 +4,34 @@
 //! network, a store, a random number, a log, a cloud or the name of a deployment. A problem with the data is an
 //! [`Outcome::Inconclusive`] with a reason, never an error.
 
+mod buckets;
 mod config;
 mod evidence;
 mod judging;
 pub mod kayenta;
+mod past;
+mod readings;
 mod ruling;
 pub mod sequential;
 mod source;
+mod together;
 mod verdict;
 mod walk;
 mod words;
 
+pub use buckets::{Buckets, FINEST_SCHEMA, MAX_EDGES};
 pub use config::{
     DEFAULT_ABSOLUTE_FLOOR, DEFAULT_ALPHA_FAIL, DEFAULT_ALPHA_PASS, DEFAULT_CANARY_SHARE, DEFAULT_EFFECT_GATE_RATIO,
-    DEFAULT_MINIMUM_BAKE_S, DEFAULT_PASS_MARGIN, DEFAULT_PLANNED_S, JudgeConfig, MetricConfig, MetricKind,
+    DEFAULT_MINIMUM_BAKE_S, DEFAULT_PASS_MARGIN, DEFAULT_PLANNED_S, JudgeConfig, MetricConfig, MetricKind, Unit,
 };
-pub use evidence::{CountBlock, Evidence, MAX_BLOCKS};
+pub use evidence::{Block, CountBlock, Evidence, GaugeBlock, HistogramBlock, MAX_BLOCKS};
 pub use jiff::Timestamp;
-pub use judging::{MAX_TRACK_POINTS, TrackPoint, history, judge};
+pub use judging::{BLOCKS_REMEMBERED, Judging, TrackPoint, history, judge};
+pub use past::{Learnt, Past, SHORTEST_PAST_S, Scattered};
+pub use readings::{Paired, Reading, count_blocks, gauge_blocks, paired};
+pub use sequential::histogram::Direction;
 pub use source::{MetricSource, SourceError};
-pub use verdict::{ArmCount, DispersionFrom, MetricVerdict, Outcome, Reason, Silent, Verdict};
+pub use verdict::{
+    ArmCount, DispersionFrom, Means, Measured, MetricVerdict, Outcome, Quantiles, Reason, Silent, Together, Verdict,
+};
+pub use walk::MAX_TRACK_POINTS;

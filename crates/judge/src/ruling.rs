@@ -1,28 +1,22 @@
 //! What follows from one metric's walk: its outcome and the reason. Fail wins over everything, doubt over a pass.
 
-use crate::sequential::counts::upper_bound;
-use crate::walk::{Walk, floor_points, gate_ratio, level, margin};
-use crate::{CountBlock, DispersionFrom, JudgeConfig, MetricConfig, MetricVerdict, Outcome, Reason, Silent, Timestamp};
+use crate::walk::{Follow, Outlook, Pass, Settled, gate_ratio, level, margin};
+use crate::{DispersionFrom, JudgeConfig, MetricConfig, MetricKind, MetricVerdict, Outcome, Reason, Silent, Timestamp};
 
-/// Fewer events than this in both arms together allow no statement (S5).
-const FEWEST_EVENTS: f64 = 5.0;
 /// A pass from a single reading of the counters would rest on one accident of timing.
 const FEWEST_BLOCKS: f64 = 2.0;
 /// A month. Nothing else ends a bake that was configured to be endless.
 const LONGEST_BAKE_S: f64 = 30.0 * 86_400.0;
 /// Without a comparison for this long, what was known no longer describes the present (S7.2).
 const LONGEST_SILENCE_S: f64 = 300.0;
-/// The regression whose time to an alarm is forecast: twice as many failures.
-const DOUBLED: f64 = 2.0;
 
 /// Everything one metric's outcome depends on.
-#[derive(Debug)]
 pub(crate) struct Ruling<'a> {
     pub(crate) config: &'a JudgeConfig,
     pub(crate) metric: &'a MetricConfig,
-    pub(crate) walk: &'a Walk,
-    /// Evidence after closed testing over all metrics.
-    pub(crate) adjusted: f64,
+    pub(crate) walk: &'a dyn Follow,
+    /// When closed testing over all metrics first named it, and when its regression began.
+    pub(crate) named: Option<(Timestamp, Option<Timestamp>)>,
     /// Whether the arms get the traffic they should not.
     pub(crate) unsound: bool,
     /// What the source said instead of data.
@@ -32,151 +26,129 @@ pub(crate) struct Ruling<'a> {
 impl Ruling<'_> {
     /// The metric's outcome with its numbers.
     pub(crate) fn verdict(&self) -> MetricVerdict {
-        let walk = self.walk;
-        let (outcome, reason, since) = self.outcome();
-        let (lower, upper) = walk.test.interval(level(self.config.alpha_fail), walk.phi);
-        let totals = walk.test.totals();
+        let settled = self.walk.settled();
+        let (outcome, reason, since, detectable) = self.outcome(&settled);
+        let numbers = self.walk.numbers();
+        let learnt = self.learnt();
         MetricVerdict {
             name: self.metric.name.clone(),
             outcome,
             critical: self.metric.critical,
-            baseline: walk.arms.baseline,
-            canary: walk.arms.canary,
-            ratio: (totals.blocks > 0).then(|| totals.log_ratio().exp()),
-            difference: walk.arms.difference(),
-            interval: (lower, upper.is_finite().then_some(upper)),
-            log_e: walk.now.log_e,
-            log_e_alarm: walk.alarm,
-            dispersion: walk.phi,
-            dispersion_from: match self.metric.known_dispersion {
-                Some(phi) if phi.is_finite() => DispersionFrom::History,
-                Some(_) | None => DispersionFrom::Assumption,
+            baseline: numbers.baseline,
+            canary: numbers.canary,
+            ratio: numbers.ratio,
+            difference: numbers.difference,
+            interval: self.walk.interval(&settled),
+            log_e: settled.log_e,
+            log_e_alarm: self.walk.frame().alarm,
+            dispersion: settled.dispersion,
+            dispersion_from: match (&learnt, self.metric.known_dispersion) {
+                (Some(_), _) => DispersionFrom::History,
+                (None, Some(phi)) if phi.is_finite() && counts_or_buckets(self.metric.kind) => DispersionFrom::History,
+                (None, Some(_) | None) => DispersionFrom::Assumption,
             },
+            learnt_from: learnt,
+            measured: numbers.measured,
+            unit: self.metric.unit,
+            detectable,
             reason,
             since,
             query: self.metric.query.clone(),
         }
     }
 
-    fn outcome(&self) -> (Outcome, Reason, Option<Timestamp>) {
-        if let Some((shown_at, start)) = self.shown() {
-            let certain = self.walk.now.log_e >= self.walk.alarm;
-            let start = if certain { self.walk.now.start } else { start };
-            let reason = Reason::RegressionShown {
-                at_least: self.at_least(),
-                shown_at,
-            };
-            return (Outcome::Harmful, reason, self.walk.started(start));
+    fn learnt(&self) -> Option<String> {
+        let past = self.metric.past.as_ref().filter(|past| past.is_of(self.metric.kind))?;
+        Some(format!("{:.1} h of {}", past.hours, past.from))
+    }
+
+    fn outcome(&self, settled: &Settled) -> (Outcome, Reason, Option<Timestamp>, Option<f64>) {
+        if let Some((shown_at, since)) = self.shown() {
+            let certain = settled.log_e >= self.walk.frame().alarm;
+            let since = if certain { settled.since } else { since };
+            let at_least = self.walk.at_least(settled);
+            let reason = Reason::RegressionShown { at_least, shown_at };
+            return (Outcome::Harmful, reason, since, None);
         }
-        match self.doubt().or_else(|| self.missing_for_a_pass()) {
-            Some(reason) => (Outcome::Inconclusive, reason, None),
-            None => (Outcome::NoWorse, self.within_margin(), None),
+        if let Some(reason) = self.doubt() {
+            return (Outcome::Inconclusive, reason, None, None);
+        }
+        match self.missing_for_a_pass(settled) {
+            Ok(reason) => (Outcome::NoWorse, reason, None, None),
+            Err((reason, detectable)) => (Outcome::Inconclusive, reason, None, detectable),
         }
     }
 
-    /// Shown by this metric alone at any block, or now by closed testing together with the others.
-    fn shown(&self) -> Option<(Timestamp, usize)> {
-        let threshold = (1.0 / level(self.config.alpha_fail)).ln_1p();
-        let together = self.walk.gate_open && self.adjusted >= threshold;
-        let last = self
-            .walk
-            .blocks
-            .iter()
-            .rfind(|block| block.compares())
-            .map(|block| block.ends_at);
-        self.walk
-            .shown
-            .or_else(|| together.then_some((last?, self.walk.now.start)))
-    }
-
-    /// The bound that the evidence now supports, at the metric's own level.
-    fn at_least(&self) -> Option<f64> {
-        let walk = self.walk;
-        let bound = walk
-            .onset
-            .lower_bound(walk.now.start, walk.alarm, walk.test.pooled(), walk.phi);
-        let certain = walk.now.log_e >= walk.alarm || bound > 1.0;
-        certain.then_some(bound.max(1.0))
+    /// Shown by this metric alone at any block, or by closed testing together with the others at any minute.
+    fn shown(&self) -> Option<(Timestamp, Option<Timestamp>)> {
+        let alone = self.walk.frame().shown.map(|shown| (shown.at, shown.since));
+        [alone, self.named].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Reasons to say nothing, whatever the test says.
     fn doubt(&self) -> Option<Reason> {
-        let walk = self.walk;
+        let frame = self.walk.frame();
         if let Some(what) = self.problem {
             return Some(Reason::SourceFailed { what: what.to_owned() });
         }
-        if walk.test.totals().blocks == 0 {
-            return Some(Reason::NoRequests {
-                silent: silent(&walk.blocks),
-            });
+        if let Some(reason) = self.walk.incomparable() {
+            return Some(reason);
         }
-        (walk.silent_s() >= LONGEST_SILENCE_S).then(|| Reason::NoRequests {
-            silent: silent(walk.silent_blocks()),
+        let nothing = !frame.has_compared() || frame.silent_s() >= LONGEST_SILENCE_S;
+        nothing.then(|| Reason::NoRequests {
+            silent: frame.silent().unwrap_or(Silent::Both),
         })
     }
 
-    /// What still stands between the data and *no worse*.
-    fn missing_for_a_pass(&self) -> Option<Reason> {
-        let walk = self.walk;
-        let shortest_s = FEWEST_BLOCKS * walk.block_s;
+    /// What still stands between the data and *no worse*, with the size that could be shown in the end; or why nothing
+    /// does.
+    fn missing_for_a_pass(&self, settled: &Settled) -> Result<Reason, (Reason, Option<f64>)> {
+        let frame = self.walk.frame();
+        let shortest_s = FEWEST_BLOCKS * frame.block_s;
         let bake_s = self.config.minimum_bake_s.min(LONGEST_BAKE_S).max(shortest_s);
-        let remaining_s = bake_s - walk.compared_s();
-        if walk.pass.log_e(walk.phi) < self.pass_threshold() {
-            return Some(self.not_enough(remaining_s));
-        }
+        let remaining_s = bake_s - frame.compared_s();
+        let threshold = (1.0 / level(self.config.alpha_pass)).ln();
+        let Pass::Shown { at_most } = self.walk.pass(settled, threshold) else {
+            let outlook = self.walk.outlook(settled, threshold);
+            return Err((self.not_enough(settled, &outlook, remaining_s), outlook.detectable));
+        };
         if self.unsound {
-            return Some(Reason::ComparisonUnsound);
+            return Err((Reason::ComparisonUnsound, None));
         }
-        (remaining_s > 0.0).then_some(Reason::MinimumBake { remaining_s })
+        if remaining_s > 0.0 {
+            return Err((Reason::MinimumBake { remaining_s }, None));
+        }
+        let margin = margin(self.metric);
+        Ok(Reason::WithinMargin { at_most, margin })
     }
 
-    fn not_enough(&self, remaining_s: f64) -> Reason {
-        let walk = self.walk;
-        let events = walk.test.totals().events();
-        let forecast = walk.forecast();
-        let threshold = walk.alarm + walk.onset.log_cost();
-        let minutes_to_fail_if_double = forecast.minutes(walk.onset.from_the_beginning(), DOUBLED, threshold);
-        if events < FEWEST_EVENTS {
-            return Reason::TooFewEvents {
-                events,
-                needed: FEWEST_EVENTS,
-                minutes_to_fail_if_double,
-            };
+    fn not_enough(&self, settled: &Settled, outlook: &Outlook, remaining_s: f64) -> Reason {
+        if let Some(reason) = self.walk.too_little(outlook) {
+            return reason;
         }
-        if walk.now.log_e >= walk.alarm && !walk.gate_open {
-            let (gate_ratio, floor_points) = (gate_ratio(self.metric), floor_points(self.metric));
+        if settled.log_e >= self.walk.frame().alarm && !settled.gate_open {
+            let floor = match self.metric.kind {
+                MetricKind::ErrorShare => 100.0 * self.metric.absolute_floor,
+                MetricKind::EventRate => self.metric.absolute_floor,
+                MetricKind::Histogram | MetricKind::Gauge | MetricKind::Leak => 0.0,
+            };
             return Reason::EffectTooSmall {
-                gate_ratio,
-                floor_points,
+                gate_ratio: gate_ratio(self.metric),
+                floor: crate::walk::kept(floor, (0.0, 1e9)),
             };
         }
-        let to_pass = forecast.minutes(&walk.pass, 1.0, self.pass_threshold());
-        let minutes_to_pass = to_pass.map(|minutes| minutes.max(remaining_s / 60.0));
         Reason::NotEnoughEvidence {
-            minutes_to_pass,
-            minutes_to_fail_if_double,
+            minutes_to_pass: outlook.to_pass.map(|minutes| minutes.max(remaining_s / 60.0)),
+            minutes_to_fail: outlook.to_fail,
+            regression: outlook.regression,
         }
-    }
-
-    fn within_margin(&self) -> Reason {
-        let bound = upper_bound(self.walk.test.pooled(), self.pass_threshold(), self.walk.phi);
-        Reason::WithinMargin {
-            at_most: bound.is_finite().then_some(bound),
-            margin: margin(self.metric),
-        }
-    }
-
-    fn pass_threshold(&self) -> f64 {
-        (1.0 / level(self.config.alpha_pass)).ln()
     }
 }
 
-fn silent(blocks: &[CountBlock]) -> Silent {
-    let baseline = blocks.iter().any(|block| block.baseline_exposure > 0.0);
-    let canary = blocks.iter().any(|block| block.canary_exposure > 0.0);
-    match (baseline, canary) {
-        (true, false) => Silent::Canary,
-        (false, true) => Silent::Baseline,
-        (false, false) | (true, true) => Silent::Both,
+/// Whether a known dispersion says something about a kind.
+fn counts_or_buckets(kind: MetricKind) -> bool {
+    match kind {
+        MetricKind::ErrorShare | MetricKind::EventRate | MetricKind::Histogram => true,
+        MetricKind::Gauge | MetricKind::Leak => false,
     }
 }

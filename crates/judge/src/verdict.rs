@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{Timestamp, Unit};
 
 /// The three answers. There is no fourth, and never only two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,6 +27,18 @@ pub struct Verdict {
     pub as_of: Option<Timestamp>,
     /// Why the two arms may not be comparable, as a sentence. It holds *no worse*, never *harmful*.
     pub comparison_unsound: Option<String>,
+    /// Set when several metrics together show harm that none of them shows alone.
+    #[serde(default)]
+    pub together: Option<Together>,
+}
+
+/// Harm that only all metrics together show (S4).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Together {
+    /// When it was first shown.
+    pub at: Timestamp,
+    /// The metrics that contributed most, the largest first.
+    pub metrics: Vec<String>,
 }
 
 /// What the judge says of one metric.
@@ -38,13 +50,16 @@ pub struct MetricVerdict {
     pub outcome: Outcome,
     /// Whether *no worse* needs it.
     pub critical: bool,
-    /// What the baseline counted, over all judged blocks.
+    /// What the baseline counted: events of all; of a distribution, requests above the edge nearest its 95th percentile.
+    /// Nothing for a gauge.
     pub baseline: ArmCount,
-    /// What the canary counted, over all judged blocks.
+    /// What the canary counted.
     pub canary: ArmCount,
-    /// Estimated ratio of the canary's rate to the baseline's, half an event added to each; `None` without requests.
+    /// Estimated ratio of the canary's rate to the baseline's, half an event added to each; of a gauge that of the
+    /// means. `None` without data.
     pub ratio: Option<f64>,
-    /// Canary's share less the baseline's, in percentage points; `None` when an arm had no requests.
+    /// Canary less baseline: of shares in percentage points, of rates per second, of means in their unit; `None` when an
+    /// arm had no requests.
     pub difference: Option<f64>,
     /// Confidence sequence of the ratio at the configured level; no upper end means not bounded yet.
     pub interval: (f64, Option<f64>),
@@ -52,16 +67,86 @@ pub struct MetricVerdict {
     pub log_e: f64,
     /// Natural logarithm of the evidence at which a regression counts as shown.
     pub log_e_alarm: f64,
-    /// How much more than by pure chance the counts are taken to scatter; at least 1.
+    /// How much more than by pure chance the numbers are taken to scatter; at least 1.
     pub dispersion: f64,
     /// What that number rests on.
     pub dispersion_from: DispersionFrom,
+    /// Which past it was learnt from, for display.
+    #[serde(default)]
+    pub learnt_from: Option<String>,
+    /// What was measured, in its own terms.
+    #[serde(default)]
+    pub measured: Measured,
+    /// What its numbers are.
+    #[serde(default)]
+    pub unit: Unit,
+    /// The smallest regression, as a ratio, that would be shown within the planned time; `None` while unknown.
+    #[serde(default)]
+    pub detectable: Option<f64>,
     /// Why the outcome is what it is.
     pub reason: Reason,
     /// About when the regression began.
     pub since: Option<Timestamp>,
     /// What the source was asked.
     pub query: String,
+}
+
+impl MetricVerdict {
+    /// The one number that says most of each arm: a share in percent, events per second, a 95th percentile, a mean.
+    pub fn values(&self) -> (Option<f64>, Option<f64>) {
+        let both = |pair: Option<(f64, f64)>| (pair.map(|(b, _)| b), pair.map(|(_, c)| c));
+        match &self.measured {
+            Measured::Share => (self.baseline.share_percent(), self.canary.share_percent()),
+            Measured::Rate => (self.baseline.rate(), self.canary.rate()),
+            Measured::Quantiles(quantiles) => both(quantiles.p95),
+            Measured::Means(means) => both(means.means),
+        }
+    }
+}
+
+/// What a metric measured, in its own terms; always baseline before canary.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Measured {
+    /// Events of all requests.
+    #[default]
+    Share,
+    /// Events in seconds.
+    Rate,
+    /// A distribution.
+    Quantiles(Quantiles),
+    /// A gauge.
+    Means(Means),
+}
+
+/// What is shown of two distributions.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Quantiles {
+    /// The medians.
+    pub median: Option<(f64, f64)>,
+    /// The 95th percentiles.
+    pub p95: Option<(f64, f64)>,
+    /// The 99th percentiles.
+    pub p99: Option<(f64, f64)>,
+    /// Requests of each arm.
+    pub requests: (f64, f64),
+    /// The edge that shares are counted above.
+    pub edge: Option<f64>,
+    /// The way of being different that explains the data best.
+    pub best: Option<String>,
+}
+
+/// What is shown of a gauge.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Means {
+    /// The means.
+    pub means: Option<(f64, f64)>,
+    /// By how much the difference grows in an hour, for a gauge that may leak.
+    pub growth_per_hour: Option<f64>,
+    /// Pairs of samples, of 15 s or longer.
+    pub samples: usize,
+    /// So many independent ones they are worth.
+    pub effective: Option<f64>,
 }
 
 /// What the dispersion guard rests on.
@@ -77,16 +162,21 @@ pub enum DispersionFrom {
 /// Events and what they are counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ArmCount {
-    /// Failed requests.
+    /// Failed requests, or other events.
     pub events: f64,
-    /// All requests.
+    /// All requests, or seconds.
     pub exposure: f64,
 }
 
 impl ArmCount {
     /// Failed requests in percent of all; `None` without requests.
     pub fn share_percent(&self) -> Option<f64> {
-        (self.exposure > 0.0).then(|| 100.0 * self.events / self.exposure)
+        self.rate().map(|rate| 100.0 * rate)
+    }
+
+    /// Events by exposure; `None` without exposure.
+    pub fn rate(&self) -> Option<f64> {
+        (self.exposure > 0.0).then(|| self.events / self.exposure)
     }
 }
 
@@ -108,12 +198,33 @@ pub enum Reason {
         /// Minutes until *harmful* if the canary fails twice as often; `None` when that cannot be foreseen.
         minutes_to_fail_if_double: Option<f64>,
     },
+    /// The arms' buckets have too few boundaries in common.
+    Incomparable,
+    /// Both arms' numbers do not vary, and they are not the same: there is nothing to test, a person has to look.
+    ConstantApart {
+        /// The baseline's.
+        baseline: f64,
+        /// The canary's.
+        canary: f64,
+    },
+    /// Too few samples that are independent of each other.
+    TooFewSamples {
+        /// Pairs of samples so far.
+        samples: usize,
+        /// Whether their memory is known from history rather than assumed.
+        history: bool,
+    },
+    /// What is usual has to be known first.
+    FirstMinute {
+        /// Seconds of requests on both arms that are needed.
+        needed_s: f64,
+    },
     /// A regression is certain and too small to matter.
     EffectTooSmall {
         /// Ratio below which nothing is said.
         gate_ratio: f64,
-        /// Difference in percentage points below which nothing is said.
-        floor_points: f64,
+        /// Difference below which nothing is said: percentage points of shares, events per second of rates.
+        floor: f64,
     },
     /// The canary is worse.
     RegressionShown {
@@ -140,8 +251,10 @@ pub enum Reason {
     NotEnoughEvidence {
         /// Minutes until *no worse* if the arms are equal; `None` means more than a day.
         minutes_to_pass: Option<f64>,
-        /// Minutes until *harmful* if the canary fails twice as often; `None` means more than a day.
-        minutes_to_fail_if_double: Option<f64>,
+        /// Minutes until *harmful* if the canary is worse by the regression below; `None` means more than a day.
+        minutes_to_fail: Option<f64>,
+        /// The regression that is foreseen, as a ratio.
+        regression: f64,
     },
     /// The source gave nothing to judge.
     SourceFailed {

@@ -1,20 +1,34 @@
 //! One metric followed block by block: what the tests say now, and whether they ever raised the alarm.
 //!
-//! It decides nothing about *no worse* and must not know other metrics.
+//! A walk decides nothing about *no worse* and must not know other metrics. It is a function of the blocks it was given,
+//! whether one by one or all at once.
 
-use crate::judging::TrackPoint;
-use crate::sequential::counts::{Block, CountTest, EdgeTrack, Side};
-use crate::sequential::forecast::Forecast;
-use crate::sequential::guard::{Guard, Known, REFERENCE_BLOCK_S};
-use crate::sequential::restart::{Onset, OnsetEvidence, Starts};
-use crate::{ArmCount, CountBlock, Evidence, JudgeConfig, MetricConfig, Timestamp};
+mod counts;
+mod frame;
+mod gauge;
+pub(crate) mod group;
+mod histogram;
+
+use counts::CountWalk;
+pub use frame::MAX_TRACK_POINTS;
+pub(crate) use frame::{Charts, Frame, Mark, Shown};
+use gauge::GaugeWalk;
+use histogram::HistogramWalk;
+
+use crate::sequential::counts::Side;
+use crate::sequential::histogram::Direction;
+use crate::{ArmCount, Block, JudgeConfig, Measured, MetricConfig, MetricKind, Reason, Timestamp, TrackPoint};
 
 /// Levels are kept within these, so that a configuration cannot make the arithmetic infinite.
 const LEVELS: (f64, f64) = (1e-9, 0.5);
 /// Margins and gates below one would ask whether the canary is better; above a thousand they ask nothing.
 const RATIOS: (f64, f64) = (1.0, 1e3);
 /// Counts that scatter a trillion times more than chance say nothing; below one there is no guard to lift.
-const DISPERSIONS: (f64, f64) = (1.0, 1e12);
+pub(crate) const DISPERSIONS: (f64, f64) = (1.0, 1e12);
+/// A planned share outside of these cannot be told from none or all.
+const SHARES: (f64, f64) = (0.001, 0.999);
+/// Planned times, in seconds: a minute to a year.
+const PLANNED_S: (f64, f64) = (60.0, 365.0 * 86_400.0);
 
 /// A level as the tests use it.
 pub(crate) fn level(alpha: f64) -> f64 {
@@ -31,9 +45,14 @@ pub(crate) fn gate_ratio(metric: &MetricConfig) -> f64 {
     kept(metric.effect_gate_ratio, RATIOS)
 }
 
-/// The floor of the effect gate in percentage points.
-pub(crate) fn floor_points(metric: &MetricConfig) -> f64 {
-    kept(100.0 * metric.absolute_floor, (0.0, 100.0))
+/// The ratio up to which nothing is wrong, as it is used.
+pub(crate) fn allowed_ratio(metric: &MetricConfig) -> f64 {
+    kept(metric.allowed_ratio, RATIOS)
+}
+
+/// The planned time in seconds.
+pub(crate) fn planned_s(config: &JudgeConfig) -> f64 {
+    kept(config.planned_s, PLANNED_S)
 }
 
 /// A configured number within its range; the lower end for one that is none.
@@ -41,205 +60,189 @@ pub(crate) fn kept(number: f64, (low, high): (f64, f64)) -> f64 {
     if number.is_nan() { low } else { number.clamp(low, high) }
 }
 
-/// Counts of both arms.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Arms {
-    pub(crate) baseline: ArmCount,
-    pub(crate) canary: ArmCount,
+/// The side on which counts are worse.
+fn worse_side(metric: &MetricConfig) -> Side {
+    match metric.worse {
+        Direction::Up | Direction::Any => Side::Above,
+        Direction::Down => Side::Below,
+    }
 }
 
-impl Arms {
-    fn add(&mut self, block: &CountBlock) {
-        self.baseline.events += block.baseline_events;
-        self.baseline.exposure += block.baseline_exposure;
-        self.canary.events += block.canary_events;
-        self.canary.exposure += block.canary_exposure;
-    }
+/// What a walk says now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settled {
+    /// Evidence for a regression.
+    pub(crate) log_e: f64,
+    /// How many times more than by chance the numbers scatter, at least 1.
+    pub(crate) dispersion: f64,
+    /// Whether the effect is large enough to speak of.
+    pub(crate) gate_open: bool,
+    /// The starting point that says most, and when it was.
+    pub(crate) start: usize,
+    pub(crate) since: Option<Timestamp>,
+}
 
-    fn since(&self, earlier: &Self) -> Self {
-        let less = |now: ArmCount, then: ArmCount| ArmCount {
-            events: now.events - then.events,
-            exposure: now.exposure - then.exposure,
-        };
-        Self {
-            baseline: less(self.baseline, earlier.baseline),
-            canary: less(self.canary, earlier.canary),
+impl Settled {
+    /// The evidence that matters: none while the effect is too small to speak of.
+    fn heard(&self) -> f64 {
+        if self.gate_open {
+            self.log_e
+        } else {
+            self.log_e.min(0.0)
         }
     }
-
-    /// Canary's share less the baseline's, in percentage points.
-    pub(crate) fn difference(&self) -> Option<f64> {
-        Some(self.canary.share_percent()? - self.baseline.share_percent()?)
-    }
 }
 
-/// A compared block: when it ended, and what both arms had counted before it.
-#[derive(Debug, Clone, Copy)]
-struct Compared {
-    ends_at: Timestamp,
-    before: Arms,
+/// Both arms' numbers, for display.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Numbers {
+    pub(crate) baseline: ArmCount,
+    pub(crate) canary: ArmCount,
+    pub(crate) ratio: Option<f64>,
+    pub(crate) difference: Option<f64>,
+    pub(crate) measured: Measured,
 }
 
-/// One metric's way through its blocks.
-#[derive(Debug)]
-pub(crate) struct Walk {
-    /// Every block that could be read, compared or not.
-    pub(crate) blocks: Vec<CountBlock>,
-    /// Length of a block in seconds.
-    pub(crate) block_s: f64,
-    /// Counts over the compared blocks.
-    pub(crate) arms: Arms,
-    /// The test over the compared blocks.
-    pub(crate) test: CountTest,
-    /// The evidence for a regression, from whichever starting point.
-    pub(crate) onset: Onset,
-    /// The evidence against a regression beyond the margin.
-    pub(crate) pass: EdgeTrack,
-    /// Logarithm of the evidence at which this metric alone counts as worse.
-    pub(crate) alarm: f64,
-    /// Dispersion now.
-    pub(crate) phi: f64,
-    /// Evidence for a regression now.
-    pub(crate) now: OnsetEvidence,
-    /// Whether the effect is now large enough to speak of.
-    pub(crate) gate_open: bool,
-    /// The first block at which a regression was shown, and the starting point that showed it.
-    pub(crate) shown: Option<(Timestamp, usize)>,
-    compared: Vec<Compared>,
-    gate_ratio: f64,
-    floor_points: f64,
+/// Whether *no worse* is shown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Pass {
+    /// It is; the ratio is at most this.
+    Shown { at_most: Option<f64> },
+    /// Not yet.
+    NotYet,
+}
+
+/// What the traffic to come would show.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Outlook {
+    /// Minutes to a pass if the arms are equal.
+    pub(crate) to_pass: Option<f64>,
+    /// Minutes to an alarm at the regression below.
+    pub(crate) to_fail: Option<f64>,
+    /// The regression that is foreseen, as a ratio.
+    pub(crate) regression: f64,
+    /// The smallest ratio that would be shown within the planned time.
+    pub(crate) detectable: Option<f64>,
+}
+
+/// What a verdict asks of a metric, whatever it measures.
+pub(crate) trait Follow {
+    fn frame(&self) -> &Frame;
+    fn frame_mut(&mut self) -> &mut Frame;
+    fn settled(&self) -> Settled;
+    fn numbers(&self) -> Numbers;
+    /// Confidence sequence of the ratio.
+    fn interval(&self, settled: &Settled) -> (f64, Option<f64>);
+    /// The ratio that is at least shown at the alarm's level, for a claim of more; at most for one of less.
+    fn at_least(&self, settled: &Settled) -> Option<f64>;
+    fn pass(&self, settled: &Settled, threshold: f64) -> Pass;
+    /// Why the data cannot be compared, whatever there is of them.
+    fn incomparable(&self) -> Option<Reason>;
+    /// Why there is too little to say anything.
+    fn too_little(&self, outlook: &Outlook) -> Option<Reason>;
+    fn outlook(&self, settled: &Settled, pass_threshold: f64) -> Outlook;
+}
+
+/// A metric's way through its blocks.
+#[derive(Debug, Clone)]
+pub(crate) enum Walk {
+    Counts(Box<CountWalk>),
+    Histogram(Box<HistogramWalk>),
+    Gauge(Box<GaugeWalk>),
 }
 
 impl Walk {
     /// A walk that has seen nothing. `weight` is the metric's part of the family's error rate, in (0, 1].
-    pub(crate) fn new(config: &JudgeConfig, metric: &MetricConfig, weight: f64, block_s: f64) -> Self {
-        let known = match metric.known_dispersion {
-            Some(phi) if phi.is_finite() => Known::Dispersion(kept(phi, DISPERSIONS)),
-            Some(_) | None => Known::Nothing,
-        };
-        Self {
-            blocks: Vec::new(),
-            block_s,
-            arms: Arms::default(),
-            test: CountTest::new(Guard::new(known, block_s)),
-            onset: Onset::new(Starts::over(config.planned_s, block_s)),
-            pass: EdgeTrack::new(margin(metric), Side::Below),
-            // One more than the plain threshold, because tempered evidence is averaged over starting points (S4).
-            alarm: (1.0 / (weight * level(config.alpha_fail))).ln_1p(),
-            phi: 1.0,
-            now: OnsetEvidence { log_e: 0.0, start: 0 },
-            gate_open: false,
-            shown: None,
-            compared: Vec::new(),
-            gate_ratio: gate_ratio(metric),
-            floor_points: floor_points(metric),
-        }
-    }
-
-    /// A walk through everything that can be read of an evidence.
-    pub(crate) fn over(config: &JudgeConfig, metric: &MetricConfig, weight: f64, evidence: Option<&Evidence>) -> Self {
-        let (blocks, block_s) = evidence.map_or((Vec::new(), REFERENCE_BLOCK_S), Evidence::usable_blocks);
-        let mut walk = Self::new(config, metric, weight, block_s);
-        blocks.iter().for_each(|block| walk.push(block));
-        walk.blocks = blocks;
-        walk.settle();
-        walk
-    }
-
-    /// Follows one block; [`Walk::settle`] is due before anything but `shown` is read. A block in which an arm had no requests changes nothing.
-    pub(crate) fn push(&mut self, counts: &CountBlock) {
-        if !counts.compares() {
-            return;
-        }
-        let made = Block::new(
-            counts.baseline_events,
-            counts.canary_events,
-            counts.baseline_exposure,
-            counts.canary_exposure,
-        );
-        let Some(block) = made else { return };
-        self.compared.push(Compared {
-            ends_at: counts.ends_at,
-            before: self.arms,
-        });
-        self.onset.push(&block, self.test.totals(), self.test.pooled());
-        self.pass.push(&block);
-        self.test.push(block);
-        self.arms.add(counts);
-        // Dispersion and evidence cost a pass over everything; they are needed only where an alarm is possible.
-        if self.shown.is_none() && self.onset.ceiling() >= self.alarm {
-            self.settle();
-            if self.gate_open && self.now.log_e >= self.alarm {
-                self.shown = Some((counts.ends_at, self.now.start));
+    pub(crate) fn new(config: &JudgeConfig, metric: &MetricConfig, weight: f64, block_s: f64, charts: Charts) -> Self {
+        // One more than the plain threshold, because tempered evidence is averaged over starting points (S4).
+        let alarm = (1.0 / (weight * level(config.alpha_fail))).ln_1p();
+        let frame = Frame::new(metric.kind, block_s, alarm, kept(config.canary_share, SHARES), charts);
+        match metric.kind {
+            MetricKind::ErrorShare | MetricKind::EventRate => {
+                Self::Counts(Box::new(CountWalk::new(config, metric, frame)))
             }
+            MetricKind::Histogram => Self::Histogram(Box::new(HistogramWalk::new(config, metric, frame))),
+            MetricKind::Gauge | MetricKind::Leak => Self::Gauge(Box::new(GaugeWalk::new(config, metric, frame))),
         }
     }
 
-    /// Brings dispersion, evidence and gate up to the last block.
-    pub(crate) fn settle(&mut self) {
-        self.phi = self.test.dispersion();
-        self.now = self.onset.evidence(self.phi);
-        self.gate_open = self.effect_matters();
-    }
-
-    /// The effect gate (S1.5), on the data since the starting point that says most. It only removes alarms.
-    fn effect_matters(&self) -> bool {
-        let start = self.now.start;
-        let ratio = self.onset.totals_since(start, self.test.totals()).log_ratio().exp();
-        let before = self
-            .compared
-            .get(self.onset.blocks_before(start))
-            .map(|block| block.before)
-            .unwrap_or_default();
-        let difference = self.arms.since(&before).difference();
-        ratio >= self.gate_ratio && difference.is_some_and(|points| points >= self.floor_points)
-    }
-
-    /// When a starting point was: the beginning of its first block.
-    pub(crate) fn started(&self, start: usize) -> Option<Timestamp> {
-        let ends_at = self.compared.get(self.onset.blocks_before(start))?.ends_at;
-        let length = jiff::SignedDuration::try_from_secs_f64(self.block_s).ok()?;
-        ends_at.checked_sub(length).ok()
-    }
-
-    /// Seconds in which both arms were compared.
-    pub(crate) fn compared_s(&self) -> f64 {
-        self.compared.len() as f64 * self.block_s
-    }
-
-    /// Seconds at the end of the blocks without any comparison.
-    pub(crate) fn silent_s(&self) -> f64 {
-        self.silent_blocks().len() as f64 * self.block_s
-    }
-
-    /// The blocks at the end in which an arm had no requests.
-    pub(crate) fn silent_blocks(&self) -> &[CountBlock] {
-        let compared = self
-            .blocks
-            .iter()
-            .rposition(CountBlock::compares)
-            .map_or(0, |last| last + 1);
-        &self.blocks[compared..]
-    }
-
-    /// What the traffic to come would show.
-    pub(crate) fn forecast(&self) -> Forecast<'_> {
-        Forecast {
-            totals: self.test.totals(),
-            elapsed_min: self.compared_s() / 60.0,
-            phi: self.phi,
+    /// Follows one block; one of another kind says nothing.
+    pub(crate) fn push(&mut self, block: &Block) {
+        match (self, block) {
+            (Self::Counts(walk), Block::Counts(counts)) => walk.push(block, counts),
+            (Self::Histogram(walk), Block::Histogram(buckets)) => walk.push(block, buckets),
+            (Self::Gauge(walk), Block::Gauge(pair)) => walk.push(block, pair),
+            (Self::Counts(_) | Self::Histogram(_) | Self::Gauge(_), _) => {}
         }
     }
 
-    /// What a chart shows of this moment.
-    pub(crate) fn point(&self, config: &JudgeConfig, at: Timestamp) -> TrackPoint {
-        let (lower, upper) = self.test.interval(level(config.alpha_fail), self.phi);
-        TrackPoint {
-            at,
-            estimate: self.test.totals().log_ratio().exp(),
-            lower,
-            upper: upper.is_finite().then_some(upper),
-            log_e: self.now.log_e,
+    pub(crate) fn follow(&self) -> &dyn Follow {
+        match self {
+            Self::Counts(walk) => walk.as_ref(),
+            Self::Histogram(walk) => walk.as_ref(),
+            Self::Gauge(walk) => walk.as_ref(),
+        }
+    }
+
+    /// How the estimate, its interval and the evidence grew.
+    pub(crate) fn track(&self) -> Vec<TrackPoint> {
+        let walk = self.follow();
+        let frame = walk.frame();
+        frame.track(|| point(walk, &walk.settled(), frame.last?))
+    }
+}
+
+/// What a chart shows of this moment; nothing without an estimate.
+fn point<W: Follow + ?Sized>(walk: &W, settled: &Settled, at: Timestamp) -> Option<TrackPoint> {
+    let (lower, upper) = walk.interval(settled);
+    Some(TrackPoint {
+        at,
+        estimate: walk.numbers().ratio?,
+        lower,
+        upper,
+        log_e: settled.log_e,
+    })
+}
+
+/// Looks at what a span showed: latches an alarm, marks a minute, keeps a point. Settling costs a pass over everything,
+/// so it is done only where an alarm is possible or a mark is due.
+fn look<W: Follow>(walk: &mut W, at: Timestamp, alarm: Alarm) {
+    let frame = walk.frame();
+    let undecided = frame.shown.is_none() && alarm == Alarm::Possible;
+    let mark_due = frame.is_mark_due(at);
+    if undecided || mark_due {
+        let (settled, level) = (walk.settled(), frame.alarm);
+        let since = settled.since;
+        let frame = walk.frame_mut();
+        if undecided && settled.gate_open && settled.log_e >= level {
+            frame.shown = Some(Shown { at, since });
+        }
+        if mark_due {
+            let log_e = settled.heard();
+            frame.marks.push(Mark { at, log_e, since });
+        }
+    }
+    if walk.frame_mut().is_point_due() {
+        let point = point(walk, &walk.settled(), at);
+        if let Some(point) = point {
+            walk.frame_mut().keep(point);
+        }
+    }
+}
+
+/// Whether the evidence can be over the alarm at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Alarm {
+    Possible,
+    Impossible,
+}
+
+impl Alarm {
+    fn if_over(ceiling: f64, level: f64) -> Self {
+        if ceiling >= level {
+            Self::Possible
+        } else {
+            Self::Impossible
         }
     }
 }

@@ -1,12 +1,15 @@
 //! The sentences a person reads (S6). Page, command line and JSON use these and no others; no number here is ever
 //! "NaN" or "inf".
 
+mod numbers;
+
+use self::numbers::{amount, capitalised, clock, digits, duration, factor_down, factor_up, odds, whole};
 use crate::sequential::guard::ASSUMED_WANDER;
 use crate::sequential::share::UnevenSplit;
-use crate::{ArmCount, DispersionFrom, MetricVerdict, Outcome, Reason, Silent, Timestamp, Verdict};
-
-/// Evidence beyond a billion to one is not told apart: no model is that exact.
-const LARGEST_ODDS: f64 = 1e9;
+use crate::{
+    ArmCount, DispersionFrom, Means, Measured, MetricVerdict, Outcome, Quantiles, Reason, Silent, Together, Unit,
+    Verdict,
+};
 
 impl Outcome {
     /// The word a person reads.
@@ -23,6 +26,9 @@ impl Verdict {
     /// The one sentence on the page.
     pub fn sentence(&self) -> String {
         let outcome = capitalised(self.outcome.word());
+        if let Some(together) = &self.together {
+            return format!("{outcome}: {}.", together.sentence());
+        }
         let Some(metric) = self.deciding_metric() else {
             return format!("{outcome}: no metric is configured.");
         };
@@ -31,10 +37,10 @@ impl Verdict {
         } else {
             outcome
         };
-        let mut sentence = format!("{named}: {}; {}.", metric.both_shares(), metric.reason.sentence());
-        if matches!(metric.reason, Reason::NoRequests { .. } | Reason::SourceFailed { .. }) {
-            sentence = format!("{named}: {}.", metric.reason.sentence());
-        }
+        let sentence = match metric.numbers() {
+            Some(numbers) => format!("{named}: {numbers}; {}.", metric.why()),
+            None => format!("{named}: {}.", metric.why()),
+        };
         match (&self.comparison_unsound, self.outcome) {
             (Some(why), Outcome::Harmful | Outcome::Inconclusive) => format!("{sentence} {why}"),
             (Some(_), Outcome::NoWorse) | (None, _) => sentence,
@@ -58,10 +64,25 @@ impl Verdict {
     }
 }
 
+impl Together {
+    fn sentence(&self) -> String {
+        let names = match self.metrics.as_slice() {
+            [] => "all metrics".to_owned(),
+            [only] => only.clone(),
+            [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        };
+        format!(
+            "together the metrics show harm that none of them shows alone, first at {}; most of it comes from {names}",
+            clock(self.at)
+        )
+    }
+}
+
 impl MetricVerdict {
     /// What is known of this metric, with both arms' numbers, the evidence and what it rests on.
     pub fn sentence(&self) -> String {
-        let mut text = format!("{}: {}; {}", self.name, self.both_shares(), self.reason.sentence());
+        let numbers = self.numbers().map(|numbers| format!("{numbers}; ")).unwrap_or_default();
+        let mut text = format!("{}: {numbers}{}", self.name, self.why());
         if self.outcome == Outcome::Harmful {
             let since = self
                 .since
@@ -72,23 +93,65 @@ impl MetricVerdict {
                 " (evidence {evidence}, valid at any time{since}; alarm level {alarm})"
             ));
         }
-        if let (Reason::NotEnoughEvidence { .. }, Some(range)) = (&self.reason, self.range()) {
-            text.push_str(&format!("; {range}"));
+        if matches!(self.reason, Reason::NotEnoughEvidence { .. }) {
+            let more = [self.range(), self.detectable_in_the_end()];
+            more.into_iter()
+                .flatten()
+                .for_each(|clause| text.push_str(&format!("; {clause}")));
         }
-        match self.assumption() {
-            Some(assumption) => format!("{text}. {assumption}"),
+        match self.rests_on() {
+            Some(basis) => format!("{text}. {basis}"),
             None => format!("{text}."),
         }
     }
 
     /// What was assumed about this metric for want of history.
     pub fn assumption(&self) -> Option<String> {
-        match self.dispersion_from {
-            DispersionFrom::History => None,
-            DispersionFrom::Assumption => Some(format!(
-                "No history of this service: assuming an instance's error rate may wander by {:.0} %.",
+        let assumed = match (self.dispersion_from, &self.measured) {
+            (DispersionFrom::History, _) => return None,
+            (DispersionFrom::Assumption, Measured::Share) => format!(
+                "assuming an instance's error rate may wander by {:.0} %",
                 100.0 * ASSUMED_WANDER
-            )),
+            ),
+            (DispersionFrom::Assumption, Measured::Rate) => format!(
+                "assuming an instance's rate of events may wander by {:.0} %",
+                100.0 * ASSUMED_WANDER
+            ),
+            (DispersionFrom::Assumption, Measured::Quantiles(_)) => {
+                "assuming an instance's speed may wander a little for about two minutes".to_owned()
+            }
+            (DispersionFrom::Assumption, Measured::Means(_)) => {
+                "assuming that it remembers its level for about two and a half minutes".to_owned()
+            }
+        };
+        Some(format!("No history of this service: {assumed}."))
+    }
+
+    /// What the dispersion rests on, learnt or assumed.
+    fn rests_on(&self) -> Option<String> {
+        let learnt = |from: &String| format!("Its scatter was learnt from {from}.");
+        self.learnt_from.as_ref().map(learnt).or_else(|| self.assumption())
+    }
+
+    /// Both arms' numbers as a clause; `None` where there is nothing to show.
+    fn numbers(&self) -> Option<String> {
+        if matches!(self.reason, Reason::NoRequests { .. } | Reason::SourceFailed { .. }) && self.is_empty() {
+            return None;
+        }
+        match &self.measured {
+            Measured::Share => Some(self.both_shares()),
+            Measured::Rate => Some(self.both_rates()),
+            Measured::Quantiles(quantiles) => both_quantiles(quantiles, self.unit),
+            Measured::Means(means) => both_means(means, self.unit),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match &self.measured {
+            // A count of nothing has no share: what is missing is said instead.
+            Measured::Share | Measured::Rate => true,
+            Measured::Quantiles(quantiles) => quantiles.p95.is_none(),
+            Measured::Means(means) => means.means.is_none(),
         }
     }
 
@@ -102,6 +165,60 @@ impl MetricVerdict {
         )
     }
 
+    fn both_rates(&self) -> String {
+        let rate = |arm: &ArmCount| {
+            let per_minute = arm.rate().map_or("unknown".to_owned(), |rate| digits(60.0 * rate));
+            format!(
+                "{per_minute} a minute ({} in {})",
+                whole(arm.events),
+                duration(Some(arm.exposure / 60.0))
+            )
+        };
+        format!(
+            "the canary counts {}, the baseline {}",
+            rate(&self.canary),
+            rate(&self.baseline)
+        )
+    }
+
+    /// Why the outcome is what it is, in this metric's own terms.
+    fn why(&self) -> String {
+        let shown = matches!(self.reason, Reason::RegressionShown { at_least: Some(_), .. });
+        match &self.measured {
+            Measured::Quantiles(quantiles) if shown => match &quantiles.best {
+                Some(best) => format!("sure that it is worse, most like {best}"),
+                None => "sure that it is different".to_owned(),
+            },
+            Measured::Means(means) if shown => match means.growth_per_hour.filter(|growth| *growth > 0.0) {
+                Some(growth) => format!(
+                    "sure that it is higher or growing; it grows by {} an hour against the baseline",
+                    amount(growth, self.unit)
+                ),
+                None => "sure that it is outside what is allowed".to_owned(),
+            },
+            Measured::Quantiles(quantiles) => match (&self.reason, quantiles.edge) {
+                (Reason::WithinMargin { .. }, Some(edge)) => format!(
+                    "of requests over {} {}",
+                    amount(edge, self.unit),
+                    self.reason.sentence()
+                ),
+                (
+                    Reason::NotEnoughEvidence {
+                        minutes_to_pass,
+                        minutes_to_fail,
+                        regression,
+                    },
+                    _,
+                ) => {
+                    let slower = format!("a slowdown by {:.0} %", 100.0 * (regression - 1.0));
+                    how_much_longer(*minutes_to_pass, *minutes_to_fail, &slower)
+                }
+                _ => self.reason.sentence(),
+            },
+            Measured::Share | Measured::Rate | Measured::Means(_) => self.reason.sentence(),
+        }
+    }
+
     /// What is known of the ratio, as a clause; nothing while it has no bound.
     fn range(&self) -> Option<String> {
         let bounds = match self.interval {
@@ -110,12 +227,32 @@ impl MetricVerdict {
             (lower, None) if lower > 0.0 => format!("at least {}", factor_down(lower)),
             (_, None) => return None,
         };
-        Some(format!("the canary's rate is {bounds} the baseline's"))
+        let what = match &self.measured {
+            Measured::Share | Measured::Rate => "the canary's rate".to_owned(),
+            Measured::Quantiles(quantiles) => {
+                format!(
+                    "the canary's share of requests over {}",
+                    amount(quantiles.edge?, self.unit)
+                )
+            }
+            Measured::Means(_) => "the canary's mean".to_owned(),
+        };
+        Some(format!("{what} is {bounds} the baseline's"))
+    }
+
+    fn detectable_in_the_end(&self) -> Option<String> {
+        let size = factor_up(self.detectable.filter(|size| *size > 1.0)?);
+        Some(match &self.measured {
+            Measured::Quantiles(_) => format!("by the planned end a slowdown of {size} or more would be seen"),
+            Measured::Share | Measured::Rate | Measured::Means(_) => {
+                format!("by the planned end an increase to {size} or more would be seen")
+            }
+        })
     }
 }
 
 impl Reason {
-    /// Why, as a clause that follows the counts.
+    /// Why, as a clause that follows the numbers.
     pub fn sentence(&self) -> String {
         match self {
             Reason::NoRequests { silent } => format!("{}, so there is nothing to compare", who_is_silent(*silent)),
@@ -124,36 +261,39 @@ impl Reason {
                 needed,
                 minutes_to_fail_if_double,
             } => too_few(*events, *needed, *minutes_to_fail_if_double),
-            Reason::EffectTooSmall {
-                gate_ratio,
-                floor_points,
-            } => format!(
+            Reason::Incomparable => {
+                "the arms' buckets have too few boundaries in common, so they cannot be compared".to_owned()
+            }
+            Reason::ConstantApart { baseline, canary } => format!(
+                "both never change, {} at the canary and {} at the baseline: that is no statistics, look at it",
+                digits(*canary),
+                digits(*baseline)
+            ),
+            Reason::TooFewSamples { samples, .. } => {
+                format!("{samples} samples are not enough independent data yet, for neighbouring ones are alike")
+            }
+            Reason::FirstMinute { needed_s } => format!(
+                "{} of requests on both arms is needed first to know what is usual",
+                duration(Some(needed_s / 60.0))
+            ),
+            Reason::EffectTooSmall { gate_ratio, floor } if *floor > 0.0 => format!(
                 "the canary is worse for certain, but by less than {} or {} points, which is not called harm",
                 factor_up(*gate_ratio),
-                digits(*floor_points)
+                digits(*floor)
             ),
-            Reason::RegressionShown {
-                at_least: Some(bound), ..
-            } if *bound >= 1.01 => {
-                format!("sure of at least {}", factor_down(*bound))
-            }
-            Reason::RegressionShown { at_least: Some(_), .. } => "sure that it is more".to_owned(),
-            Reason::RegressionShown {
-                at_least: None,
-                shown_at,
-            } => {
-                format!("shown at {}, and the evidence has weakened since", clock(*shown_at))
-            }
+            Reason::EffectTooSmall { gate_ratio, .. } => format!(
+                "the canary is worse for certain, but by less than {}, which is not called harm",
+                factor_up(*gate_ratio)
+            ),
+            Reason::RegressionShown { .. } => self.shown(),
             Reason::WithinMargin {
                 at_most: Some(bound),
                 margin,
-            } => {
-                format!(
-                    "sure of at most {}, the margin is {}",
-                    factor_up(*bound),
-                    factor_up(*margin)
-                )
-            }
+            } => format!(
+                "sure of at most {}, the margin is {}",
+                factor_up(*bound),
+                factor_up(*margin)
+            ),
             Reason::WithinMargin { at_most: None, margin } => format!("sure of less than {}", factor_up(*margin)),
             Reason::MinimumBake { remaining_s } => {
                 let left = duration(Some(remaining_s / 60.0));
@@ -162,15 +302,75 @@ impl Reason {
             Reason::ComparisonUnsound => "it looks no worse, but the comparison is unsound".to_owned(),
             Reason::NotEnoughEvidence {
                 minutes_to_pass,
-                minutes_to_fail_if_double,
-            } => format!(
-                "if nothing is wrong this clears in {}; a doubling would show in {}",
-                duration(*minutes_to_pass),
-                duration(*minutes_to_fail_if_double)
-            ),
+                minutes_to_fail,
+                regression,
+            } => how_much_longer(*minutes_to_pass, *minutes_to_fail, &change(*regression)),
             Reason::SourceFailed { what } => format!("the measurements are missing: {what}"),
         }
     }
+
+    fn shown(&self) -> String {
+        match self {
+            Reason::RegressionShown {
+                at_least: Some(bound), ..
+            } if *bound >= 1.01 => format!("sure of at least {}", factor_down(*bound)),
+            Reason::RegressionShown {
+                at_least: Some(bound), ..
+            } if *bound <= 0.99 => format!("sure of at most {}", factor_up(*bound)),
+            Reason::RegressionShown {
+                at_least: None,
+                shown_at,
+            } => format!("shown at {}, and the evidence has weakened since", clock(*shown_at)),
+            _ => "sure that it is worse".to_owned(),
+        }
+    }
+}
+
+fn how_much_longer(to_pass: Option<f64>, to_fail: Option<f64>, regression: &str) -> String {
+    format!(
+        "if nothing is wrong this clears in {}; {regression} would show in {}",
+        duration(to_pass),
+        duration(to_fail)
+    )
+}
+
+/// A ratio as what happened.
+fn change(regression: f64) -> String {
+    match regression {
+        ratio if (ratio - 2.0).abs() < 1e-9 => "a doubling".to_owned(),
+        ratio if (ratio - 0.5).abs() < 1e-9 => "a halving".to_owned(),
+        ratio if ratio >= 1.0 => format!("a rise by {:.0} %", 100.0 * (ratio - 1.0)),
+        ratio => format!("a fall by {:.0} %", 100.0 * (1.0 - ratio)),
+    }
+}
+
+fn both_quantiles(quantiles: &Quantiles, unit: Unit) -> Option<String> {
+    let (baseline, canary) = quantiles.p95?;
+    let outer = quantiles.p99.map_or(String::new(), |(baseline, canary)| {
+        format!(", p99 {} and {}", amount(canary, unit), amount(baseline, unit))
+    });
+    let (on_baseline, on_canary) = quantiles.requests;
+    Some(format!(
+        "p95 is {} on the canary ({} requests) and {} on the baseline ({}){outer}",
+        amount(canary, unit),
+        whole(on_canary),
+        amount(baseline, unit),
+        whole(on_baseline)
+    ))
+}
+
+fn both_means(means: &Means, unit: Unit) -> Option<String> {
+    let (baseline, canary) = means.means?;
+    let part = if baseline > 0.0 {
+        format!(" ({:+.1} %)", 100.0 * (canary / baseline - 1.0))
+    } else {
+        String::new()
+    };
+    Some(format!(
+        "the mean is {} on the canary and {} on the baseline{part}",
+        amount(canary, unit),
+        amount(baseline, unit)
+    ))
 }
 
 fn who_is_silent(silent: Silent) -> &'static str {
@@ -215,90 +415,6 @@ fn counts(arm: &ArmCount) -> String {
     format!("{} of {}", whole(arm.events), whole(arm.exposure))
 }
 
-/// One decimal, or two significant digits below one.
-fn digits(number: f64) -> String {
-    let text = match number {
-        number if number >= 1.0 || number <= 0.0 => format!("{number:.1}"),
-        number if number >= 0.1 => format!("{number:.2}"),
-        number if number >= 0.01 => format!("{number:.3}"),
-        number => format!("{number:.4}"),
-    };
-    trimmed(&text)
-}
-
-fn trimmed(text: &str) -> String {
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text.to_owned()
-    }
-}
-
-/// A count without decimals, in groups of three.
-fn whole(count: f64) -> String {
-    let plain = format!("{count:.0}");
-    let mut grouped = String::with_capacity(plain.len() + plain.len() / 3);
-    for (index, digit) in plain.chars().enumerate() {
-        if index > 0 && (plain.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// A factor that is claimed as a lower bound is never rounded up.
-fn factor_down(factor: f64) -> String {
-    rounded_factor(factor, f64::floor)
-}
-
-/// A factor that is claimed as an upper bound is never rounded down.
-fn factor_up(factor: f64) -> String {
-    rounded_factor(factor, f64::ceil)
-}
-
-fn rounded_factor(factor: f64, round: fn(f64) -> f64) -> String {
-    let steps = if factor >= 5.0 {
-        1.0
-    } else if factor >= 2.0 {
-        10.0
-    } else {
-        100.0
-    };
-    // A millionth of a step is arithmetic, not evidence: 1.5 must not become 1.51.
-    let nudge = if round(0.5) > 0.5 { -1e-6 } else { 1e-6 };
-    format!("{}x", trimmed(&format!("{:.2}", round(factor * steps + nudge) / steps)))
-}
-
-fn odds(log_e: f64) -> String {
-    match log_e.exp() {
-        odds if odds > LARGEST_ODDS => "over 1,000,000,000:1".to_owned(),
-        odds if odds >= 10.0 => format!("{}:1", whole(odds.floor())),
-        odds => format!("{}:1", trimmed(&format!("{odds:.1}"))),
-    }
-}
-
-fn duration(minutes: Option<f64>) -> String {
-    match minutes {
-        None => "more than a day".to_owned(),
-        Some(minutes) if minutes <= 1.0 => "about 1 min".to_owned(),
-        Some(minutes) if minutes < 120.0 => format!("about {:.0} min", minutes.ceil()),
-        Some(minutes) => format!("about {:.0} h", (minutes / 60.0).ceil()),
-    }
-}
-
-fn clock(at: Timestamp) -> String {
-    format!("{} UTC", at.strftime("%H:%M"))
-}
-
-fn capitalised(word: &str) -> String {
-    let mut letters = word.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,48 +424,9 @@ mod tests {
     }
 
     #[test]
-    fn shares_have_two_digits_below_one() {
-        check(digits(10.2007), "10.2");
-        check(digits(0.1658), "0.17");
-        check(digits(0.05), "0.05");
-        check(digits(0.00312), "0.0031");
-        check(digits(0.0), "0");
-        check(digits(-1.25), "-1.2");
-    }
-
-    #[test]
-    fn a_lower_bound_is_never_rounded_up() {
-        check(factor_down(8.99), "8x");
-        check(factor_down(1.999), "1.99x");
-        check(factor_down(1.5), "1.5x");
-        check(factor_down(0.0), "0x");
-    }
-
-    #[test]
-    fn an_upper_bound_is_never_rounded_down() {
-        check(factor_up(8.01), "9x");
-        check(factor_up(1.411), "1.42x");
-        check(factor_up(1.5), "1.5x");
-    }
-
-    #[test]
-    fn counts_come_in_groups_of_three() {
-        check(whole(999.0), "999");
-        check(whole(1_234_567.4), "1,234,567");
-    }
-
-    #[test]
-    fn evidence_beyond_a_billion_is_not_told_apart() {
-        check(odds(3.0), "20:1");
-        check(odds(-1.0), "0.4:1");
-        check(odds(800.0), "over 1,000,000,000:1");
-    }
-
-    #[test]
-    fn waiting_times_are_rounded_up() {
-        check(duration(Some(0.2)), "about 1 min");
-        check(duration(Some(8.2)), "about 9 min");
-        check(duration(Some(121.0)), "about 3 h");
-        check(duration(None), "more than a day");
+    fn regressions_are_named() {
+        check(change(2.0), "a doubling");
+        check(change(1.1), "a rise by 10 %");
+        check(change(0.5), "a halving");
     }
 }

@@ -2,30 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use arya_judge::{CountBlock, Evidence, JudgeConfig, MetricConfig, Outcome, Timestamp, Verdict, judge};
+mod common;
 
-/// A small generator (a Weyl sequence mixed by multiplications): enough for counts, and the same on every machine.
-struct Chance(u64);
-
-impl Chance {
-    /// Evenly from 0 to 1, never 0.
-    fn even(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (((mixed ^ (mixed >> 31)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64
-    }
-
-    /// Poisson, by counting arrivals: the mean has to be moderate.
-    fn poisson(&mut self, mean: f64) -> f64 {
-        let (mut waited, mut arrivals) = (-self.even().ln(), 0.0);
-        while waited < mean {
-            waited -= self.even().ln();
-            arrivals += 1.0;
-        }
-        arrivals
-    }
-}
+use arya_judge::{Block, CountBlock, Evidence, JudgeConfig, MetricConfig, Outcome, Timestamp, Verdict, judge};
+use common::Chance;
 
 /// A canary that is simulated: requests per second on each arm, and the share of failures.
 struct Canary {
@@ -38,7 +18,7 @@ struct Canary {
 
 impl Canary {
     fn run(&self, seed: u64) -> Evidence {
-        let mut chance = Chance(seed.wrapping_mul(0x5851_f42d_4c95_7f2d));
+        let mut chance = Chance::new(seed);
         let requests = self.per_second * self.block_s;
         let block = |index: usize| CountBlock {
             ends_at: Timestamp::from_second(1_700_000_000 + ((index + 1) as f64 * self.block_s) as i64).unwrap(),
@@ -52,7 +32,7 @@ impl Canary {
             source: "simulation".to_owned(),
             query: String::new(),
             block_s: self.block_s,
-            blocks: (0..self.blocks).map(block).collect(),
+            blocks: (0..self.blocks).map(block).map(Block::from).collect(),
             problem: None,
         }
     }

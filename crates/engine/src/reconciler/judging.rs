@@ -1,19 +1,21 @@
-//! From the source's blocks to a verdict: each block is read once, and what is stored is judged as a whole.
+//! From the source's blocks to a verdict: each block is read once, stored, and given to the judge.
+
+mod following;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arya_judge::{
-    CountBlock, Evidence, JudgeConfig, MAX_BLOCKS, MetricConfig, MetricSource, Outcome, SourceError, Timestamp,
-    Verdict, history, judge,
+    Block, Evidence, MAX_BLOCKS, MetricConfig, MetricSource, Outcome, SourceError, Timestamp, Verdict, judge,
 };
 use arya_plan::cloud::Cloud;
 use futures_util::future::join_all;
-use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 use tracing::error;
 
+use self::following::Following;
 use super::memory::Memory;
 use super::{Reconciler, after};
 use crate::event::Event;
@@ -37,6 +39,10 @@ const BLOCK_S: (f64, f64) = (0.1, 86_400.0);
 pub(crate) struct Judged {
     pub(crate) verdict: Option<Verdict>,
     pub(crate) tracks: Vec<Track>,
+    /// The judge's state; shared until it changes, because moments of a simulation remember it too.
+    following: Option<Arc<Following>>,
+    /// What the sources answered since the judge last heard of it.
+    fresh: BTreeMap<String, Evidence>,
     /// What each metric's source said instead of blocks, at the latest question.
     problems: BTreeMap<String, SourceError>,
     /// Each metric's latest blocks, while the store does not take them; they are asked for again.
@@ -73,11 +79,15 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         }
         let stale = memory.judged.verdict.is_none() || memory.judged.share_since != stored.share_since;
         if due || stale {
-            let known = self.known(stored, from, &memory.judged);
+            let followed = self.follow_evidence(stored, from, &mut memory.judged);
             let was_harmful = |verdict: &Verdict| verdict.outcome == Outcome::Harmful;
-            if known.is_ok() || !memory.judged.verdict.as_ref().is_some_and(was_harmful) {
-                let (verdict, tracks) = match known {
-                    Ok(evidence) => self.judge_known(stored, now, &evidence),
+            if followed.is_ok() || !memory.judged.verdict.as_ref().is_some_and(was_harmful) {
+                let (verdict, tracks) = match followed {
+                    Ok(mut following) => {
+                        let said = self.judge_known(stored, now, Arc::make_mut(&mut following));
+                        memory.judged.following = Some(following);
+                        said
+                    }
                     Err(problem) => (self.unread(&problem), Vec::new()),
                 };
                 self.tell_verdict(stored, &verdict, memory);
@@ -160,11 +170,12 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         evidence.block_s = evidence.block_s.clamp(BLOCK_S.0, BLOCK_S.1);
         evidence
             .blocks
-            .retain(|block| block.ends_at > start && block.ends_at <= now);
+            .retain(|block| block.ends_at() > start && block.ends_at() <= now);
         evidence.blocks.truncate(MAX_BLOCKS);
-        let newest = evidence.blocks.iter().map(|block| block.ends_at).max();
+        let newest = evidence.blocks.iter().map(Block::ends_at).max();
         let block = |part: f64| Duration::from_secs_f64(evidence.block_s * part);
         let ask_at = after(newest.unwrap_or(start), block(1.0)).max(after(now, block(LATE_BLOCK_PART)));
+        judged.fresh.insert(metric.name.clone(), evidence.clone());
         match self.journal.store.add_blocks(id, epoch(&stored.desired), &evidence) {
             Ok(_) => {
                 judged.unstored.remove(&metric.name);
@@ -185,6 +196,26 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             .flatten()
     }
 
+    /// The judge's state with everything that is known by now; read from the store when there is none of these arms.
+    fn follow_evidence(
+        &self,
+        stored: &StoredDeployment,
+        from: Timestamp,
+        judged: &mut Judged,
+    ) -> Result<Arc<Following>, StoreError> {
+        if let Some(mut following) = judged
+            .following
+            .take()
+            .filter(|following| following.is_of(stored, from))
+        {
+            Arc::make_mut(&mut following).advance(judged);
+            return Ok(following);
+        }
+        let known = self.known(stored, from, judged)?;
+        judged.fresh.clear();
+        Ok(Arc::new(Following::new(&self.settings.judge, stored, from, &known)))
+    }
+
     /// Everything known of this filling of the arms: what is stored, and what could not be stored yet.
     fn known(&self, stored: &StoredDeployment, from: Timestamp, judged: &Judged) -> Result<Vec<Evidence>, StoreError> {
         let desired = &stored.desired;
@@ -196,9 +227,9 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
                     blocks: Vec::new(),
                     ..fresh.clone()
                 });
-                let start = known.blocks.last().map_or(from, |block| block.ends_at.max(from));
-                let newer = |block: &&CountBlock| block.is_readable() && block.ends_at > start;
-                known.blocks.extend(fresh.blocks.iter().filter(newer));
+                let start = known.blocks.last().map_or(from, |block| block.ends_at().max(from));
+                let newer = |block: &&Block| block.is_readable() && block.ends_at() > start;
+                known.blocks.extend(fresh.blocks.iter().filter(newer).cloned());
             }
             let problem = judged.problems.get(&metric.name);
             match (known, problem) {
@@ -216,23 +247,24 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     }
 
     /// Judges, and keeps what was said if the store allows.
-    fn judge_known(&self, stored: &StoredDeployment, now: Timestamp, evidence: &[Evidence]) -> (Verdict, Vec<Track>) {
+    fn judge_known(
+        &self,
+        stored: &StoredDeployment,
+        now: Timestamp,
+        following: &mut Following,
+    ) -> (Verdict, Vec<Track>) {
         let id = &stored.desired.id;
-        let config = config(&self.settings.judge, stored, evidence);
-        let verdict = judge(&config, evidence);
+        following.bake_since(stored.share_since, self.settings.judge.minimum_bake_s);
+        let verdict = following.judging.verdict();
         let said = StoredVerdict {
             at: now,
             verdict: verdict.clone(),
-            evidence_digest: digest(evidence),
+            evidence_digest: following.digest(),
         };
         if let Err(problem) = self.journal.store.keep_verdict(id, &said) {
             error!(deployment = %id, error = %problem, "a verdict counts although it could not be stored");
         }
-        let track = |one: &Evidence| Track {
-            metric: one.metric.clone(),
-            points: history(&config, one, 1),
-        };
-        (verdict, evidence.iter().map(track).collect())
+        (verdict, following.tracks())
     }
 
     /// What is said while the stored evidence cannot be read: nothing, and why. An older pass may be untrue by now.
@@ -263,27 +295,4 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             self.journal.mention(&stored.desired.id, event);
         }
     }
-}
-
-/// The template for this deployment: its lifetime, and the minimum bake counted from the latest change of the share.
-/// The judge counts compared seconds from the first block on, so what was compared before that change is added.
-fn config(template: &JudgeConfig, stored: &StoredDeployment, evidence: &[Evidence]) -> JudgeConfig {
-    let earlier = |block: &&CountBlock| {
-        stored
-            .share_since
-            .is_some_and(|since| block.compares() && block.ends_at <= since)
-    };
-    let baked = evidence
-        .iter()
-        .map(|one| one.blocks.iter().filter(earlier).count() as f64 * one.block_s);
-    JudgeConfig {
-        minimum_bake_s: template.minimum_bake_s + baked.fold(0.0, f64::max),
-        planned_s: stored.desired.spec.lifetime_h * 3600.0,
-        ..template.clone()
-    }
-}
-
-fn digest(evidence: &[Evidence]) -> String {
-    let json = serde_json::to_vec(evidence).unwrap_or_default();
-    Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -269,6 +269,14 @@ fn edit(
     }
     stored.follow(&before, at);
     write(&transaction, &stored)?;
+    #[cfg(feature = "simulation")]
+    if arya_plan::planted::is_planted(arya_plan::planted::Bug::TellsNobody) {
+        transaction.commit()?;
+        return Ok(Edited {
+            desired: stored.desired,
+            event: None,
+        });
+    }
     let event = Event::Changed {
         by: by.clone(),
         change: change.clone(),

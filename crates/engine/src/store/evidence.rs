@@ -1,6 +1,6 @@
 //! Measurements, each block once, and the verdicts that were said of them.
 
-use arya_judge::{CountBlock, Evidence, MAX_BLOCKS, MetricConfig, Outcome, Timestamp, Verdict};
+use arya_judge::{Block, CountBlock, Evidence, MAX_BLOCKS, MetricConfig, Outcome, Timestamp, Verdict};
 use arya_plan::identity::DeploymentId;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
@@ -36,19 +36,25 @@ impl Store {
         {
             let mut insert = transaction.prepare_cached(
                 "INSERT OR IGNORE INTO blocks (deployment, metric, epoch, ends_at, baseline_events, canary_events, \
-                 baseline_exposure, canary_exposure) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 baseline_exposure, canary_exposure, wide) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?;
-            // Only counts are stored: what cannot be read today cannot be read tomorrow either.
+            // What cannot be read today cannot be read tomorrow either, so it is not stored.
             for block in evidence.blocks.iter().filter(|block| block.is_readable()) {
+                let (counts, wide) = match block {
+                    Block::Counts(counts) => (Some(counts), None),
+                    Block::Histogram(_) | Block::Gauge(_) => (None, Some(to_json(block)?)),
+                };
+                let count = |of: fn(&CountBlock) -> f64| counts.map_or(0.0, of);
                 added += insert.execute(params![
                     id,
                     metric,
                     epoch,
-                    nanoseconds(block.ends_at),
-                    block.baseline_events,
-                    block.canary_events,
-                    block.baseline_exposure,
-                    block.canary_exposure,
+                    nanoseconds(block.ends_at()),
+                    count(|counts| counts.baseline_events),
+                    count(|counts| counts.canary_events),
+                    count(|counts| counts.baseline_exposure),
+                    count(|counts| counts.canary_exposure),
+                    wide,
                 ])?;
             }
         }
@@ -84,13 +90,18 @@ impl Store {
         let Some((source, query, block_s)) = series else {
             return Ok(None);
         };
-        let blocks = db
+        let rows = db
             .prepare_cached(
-                "SELECT ends_at, baseline_events, canary_events, baseline_exposure, canary_exposure FROM blocks \
+                "SELECT ends_at, baseline_events, canary_events, baseline_exposure, canary_exposure, wide FROM blocks \
                  WHERE deployment = ?1 AND metric = ?2 AND epoch = ?3 ORDER BY ends_at",
             )?
-            .query_map(params![id, name, epoch], block)?
-            .collect::<Result<Vec<_>, _>>()?;
+            .query_map(params![id, name, epoch], |row| Ok((counts(row)?, row.get(5)?)))?
+            .collect::<Result<Vec<(CountBlock, Option<String>)>, _>>()?;
+        let blocks = rows.into_iter().map(|(counts, wide)| match wide {
+            Some(json) => from_json(&json, "a block"),
+            None => Ok(Block::Counts(counts)),
+        });
+        let blocks = blocks.collect::<Result<Vec<Block>, StoreError>>()?;
         Ok(Some(Evidence {
             metric: name.clone(),
             source,
@@ -175,7 +186,7 @@ impl Store {
     }
 }
 
-fn block(row: &Row<'_>) -> rusqlite::Result<CountBlock> {
+fn counts(row: &Row<'_>) -> rusqlite::Result<CountBlock> {
     Ok(CountBlock {
         ends_at: timestamp(row.get(0)?),
         baseline_events: row.get(1)?,
@@ -196,6 +207,7 @@ const fn outcome_word(outcome: Outcome) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arya_judge::{Buckets, GaugeBlock, HistogramBlock};
     use uuid::Uuid;
 
     fn block(second: i64, canary_events: f64) -> CountBlock {
@@ -219,13 +231,20 @@ mod tests {
                 source: "s".into(),
                 query: "q".into(),
                 block_s: 5.0,
-                blocks: blocks.clone(),
+                blocks: blocks.iter().copied().map(Block::from).collect(),
                 problem: None,
             };
             store.add_blocks(&id, 0, &evidence).unwrap();
         }
         let known = store.evidence(&id, 0, &metric).unwrap().unwrap();
-        let events: Vec<f64> = known.blocks.iter().map(|b| b.canary_events).collect();
+        let events: Vec<f64> = known
+            .blocks
+            .iter()
+            .map(|block| match block {
+                Block::Counts(counts) => counts.canary_events,
+                Block::Histogram(_) | Block::Gauge(_) => f64::NAN,
+            })
+            .collect();
         assert_eq!(events, expected);
         assert_eq!(store.evidence(&id, 1, &metric).unwrap(), None);
     }
@@ -253,6 +272,36 @@ mod tests {
             block(20, 4.0),
         ];
         check(&[odd], &[4.0]);
+    }
+
+    #[test]
+    fn blocks_of_every_kind_come_back_as_they_were() {
+        let store = Store::in_memory().unwrap();
+        store.db().pragma_update(None, "foreign_keys", false).unwrap();
+        let (id, metric) = (DeploymentId::new(Uuid::nil()), MetricConfig::latency("latency", "q"));
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let buckets = || Buckets::from_cumulative([(0.1, 3.0), (0.25, 4.0), (f64::INFINITY, 5.0)]);
+        let evidence = Evidence {
+            metric: "latency".into(),
+            source: "s".into(),
+            query: "q".into(),
+            block_s: 15.0,
+            blocks: vec![
+                Block::Histogram(HistogramBlock {
+                    ends_at: at(15),
+                    baseline: buckets(),
+                    canary: buckets(),
+                }),
+                Block::Gauge(GaugeBlock {
+                    ends_at: at(30),
+                    baseline: 0.1,
+                    canary: -7.25e11,
+                }),
+            ],
+            problem: None,
+        };
+        store.add_blocks(&id, 0, &evidence).unwrap();
+        assert_eq!(store.evidence(&id, 0, &metric).unwrap(), Some(evidence));
     }
 
     #[test]

@@ -1,4 +1,4 @@
--- Version 1. Times are nanoseconds since 1970 UTC; JSON is what the crates' types serialise to.
+-- Version 2. Times are nanoseconds since 1970 UTC; JSON is what the crates' types serialise to.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
@@ -37,7 +37,7 @@ CREATE TABLE series (
     PRIMARY KEY (deployment, metric, epoch)
 ) STRICT;
 
--- The key makes reading the same span twice count once.
+-- The key makes reading the same span twice count once. Counts have their columns; a block of another kind is JSON in `wide`.
 CREATE TABLE blocks (
     deployment TEXT NOT NULL REFERENCES deployments (id),
     metric TEXT NOT NULL,
@@ -47,6 +47,7 @@ CREATE TABLE blocks (
     canary_events REAL NOT NULL,
     baseline_exposure REAL NOT NULL,
     canary_exposure REAL NOT NULL,
+    wide TEXT,
     PRIMARY KEY (deployment, metric, epoch, ends_at)
 ) STRICT, WITHOUT ROWID;
 

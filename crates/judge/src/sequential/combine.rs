@@ -28,19 +28,23 @@ pub fn global(log_es: &[f64], weights: &[f64]) -> f64 {
 /// The smallest weighted average over all sets that contain the metric; it is found by adding the others from the
 /// weakest upward.
 pub fn adjusted(log_es: &[f64], weights: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..log_es.len()).collect();
+    (0..log_es.len())
+        .map(|own| adjusted_one(own, log_es, weights))
+        .collect()
+}
+
+/// The same for one metric.
+pub fn adjusted_one(own: usize, log_es: &[f64], weights: &[f64]) -> f64 {
+    let mut order: Vec<usize> = (0..log_es.len()).filter(|other| *other != own).collect();
     order.sort_by(|a, b| log_es[*a].total_cmp(&log_es[*b]));
-    let one = |own: usize| {
-        let (mut sum, mut weight) = (weights[own].ln() + log_es[own], weights[own]);
-        let mut least = sum - weight.ln();
-        for other in order.iter().copied().filter(|other| *other != own) {
-            sum = log_sum_exp(&[sum, weights[other].ln() + log_es[other]]);
-            weight += weights[other];
-            least = least.min(sum - weight.ln());
-        }
-        least
-    };
-    (0..log_es.len()).map(one).collect()
+    let (mut sum, mut weight) = (weights[own].ln() + log_es[own], weights[own]);
+    let mut least = sum - weight.ln();
+    for other in order {
+        sum = log_sum_exp(&[sum, weights[other].ln() + log_es[other]]);
+        weight += weights[other];
+        least = least.min(sum - weight.ln());
+    }
+    least
 }
 
 /// The metrics of a long report that are likely worse: e-BH, whose expected share of wrong names is at most `alpha`

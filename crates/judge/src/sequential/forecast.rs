@@ -1,16 +1,15 @@
 //! How much longer (S5): the same test on the traffic to come, with expected counts in place of counts.
 
 use super::counts::{EdgeTrack, Totals};
-use super::grid::{COUNT_GRID, POINTS};
+use super::grid::{COUNT_GRID, POINTS, log_sum_exp};
+use super::search::crossing;
 
 /// Beyond a day a forecast says "more than a day", for nobody waits for the difference.
 pub const HORIZON_MIN: f64 = 24.0 * 60.0;
 /// The largest ratio for which a detectable size is looked for.
 const LARGEST_RATIO: f64 = 1e3;
-/// Halvings of the span in which a time is looked for: well below a second.
-const TIME_HALVINGS: usize = 50;
-/// Halvings for a detectable size.
-const SIZE_HALVINGS: usize = 40;
+/// Newton's steps to a time: it commonly takes half a dozen.
+const MOST_STEPS: usize = 60;
 
 /// What has been seen, from which the rest is expected.
 #[derive(Debug, Clone, Copy)]
@@ -32,53 +31,26 @@ impl Forecast<'_> {
             return None;
         }
         let per_minute = self.per_minute(track, true_ratio);
-        let log_e = |minutes: f64| {
-            let seen = track.log_ratios();
-            let expected: [f64; POINTS] = std::array::from_fn(|k| seen[k] + minutes * per_minute[k]);
-            COUNT_GRID.mix(&expected, self.phi)
-        };
-        if log_e(0.0) >= threshold {
-            return Some(0.0);
-        }
-        let mut enough = 1.0;
-        while log_e(enough) < threshold {
-            enough *= 2.0;
-            if enough > HORIZON_MIN {
-                return None;
-            }
-        }
-        let mut too_few = 0.0;
-        for _ in 0..TIME_HALVINGS {
-            let middle = 0.5 * (too_few + enough);
-            if log_e(middle) < threshold {
-                too_few = middle;
-            } else {
-                enough = middle;
-            }
-        }
-        Some(enough)
+        let (seen, weights) = (track.log_ratios(), &COUNT_GRID.log_weight);
+        minutes_until(weights, seen, &per_minute, self.phi, threshold)
     }
 
-    /// The smallest ratio above the edge that would be shown within the minutes left; `None` above a thousandfold.
+    /// The smallest ratio past the edge that would be shown within the minutes left; `None` above a thousandfold.
     pub fn detectable_ratio(&self, track: &EdgeTrack, left_min: f64, threshold: f64) -> Option<f64> {
-        let shown = |ratio: f64| {
-            self.minutes(track, ratio, threshold)
-                .is_some_and(|minutes| minutes <= left_min)
-        };
-        if !shown(LARGEST_RATIO) {
+        if self.elapsed_min <= 0.0 || self.totals.events() <= 0.0 {
             return None;
         }
-        let (edge, _) = track.claim();
-        let (mut low, mut high) = (edge.ln(), LARGEST_RATIO.ln());
-        for _ in 0..SIZE_HALVINGS {
-            let middle = 0.5 * (low + high);
-            if shown(middle.exp()) {
-                high = middle;
-            } else {
-                low = middle;
-            }
-        }
-        Some(high.exp())
+        let (edge, side) = track.claim();
+        // Convex in time, so what is not shown now is shown within the time left only if it is at its end.
+        let now = track.log_e(self.phi);
+        let over = |log_size: f64| {
+            let per_minute = self.per_minute(track, side.past(edge.ln(), log_size).exp());
+            let (seen, weights) = (track.log_ratios(), &COUNT_GRID.log_weight);
+            now.max(after(weights, seen, &per_minute, self.phi, left_min.min(HORIZON_MIN)).0) - threshold
+        };
+        let largest = LARGEST_RATIO.ln();
+        let at_largest = over(largest);
+        (at_largest >= 0.0).then(|| side.past(edge.ln(), crossing(over, (largest, at_largest), 0.0)).exp())
     }
 
     /// What a minute of expected counts adds to the log-likelihood ratio of every size in the grid.
@@ -95,4 +67,45 @@ impl Forecast<'_> {
             canary * shift - (baseline + canary) * ((odds * edge * shift.exp()).ln_1p() - at_edge)
         })
     }
+}
+
+/// Minutes until a mixture of tempered likelihood ratios reaches a threshold, when each of them grows evenly; `None`
+/// when it would take more than [`HORIZON_MIN`].
+pub fn minutes_until(log_weights: &[f64], seen: &[f64], per_minute: &[f64], phi: f64, threshold: f64) -> Option<f64> {
+    let after = |minutes: f64| after(log_weights, seen, per_minute, phi, minutes);
+    if after(0.0).0 >= threshold {
+        return Some(0.0);
+    }
+    let mut enough = 1.0;
+    while after(enough).0 < threshold {
+        enough *= 2.0;
+        if enough > HORIZON_MIN {
+            return None;
+        }
+    }
+    // The log evidence is convex in time, so Newton's steps come down to the crossing and never pass it.
+    for _ in 0..MOST_STEPS {
+        let (log_e, growth) = after(enough);
+        let step = (log_e - threshold) / growth;
+        let moves = step > 1e-9 * enough;
+        if !moves {
+            break;
+        }
+        enough -= step;
+    }
+    Some(enough)
+}
+
+/// Log evidence of a mixture after so many minutes, and its growth per minute.
+pub fn after(log_weights: &[f64], seen: &[f64], per_minute: &[f64], phi: f64, minutes: f64) -> (f64, f64) {
+    let parts = log_weights.iter().zip(seen.iter().zip(per_minute));
+    let terms: Vec<f64> = parts
+        .map(|(weight, (seen, rate))| weight + (seen + minutes * rate) / phi)
+        .collect();
+    let log_e = log_sum_exp(&terms);
+    let growth = terms
+        .iter()
+        .zip(per_minute)
+        .map(|(term, rate)| (term - log_e).exp() * rate);
+    (log_e, growth.sum::<f64>() / phi)
 }

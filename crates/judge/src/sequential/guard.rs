@@ -37,6 +37,13 @@ pub enum Known {
     Nothing,
     /// Dispersion measured on two old instances against each other, at reference blocks.
     Dispersion(f64),
+    /// The same with how much a reference block said then, by which it is scaled to what a block says now.
+    Learnt {
+        /// Dispersion, at least 1.
+        dispersion: f64,
+        /// Fisher information of a reference block, above 0.
+        information: f64,
+    },
 }
 
 /// Estimates the dispersion of a series of blocks.
@@ -73,7 +80,24 @@ impl Guard {
                 let assumed = 1.0 + 2.0 * ASSUMED_WANDER.powi(2) * self.memory_in_blocks * per_block;
                 shrunk(scores, assumed, ASSUMPTION_WEIGHT)
             }
+            Known::Learnt {
+                dispersion,
+                information,
+            } => {
+                let (scores, now) = self.scores(blocks, log_ratio);
+                let now = now / blocks.len().max(1) as f64 * self.blocks_per_score as f64;
+                // Excess scatter comes from rates that differ: it grows with the events it is seen on.
+                let scaled = 1.0 + (dispersion.max(1.0) - 1.0) * now / information;
+                shrunk(scores, scaled, HISTORY_WEIGHT)
+            }
         }
+    }
+
+    /// What these blocks alone show of two old instances: dispersion, and information of a reference block.
+    pub fn learn(&self, blocks: &[Block], log_ratio: f64) -> (f64, f64) {
+        let (scores, information) = self.scores(blocks, log_ratio);
+        let per_block = information / blocks.len().max(1) as f64 * self.blocks_per_score as f64;
+        (shrunk(scores, 1.0, 0.0), per_block)
     }
 
     /// Standardised differences from the fitted ratio, and the Fisher information of all blocks.

@@ -18,6 +18,9 @@ const WATCHED_TAIL: f64 = 0.95;
 /// Below so many requests on either side of the tail's edge its score is far from normal.
 const FEWEST_IN_TAIL: f64 = 5.0;
 
+/// Edges that differ by less than this part are the same.
+pub(crate) const SAME_EDGE: f64 = 1e-12;
+
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -169,7 +172,12 @@ impl HistogramTest {
 
     /// The dispersion of everything seen, at least 1. Costs one pass over the blocks.
     pub fn dispersion(&self) -> f64 {
-        let (known, weight) = match self.scatter {
+        self.dispersion_given(self.scatter)
+    }
+
+    /// The same with other knowledge.
+    pub fn dispersion_given(&self, scatter: Scatter) -> f64 {
+        let (known, weight) = match scatter {
             Scatter::Independent => return 1.0,
             Scatter::Known(known) => (known, HISTORY_WEIGHT),
             Scatter::Assumed { memory_in_blocks } => {
@@ -232,16 +240,19 @@ impl HistogramTest {
         self.blocks
     }
 
-    /// What a block of such requests would add to every way's log-likelihood ratio, were it foreseen from now.
+    /// What a block of such requests would add to every way's log-likelihood ratio, were it foreseen from now. Only for
+    /// a direction: any change has no size that could be foreseen.
     pub fn foreseen(&self, baseline: &[f64], canary: &[f64]) -> Vec<f64> {
-        let mut next = self.clone();
-        let before = next.log_ratios.clone();
-        next.push(baseline, canary);
-        next.log_ratios
-            .iter()
-            .zip(before)
-            .map(|(after, before)| after - before)
-            .collect()
+        let past: Vec<f64> = self.baseline.iter().zip(&self.canary).map(|(b, c)| b + c).collect();
+        let (on_baseline, on_canary) = (baseline.iter().sum::<f64>(), canary.iter().sum::<f64>());
+        let (density, share) = (with_pseudo_counts(&past), on_canary / (on_baseline + on_canary));
+        let mut gains = vec![0.0; self.log_ratios.len()];
+        for_each_ratio(&self.edges, &density, |place, ratio| {
+            if let Some(sum) = gains.get_mut(place) {
+                *sum = gain(self.direction, &density, ratio, (baseline, canary), share);
+            }
+        });
+        gains
     }
 
     /// Joins buckets: keeps only these edges, which must be among the present ones. What was bet stays bet.
@@ -252,13 +263,15 @@ impl HistogramTest {
     }
 }
 
-/// Counts by fewer edges: each coarse bucket holds the fine ones that end at or below its edge.
+/// Counts by fewer edges: each coarse bucket holds the fine ones that end at or below its edge. A last digit that two
+/// libraries print differently does not matter.
 pub fn joined(from: &[f64], counts: &[f64], to: &[f64]) -> Vec<f64> {
     let mut coarse = vec![0.0; to.len() + 1];
+    let ends_before = |edge: &f64, upper: &f64| edge + SAME_EDGE * edge.abs() < *upper;
     for (bucket, count) in counts.iter().enumerate() {
         let place = from
             .get(bucket)
-            .map_or(to.len(), |upper| to.partition_point(|edge| edge < upper));
+            .map_or(to.len(), |upper| to.partition_point(|edge| ends_before(edge, upper)));
         coarse[place] += count;
     }
     coarse
@@ -272,11 +285,16 @@ fn gain(direction: Direction, density: &[f64], ratio: &[f64], block: (&[f64], &[
     };
     let whole: f64 = ratio.iter().zip(density).map(|(r, f)| turned(*r) * f).sum();
     let mut sum = 0.0;
+    // Neighbouring buckets often have the same ratio, and logarithms are what this costs.
+    let (mut known, mut on_canary, mut on_baseline) = (f64::NAN, 0.0, 0.0);
     for ((ratio, baseline), canary) in ratio.iter().zip(block.0).zip(block.1) {
         if *baseline > 0.0 || *canary > 0.0 {
-            let over = turned(*ratio) / whole;
-            let mixed = share * over + (1.0 - share);
-            sum += canary * (over / mixed).ln() - baseline * mixed.ln();
+            if *ratio != known {
+                let over = turned(*ratio) / whole;
+                let mixed = share * over + (1.0 - share);
+                (known, on_canary, on_baseline) = (*ratio, (over / mixed).ln(), mixed.ln());
+            }
+            sum += canary * on_canary - baseline * on_baseline;
         }
     }
     sum

@@ -40,7 +40,18 @@ impl Starts {
         }
     }
 
-    fn log_weight(&self, start: usize) -> f64 {
+    /// Whether a starting point comes before the block that follows so many others, when so many were reached.
+    pub fn is_due(&self, blocks: usize, reached: usize) -> bool {
+        blocks.is_multiple_of(self.every) && reached < self.count
+    }
+
+    /// Number of starting points.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Logarithm of what is bet on a starting point.
+    pub fn log_weight(&self, start: usize) -> f64 {
         match (self.count, start) {
             (1, _) => 0.0,
             (_, 0) => WEIGHT_OF_THE_BEGINNING.ln(),
@@ -57,7 +68,7 @@ struct Reached {
     pooled: Pooled,
 }
 
-/// The evidence that the ratio is above 1, from whichever starting point.
+/// The evidence that the ratio is past an edge, from whichever starting point.
 #[derive(Debug, Clone)]
 pub struct Onset {
     starts: Starts,
@@ -76,17 +87,17 @@ pub struct OnsetEvidence {
 
 impl Onset {
     /// A mixture that has seen nothing.
-    pub fn new(starts: Starts) -> Self {
+    pub fn new(starts: Starts, edge: f64, side: Side) -> Self {
         Self {
             starts,
-            track: EdgeTrack::new(1.0, Side::Above),
+            track: EdgeTrack::new(edge, side),
             reached: Vec::new(),
         }
     }
 
     /// Adds a block. `totals` and `pooled` are those before it.
     pub fn push(&mut self, block: &Block, totals: &Totals, pooled: &Pooled) {
-        if totals.blocks.is_multiple_of(self.starts.every) && self.reached.len() < self.starts.count {
+        if self.starts.is_due(totals.blocks, self.reached.len()) {
             let log_ratios = *self.track.log_ratios();
             self.reached.push(Reached {
                 log_ratios,
@@ -128,7 +139,7 @@ impl Onset {
         parts.fold(0.0, f64::max)
     }
 
-    /// The e-process that starts at the beginning, against an edge of 1.
+    /// The e-process that starts at the beginning.
     pub fn from_the_beginning(&self) -> &EdgeTrack {
         &self.track
     }
@@ -138,9 +149,9 @@ impl Onset {
         -self.starts.log_weight(0)
     }
 
-    /// Blocks before a starting point.
-    pub fn blocks_before(&self, start: usize) -> usize {
-        self.reached.get(start).map_or(0, |reached| reached.totals.blocks)
+    /// Number of starting points that were reached.
+    pub fn reached(&self) -> usize {
+        self.reached.len()
     }
 
     /// Sums since a starting point.
@@ -150,13 +161,19 @@ impl Onset {
             .map_or(*now, |reached| now.since(&reached.totals))
     }
 
-    /// A lower bound of the ratio since a starting point that the mixture vouches for at a threshold of log evidence:
-    /// the mixture is never less than its weighted term.
-    pub fn lower_bound(&self, start: usize, threshold: f64, now: &Pooled, phi: f64) -> f64 {
+    /// The bound of the ratio since a starting point that the mixture vouches for at a threshold of log evidence: from
+    /// below for a claim of more, from above for a claim of less. The mixture is never less than its weighted term.
+    pub fn bound(&self, start: usize, threshold: f64, now: &Pooled, phi: f64) -> f64 {
         let threshold = threshold - self.starts.log_weight(start);
-        match self.reached.get(start) {
-            Some(reached) if start > 0 => super::counts::lower_bound(&now.since(&reached.pooled), threshold, phi),
-            Some(_) | None => super::counts::lower_bound(now, threshold, phi),
+        let late = self
+            .reached
+            .get(start)
+            .filter(|_| start > 0)
+            .map(|reached| now.since(&reached.pooled));
+        let pooled = late.as_ref().unwrap_or(now);
+        match self.track.claim().1 {
+            Side::Above => super::counts::lower_bound(pooled, threshold, phi),
+            Side::Below => super::counts::upper_bound(pooled, threshold, phi),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 /// Enough for the slowest case; it commonly takes a dozen.
 const MOST_SEARCH_STEPS: usize = 120;
+/// Ends are wanted to a part in a hundred thousand; this is far closer.
+const SETTLED: f64 = 1e-10;
 
 /// Where a monotone function falls through zero, between a point where it is not negative and another end.
 ///
@@ -20,7 +22,7 @@ pub fn crossing(f: impl Fn(f64) -> f64, (mut yes, mut f_yes): (f64, f64), mut no
             straight
         };
         let value = f(middle);
-        if value.abs() < 1e-12 || (yes - no).abs() < 1e-12 {
+        if value.abs() < SETTLED || (yes - no).abs() < SETTLED {
             return middle;
         }
         if value >= 0.0 {

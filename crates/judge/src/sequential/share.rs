@@ -20,25 +20,52 @@ pub struct UnevenSplit {
     pub expected: f64,
 }
 
-/// Looks whether requests `(baseline, canary)` by block are split as expected; `None` when they may well be.
-pub fn uneven_split(requests: &[(f64, f64)], expected: f64, block_s: f64) -> Option<UnevenSplit> {
-    let mut test = CountTest::new(Guard::new(Known::Nothing, block_s));
-    let (mut above, mut below) = (EdgeTrack::new(1.0, Side::Above), EdgeTrack::new(1.0, Side::Below));
-    for &(baseline, canary) in requests {
-        let block = Block::new(baseline, canary, 1.0 - expected, expected)?;
-        above.push(&block);
-        below.push(&block);
-        test.push(block);
+/// The check, followed block by block.
+#[derive(Debug, Clone)]
+pub struct ShareCheck {
+    expected: f64,
+    test: CountTest,
+    above: EdgeTrack,
+    below: EdgeTrack,
+}
+
+impl ShareCheck {
+    /// A check that has seen nothing; `expected` is the canary's part, in (0, 1).
+    pub fn new(expected: f64, block_s: f64) -> Self {
+        Self {
+            expected,
+            test: CountTest::new(Guard::new(Known::Nothing, block_s)),
+            above: EdgeTrack::new(1.0, Side::Above),
+            below: EdgeTrack::new(1.0, Side::Below),
+        }
     }
-    let events = test.totals().events();
-    if events <= 0.0 {
-        return None;
+
+    /// Adds the requests of a block.
+    pub fn push(&mut self, baseline: f64, canary: f64) {
+        let made = Block::new(baseline, canary, 1.0 - self.expected, self.expected);
+        let Some(block) = made else { return };
+        self.above.push(&block);
+        self.below.push(&block);
+        self.test.push(block);
     }
-    let measured = test.totals().canary / events;
-    let phi = test.dispersion();
-    let log_e = super::grid::log_sum_exp(&[above.log_e(phi), below.log_e(phi)]) - 2f64.ln();
-    let shown = log_e >= (1.0 / ALPHA).ln() && (measured - expected).abs() >= SMALLEST_GAP;
-    shown.then_some(UnevenSplit { measured, expected })
+
+    /// Requests of both arms so far.
+    pub fn requests(&self) -> f64 {
+        self.test.totals().events()
+    }
+
+    /// How the requests are split; `None` when they may well be split as planned.
+    pub fn uneven(&self) -> Option<UnevenSplit> {
+        let events = self.requests();
+        if events <= 0.0 {
+            return None;
+        }
+        let (expected, measured) = (self.expected, self.test.totals().canary / events);
+        let phi = self.test.dispersion();
+        let log_e = super::grid::log_sum_exp(&[self.above.log_e(phi), self.below.log_e(phi)]) - 2f64.ln();
+        let shown = log_e >= (1.0 / ALPHA).ln() && (measured - expected).abs() >= SMALLEST_GAP;
+        shown.then_some(UnevenSplit { measured, expected })
+    }
 }
 
 #[cfg(test)]
@@ -49,11 +76,11 @@ mod tests {
         let requests: Vec<(f64, f64)> = (0..80)
             .map(|i| (per_block.0 + f64::from(i % 3), per_block.1 + f64::from(i % 5)))
             .collect();
-        assert_eq!(
-            uneven_split(&requests, expected, 15.0).is_some(),
-            uneven,
-            "{per_block:?} at {expected}"
-        );
+        let mut split = ShareCheck::new(expected, 15.0);
+        requests
+            .iter()
+            .for_each(|(baseline, canary)| split.push(*baseline, *canary));
+        assert_eq!(split.uneven().is_some(), uneven, "{per_block:?} at {expected}");
     }
 
     #[test]
@@ -78,6 +105,8 @@ mod tests {
 
     #[test]
     fn no_requests_are_not_an_uneven_split() {
-        assert_eq!(uneven_split(&[(0.0, 0.0); 9], 0.5, 15.0), None);
+        let mut split = ShareCheck::new(0.5, 15.0);
+        split.push(0.0, 0.0);
+        assert_eq!(split.uneven(), None);
     }
 }

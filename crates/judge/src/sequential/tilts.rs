@@ -44,6 +44,18 @@ impl Tilt {
     }
 }
 
+impl Tilt {
+    /// The way as a person says it of a canary that is slower; `slower` is the word for it.
+    pub fn in_words(self, slower: &str) -> String {
+        match self {
+            Self::Scaled(scale) => format!("every request {scale} times {slower}"),
+            Self::Tail { quantile, odds } => {
+                format!("{odds} times the odds of being {slower} than p{:.0}", 100.0 * quantile)
+            }
+        }
+    }
+}
+
 impl std::fmt::Display for Tilt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -4,7 +4,7 @@
 
 use std::ops::RangeInclusive;
 
-use arya_judge::{CountBlock, Evidence, MetricConfig, MetricKind, MetricSource, SourceError, Timestamp};
+use arya_judge::{Block, CountBlock, Evidence, MetricConfig, MetricKind, MetricSource, SourceError, Timestamp};
 use arya_plan::identity::{Arm, DeploymentId};
 
 use super::traffic::arm_tally;
@@ -27,6 +27,11 @@ impl MetricSource for LiveCloud {
     ) -> Result<Evidence, SourceError> {
         match metric.kind {
             MetricKind::ErrorShare => error_share(&self.0, deployment, metric, &window),
+            MetricKind::EventRate | MetricKind::Histogram | MetricKind::Gauge | MetricKind::Leak => {
+                Err(SourceError::NoData {
+                    what: "the local load balancer counts requests and failures only".into(),
+                })
+            }
         }
     }
 }
@@ -57,13 +62,13 @@ fn error_share(
         if baseline.requests + canary.requests == 0 {
             continue;
         }
-        blocks.push(CountBlock {
+        blocks.push(Block::Counts(CountBlock {
             ends_at,
             baseline_events: baseline.errors as f64,
             canary_events: canary.errors as f64,
             baseline_exposure: baseline.requests as f64,
             canary_exposure: canary.requests as f64,
-        });
+        }));
     }
     Ok(Evidence {
         metric: metric.name.clone(),

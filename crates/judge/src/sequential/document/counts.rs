@@ -189,7 +189,7 @@ impl Run {
             above_one: EdgeTrack::new(1.0, Side::Above),
             below_one: EdgeTrack::new(1.0, Side::Below),
             pass: EdgeTrack::new(settings.pass_margin, Side::Below),
-            onset: Onset::new(Starts::blocks(RESTART_EVERY, RESTART_PLANNED)),
+            onset: Onset::new(Starts::blocks(RESTART_EVERY, RESTART_PLANNED), 1.0, Side::Above),
         }
     }
 

@@ -1,0 +1,265 @@
+//! The walk of event counts.
+
+use super::{
+    Alarm, DISPERSIONS, Follow, Frame, Numbers, Outlook, Pass, Settled, allowed_ratio, gate_ratio, kept, level, look,
+    margin, planned_s, worse_side,
+};
+use crate::past::Learnt;
+use crate::sequential::counts::{Block as Counted, CountTest, EdgeTrack, Side, lower_bound, upper_bound};
+use crate::sequential::forecast::Forecast;
+use crate::sequential::guard::{Guard, Known};
+use crate::sequential::restart::{Onset, Starts};
+use crate::{ArmCount, Block, CountBlock, JudgeConfig, Measured, MetricConfig, MetricKind, Reason, Timestamp};
+
+/// Fewer events than this in both arms together allow no statement (S5).
+const FEWEST_EVENTS: f64 = 5.0;
+/// The regression whose time to an alarm is foreseen: twice as many events.
+const DOUBLED: f64 = 2.0;
+
+/// Counts of both arms.
+#[derive(Debug, Clone, Copy, Default)]
+struct Arms {
+    baseline: ArmCount,
+    canary: ArmCount,
+}
+
+impl Arms {
+    fn add(&mut self, block: &CountBlock) {
+        self.baseline.events += block.baseline_events;
+        self.baseline.exposure += block.baseline_exposure;
+        self.canary.events += block.canary_events;
+        self.canary.exposure += block.canary_exposure;
+    }
+
+    fn since(&self, earlier: &Self) -> Self {
+        let less = |now: ArmCount, then: ArmCount| ArmCount {
+            events: now.events - then.events,
+            exposure: now.exposure - then.exposure,
+        };
+        Self {
+            baseline: less(self.baseline, earlier.baseline),
+            canary: less(self.canary, earlier.canary),
+        }
+    }
+
+    /// The canary's events per exposure less the baseline's.
+    fn difference(&self) -> Option<f64> {
+        Some(self.canary.rate()? - self.baseline.rate()?)
+    }
+}
+
+/// A starting point: when its first block began, and what both arms had counted before it.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    at: Option<Timestamp>,
+    before: Arms,
+}
+
+/// One count metric's way through its blocks.
+#[derive(Debug, Clone)]
+pub(crate) struct CountWalk {
+    frame: Frame,
+    kind: MetricKind,
+    side: Side,
+    arms: Arms,
+    test: CountTest,
+    onset: Onset,
+    pass: EdgeTrack,
+    starts: Vec<Start>,
+    gate_ratio: f64,
+    floor: f64,
+    alpha: f64,
+    planned_min: f64,
+}
+
+impl CountWalk {
+    pub(super) fn new(config: &JudgeConfig, metric: &MetricConfig, frame: Frame) -> Self {
+        let known = match (&metric.past, metric.known_dispersion) {
+            (Some(past), _) if matches!(past.learnt, Learnt::Counts(_)) => known(&past.learnt),
+            (_, Some(phi)) if phi.is_finite() => Known::Dispersion(kept(phi, DISPERSIONS)),
+            (_, Some(_) | None) => Known::Nothing,
+        };
+        let side = worse_side(metric);
+        let (edge, limit, other) = match side {
+            Side::Above => (allowed_ratio(metric), margin(metric), Side::Below),
+            Side::Below => (1.0 / allowed_ratio(metric), 1.0 / margin(metric), Side::Above),
+        };
+        let starts = Starts::over(config.planned_s, frame.block_s);
+        Self {
+            kind: metric.kind,
+            side,
+            arms: Arms::default(),
+            test: CountTest::new(Guard::new(known, frame.block_s)),
+            onset: Onset::new(starts, edge, side),
+            pass: EdgeTrack::new(limit, other),
+            starts: Vec::new(),
+            gate_ratio: gate_ratio(metric),
+            floor: kept(metric.absolute_floor, (0.0, f64::MAX)),
+            alpha: level(config.alpha_fail),
+            planned_min: planned_s(config) / 60.0,
+            frame,
+        }
+    }
+
+    /// Follows one block. One in which an arm had no exposure changes nothing.
+    pub(super) fn push(&mut self, block: &Block, counts: &CountBlock) {
+        let made = Counted::new(
+            counts.baseline_events,
+            counts.canary_events,
+            counts.baseline_exposure,
+            counts.canary_exposure,
+        );
+        let compared = made.filter(|_| counts.compares());
+        self.frame.note(block, compared.is_some());
+        let Some(counted) = compared else { return };
+        let reached = self.onset.reached();
+        self.onset.push(&counted, self.test.totals(), self.test.pooled());
+        if self.onset.reached() > reached {
+            let length = jiff::SignedDuration::try_from_secs_f64(self.frame.block_s).ok();
+            self.starts.push(Start {
+                at: length.and_then(|length| counts.ends_at.checked_sub(length).ok()),
+                before: self.arms,
+            });
+        }
+        self.pass.push(&counted);
+        self.test.push(counted);
+        self.arms.add(counts);
+        let alarm = Alarm::if_over(self.onset.ceiling(), self.frame.alarm);
+        look(self, counts.ends_at, alarm);
+    }
+
+    /// The effect gate (S1.5), on the data since a starting point. It only removes alarms.
+    fn effect_matters(&self, start: usize) -> bool {
+        let ratio = self.onset.totals_since(start, self.test.totals()).log_ratio().exp();
+        let before = self.starts.get(start).map(|start| start.before).unwrap_or_default();
+        let Some(difference) = self.arms.since(&before).difference() else {
+            return false;
+        };
+        match self.side {
+            Side::Above => ratio >= self.gate_ratio && difference >= self.floor,
+            Side::Below => ratio <= 1.0 / self.gate_ratio && -difference >= self.floor,
+        }
+    }
+
+    fn forecast(&self, phi: f64) -> Forecast<'_> {
+        Forecast {
+            totals: self.test.totals(),
+            elapsed_min: self.frame.compared_s() / 60.0,
+            phi,
+        }
+    }
+}
+
+fn known(learnt: &Learnt) -> Known {
+    match learnt {
+        Learnt::Counts(past) if past.information > 0.0 => Known::Learnt {
+            dispersion: kept(past.dispersion, DISPERSIONS),
+            information: past.information,
+        },
+        Learnt::Counts(_) | Learnt::Histogram { .. } | Learnt::Gauge(_) => Known::Nothing,
+    }
+}
+
+impl Follow for CountWalk {
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    fn frame_mut(&mut self) -> &mut Frame {
+        &mut self.frame
+    }
+
+    fn settled(&self) -> Settled {
+        let dispersion = self.test.dispersion();
+        let now = self.onset.evidence(dispersion);
+        Settled {
+            log_e: now.log_e,
+            dispersion,
+            gate_open: self.effect_matters(now.start),
+            start: now.start,
+            since: self.starts.get(now.start).and_then(|start| start.at),
+        }
+    }
+
+    fn numbers(&self) -> Numbers {
+        let totals = self.test.totals();
+        let scale = match self.kind {
+            // Of requests in percentage points; of rates per second.
+            MetricKind::ErrorShare => 100.0,
+            MetricKind::EventRate | MetricKind::Histogram | MetricKind::Gauge | MetricKind::Leak => 1.0,
+        };
+        Numbers {
+            baseline: self.arms.baseline,
+            canary: self.arms.canary,
+            ratio: (totals.blocks > 0).then(|| totals.log_ratio().exp()),
+            difference: self.arms.difference().map(|difference| scale * difference),
+            measured: match self.kind {
+                MetricKind::EventRate => Measured::Rate,
+                MetricKind::ErrorShare | MetricKind::Histogram | MetricKind::Gauge | MetricKind::Leak => {
+                    Measured::Share
+                }
+            },
+        }
+    }
+
+    fn interval(&self, settled: &Settled) -> (f64, Option<f64>) {
+        let (lower, upper) = self.test.interval(self.alpha, settled.dispersion);
+        (lower, upper.is_finite().then_some(upper))
+    }
+
+    fn at_least(&self, settled: &Settled) -> Option<f64> {
+        let phi = settled.dispersion;
+        let bound = self
+            .onset
+            .bound(settled.start, self.frame.alarm, self.test.pooled(), phi);
+        let certain = settled.log_e >= self.frame.alarm;
+        match self.side {
+            Side::Above => (certain || bound > 1.0).then_some(bound.max(1.0)),
+            Side::Below => (certain || bound < 1.0).then_some(bound.min(1.0)),
+        }
+    }
+
+    fn pass(&self, settled: &Settled, threshold: f64) -> Pass {
+        let phi = settled.dispersion;
+        if self.pass.log_e(phi) < threshold {
+            return Pass::NotYet;
+        }
+        let bound = match self.side {
+            Side::Above => upper_bound(self.test.pooled(), threshold, phi),
+            Side::Below => lower_bound(self.test.pooled(), threshold, phi),
+        };
+        Pass::Shown {
+            at_most: bound.is_finite().then_some(bound),
+        }
+    }
+
+    fn incomparable(&self) -> Option<Reason> {
+        None
+    }
+
+    fn too_little(&self, outlook: &Outlook) -> Option<Reason> {
+        let events = self.test.totals().events();
+        (events < FEWEST_EVENTS).then_some(Reason::TooFewEvents {
+            events,
+            needed: FEWEST_EVENTS,
+            minutes_to_fail_if_double: outlook.to_fail,
+        })
+    }
+
+    fn outlook(&self, settled: &Settled, pass_threshold: f64) -> Outlook {
+        let forecast = self.forecast(settled.dispersion);
+        let threshold = self.frame.alarm + self.onset.log_cost();
+        let beginning = self.onset.from_the_beginning();
+        let regression = match self.side {
+            Side::Above => DOUBLED,
+            Side::Below => 1.0 / DOUBLED,
+        };
+        let left_min = (self.planned_min - self.frame.compared_s() / 60.0).max(0.0);
+        Outlook {
+            to_pass: forecast.minutes(&self.pass, 1.0, pass_threshold),
+            to_fail: forecast.minutes(beginning, regression, threshold),
+            regression,
+            detectable: forecast.detectable_ratio(beginning, left_min, threshold),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What every metric's walk keeps, whatever it measures: how far it came, when it was silent, what it said at each minute.
+
+use crate::sequential::share::{ShareCheck, UnevenSplit};
+use crate::{Block, MetricKind, Silent, Timestamp, TrackPoint};
+
+/// The most points of a chart: one every minute of two hours; more cannot be told apart on a screen.
+pub const MAX_TRACK_POINTS: usize = 120;
+
+/// Whether the way of the estimate is kept for a chart; it costs a confidence sequence every so often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Charts {
+    /// Kept.
+    Kept,
+    /// Not kept.
+    None,
+}
+
+/// A regression that was shown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Shown {
+    /// The end of the block that showed it.
+    pub(crate) at: Timestamp,
+    /// About when it began.
+    pub(crate) since: Option<Timestamp>,
+}
+
+/// What a metric said at the first block of a minute.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Mark {
+    pub(crate) at: Timestamp,
+    /// Evidence that matters: none while the effect is too small to speak of.
+    pub(crate) log_e: f64,
+    pub(crate) since: Option<Timestamp>,
+}
+
+impl Mark {
+    /// The minute that it belongs to, of all minutes.
+    pub(crate) fn minute(&self) -> i64 {
+        minute(self.at)
+    }
+}
+
+/// The common part of a walk.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    /// Length of a block in seconds.
+    pub(crate) block_s: f64,
+    /// Logarithm of the evidence at which this metric alone counts as worse.
+    pub(crate) alarm: f64,
+    /// The first time at which a regression was shown by this metric alone.
+    pub(crate) shown: Option<Shown>,
+    /// One entry a minute, oldest first.
+    pub(crate) marks: Vec<Mark>,
+    /// The end of the latest block.
+    pub(crate) last: Option<Timestamp>,
+    /// Blocks in which both arms were compared.
+    compared: usize,
+    /// Blocks since the latest comparison, and whether each arm was seen in them.
+    quiet: (usize, bool, bool),
+    share: ShareCheck,
+    counts_requests: bool,
+    charts: Charts,
+    points: Vec<TrackPoint>,
+    points_every: usize,
+    spans: usize,
+}
+
+impl Frame {
+    pub(crate) fn new(kind: MetricKind, block_s: f64, alarm: f64, expected_share: f64, charts: Charts) -> Self {
+        Self {
+            block_s,
+            alarm,
+            shown: None,
+            marks: Vec::new(),
+            last: None,
+            compared: 0,
+            quiet: (0, false, false),
+            share: ShareCheck::new(expected_share, block_s),
+            counts_requests: matches!(kind, MetricKind::ErrorShare | MetricKind::Histogram),
+            charts,
+            points: Vec::new(),
+            points_every: 1,
+            spans: 0,
+        }
+    }
+
+    /// Notes a block; `compares` is whether it says something of both arms.
+    pub(crate) fn note(&mut self, block: &Block, compares: bool) {
+        self.last = Some(block.ends_at());
+        if let (true, Some((baseline, canary))) = (self.counts_requests, block.exposures()) {
+            self.share.push(baseline, canary);
+        }
+        if compares {
+            self.compared += 1;
+            self.quiet = (0, false, false);
+        } else {
+            let (baseline, canary) = block.exposures().unwrap_or_default();
+            let (blocks, saw_baseline, saw_canary) = self.quiet;
+            self.quiet = (blocks + 1, saw_baseline || baseline > 0.0, saw_canary || canary > 0.0);
+        }
+    }
+
+    /// Whether a block is the first of its minute, so that what is said now has to be marked.
+    pub(crate) fn is_mark_due(&self, at: Timestamp) -> bool {
+        self.marks.last().is_none_or(|mark| mark.minute() != minute(at))
+    }
+
+    /// Seconds in which both arms were compared.
+    pub(crate) fn compared_s(&self) -> f64 {
+        self.compared as f64 * self.block_s
+    }
+
+    /// Whether anything was compared at all.
+    pub(crate) fn has_compared(&self) -> bool {
+        self.compared > 0
+    }
+
+    /// Seconds at the end of the blocks without any comparison.
+    pub(crate) fn silent_s(&self) -> f64 {
+        self.quiet.0 as f64 * self.block_s
+    }
+
+    /// Who was silent since the latest comparison; `None` when both were seen and could not be compared.
+    pub(crate) fn silent(&self) -> Option<Silent> {
+        match self.quiet {
+            (_, true, false) => Some(Silent::Canary),
+            (_, false, true) => Some(Silent::Baseline),
+            (_, false, false) => Some(Silent::Both),
+            (_, true, true) => None,
+        }
+    }
+
+    /// Requests of both arms so far; none for metrics that count no requests.
+    pub(crate) fn requests(&self) -> f64 {
+        self.share.requests()
+    }
+
+    /// How the requests are split, if otherwise than planned.
+    pub(crate) fn uneven(&self) -> Option<UnevenSplit> {
+        self.share.uneven()
+    }
+
+    /// Counts a span that was judged; whether its point is to be kept.
+    pub(crate) fn is_point_due(&mut self) -> bool {
+        self.spans += 1;
+        self.charts == Charts::Kept && self.spans.is_multiple_of(self.points_every)
+    }
+
+    /// Keeps a point. The spacing doubles when there are too many.
+    pub(crate) fn keep(&mut self, point: TrackPoint) {
+        self.points.push(point);
+        // One less than the most, for the present is added to them.
+        if self.points.len() >= MAX_TRACK_POINTS {
+            let mut index = 0;
+            self.points.retain(|_| {
+                index += 1;
+                index % 2 == 0
+            });
+            self.points_every *= 2;
+        }
+    }
+
+    /// The points kept, and the present one if it is none of them.
+    pub(crate) fn track(&self, now: impl FnOnce() -> Option<TrackPoint>) -> Vec<TrackPoint> {
+        let mut points = self.points.clone();
+        if self.charts == Charts::Kept && !self.spans.is_multiple_of(self.points_every) {
+            points.extend(now());
+        }
+        points
+    }
+}
+
+fn minute(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(60)
+}
