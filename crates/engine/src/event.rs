@@ -202,6 +202,7 @@ fn changed(
                 "{who} began: the canary gets {after} of matching traffic, the baseline {after}."
             )
         }
+        Change::MainRuleMade { priority } => write!(f, "{who} created the main rule at priority {priority}."),
         Change::MainRuleSeen => f.write_str("Our main rule stands on the listener."),
         Change::Replace { place } => write!(f, "The {place} ended by itself; {} launches it anew.", by),
         Change::GiveUp { why } => write!(

@@ -4,6 +4,8 @@
 mod judging;
 mod memory;
 #[cfg(feature = "simulation")]
+mod planted;
+#[cfg(feature = "simulation")]
 mod rewind;
 mod stepping;
 
@@ -34,6 +36,7 @@ use memory::Memory;
 pub use memory::{BACK_OFF_AT_LEAST, BACK_OFF_AT_MOST};
 #[cfg(feature = "simulation")]
 pub use rewind::Moment;
+use stepping::MadeRule;
 pub use stepping::{REFUSALS_PER_EVENT, STEP_AT_MOST, STUCK_AFTER, UPLOADS_PER_EVENT};
 
 /// A look that takes longer is given up; the next one starts anew.
@@ -109,7 +112,12 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         let mut plan = plan(&stored.desired, &observed, &memory.seen, &self.settings.timing);
         self.tell_phase(id, plan.phase, &mut memory);
         memory.seen.note_waiting(&plan);
-        self.carry_out(&stored.desired, &observed, &mut plan, &mut memory).await;
+        let made = self.carry_out(&stored.desired, &observed, &mut plan, &mut memory).await;
+        #[cfg(feature = "simulation")]
+        self.spoil_after_steps(id, &mut stored, &mut memory);
+        if let Some(made) = made {
+            self.main_rule_made(&mut stored, &mut memory, &made)?;
+        }
         plan.waiting
             .extend(self.journal.unsaved(id).first().map(Unsaved::waiting));
         if plan.phase == Phase::Destroyed {
@@ -186,12 +194,16 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         by: &Actor,
     ) -> Result<bool, TickError> {
         let id = stored.desired.id;
+        #[cfg(feature = "simulation")]
+        if Self::puts_off(stored, memory, change, by) {
+            return Ok(true);
+        }
         let answer = self.journal.edit(&id, change, by);
         match answer {
             // Failing towards production's own rule does not wait for a disk.
             Err(SubmitError::Store(problem)) if does_not_raise(change, &stored.desired) => {
                 // That our rule stands is seen anew by each look; kept, it could be told of a later share.
-                if *change == Change::MainRuleSeen {
+                if matches!(change, Change::MainRuleSeen | Change::MainRuleMade { .. }) {
                     error!(deployment = %id, error = %problem, "that our main rule stands could not be stored");
                 } else {
                     self.journal.keep_unsaved(&id, change, by, &problem);
@@ -223,6 +235,26 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             }
         }
         Ok(answer.is_ok())
+    }
+
+    /// The cloud said that our main rule was created: kept, so that a person who deletes it before a look has shown it
+    /// does not see it come back.
+    fn main_rule_made(
+        &self,
+        stored: &mut Arc<StoredDeployment>,
+        memory: &mut Memory,
+        made: &MadeRule,
+    ) -> Result<(), TickError> {
+        let (id, generation) = (stored.desired.id, stored.desired.generation);
+        let change = Change::MainRuleMade {
+            priority: made.priority,
+        };
+        self.change(stored, memory, &change, &Actor::Arya)?;
+        // The change tells it; where there was nothing to change any more, the feed still says what was done.
+        if stored.desired.generation == generation {
+            self.journal.mention(&id, made.event.clone());
+        }
+        Ok(())
     }
 
     /// The cloud did not answer: nothing is decided, nothing is done, and everybody can see it.

@@ -90,6 +90,6 @@ pub(crate) fn verdict_to_say(
         // Destroyed while it served: the verdict of its last moment is its result.
         (MainRule::Seen, Goal::Absent) if current.is_none() => said(None),
         (MainRule::Seen, Goal::Absent) => Ok(current),
-        (MainRule::NotYet | MainRule::Wanted | MainRule::Away, _) => Ok(None),
+        (MainRule::NotYet | MainRule::Wanted | MainRule::Made { .. } | MainRule::Away, _) => Ok(None),
     }
 }

@@ -26,9 +26,13 @@ pub use events::{EVENTS_AT_ONCE, EVENTS_KEPT};
 pub use evidence::{BLOCKS_KEPT, StoredVerdict, VERDICTS_KEPT};
 
 /// The newest format that this version reads; a new one gets the next number and a migration from each older one.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 const SCHEMA: &str = include_str!("store/schema.sql");
+/// Version 2 keeps blocks of every kind.
+const FROM_VERSION_1: &str = "ALTER TABLE blocks ADD COLUMN wide TEXT";
 const DATABASE_FILE: &str = "arya.sqlite";
+/// All statements of the store; the library's 16 would have a look parse its SQL anew.
+const STATEMENTS_KEPT: usize = 64;
 const LOCK_FILE: &str = "arya.lock";
 /// The most rows that any list answers: more does not fit a page, and a script can ask again.
 pub const ROWS_MAX: usize = 1_000;
@@ -38,8 +42,9 @@ pub const ROWS_MAX: usize = 1_000;
 pub struct Store {
     db: Mutex<Connection>,
     installation: InstallationId,
-    /// Held for as long as the store is open; the system releases it when the process ends, however it ends.
-    _lock: Option<File>,
+    /// Held for as long as the store is open; the system releases it when the process ends, however it ends. `None` = the
+    /// store lives in memory.
+    lock: Option<File>,
 }
 
 impl Store {
@@ -85,6 +90,7 @@ impl Store {
 
     fn prepared(mut db: Connection, dir: &Path, lock: Option<File>) -> Result<Self, StoreError> {
         db.pragma_update(None, "foreign_keys", true)?;
+        db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if found > SCHEMA_VERSION {
             return Err(StoreError::Newer {
@@ -95,7 +101,7 @@ impl Store {
         }
         if found < SCHEMA_VERSION {
             let transaction = db.transaction()?;
-            transaction.execute_batch(SCHEMA)?;
+            transaction.execute_batch(if found == 0 { SCHEMA } else { FROM_VERSION_1 })?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             transaction.commit()?;
         }
@@ -103,7 +109,7 @@ impl Store {
         Ok(Self {
             db: Mutex::new(db),
             installation,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -124,6 +130,10 @@ impl Store {
     /// may lose its last moments then, and is spared the wait for the disk.
     fn durably<T, E: From<rusqlite::Error>>(&self, edit: impl FnOnce(&mut Connection) -> Result<T, E>) -> Result<T, E> {
         let mut db = self.db();
+        if self.lock.is_none() {
+            // Memory outlives no power cut, however it is flushed.
+            return edit(&mut db);
+        }
         db.pragma_update(None, "synchronous", "FULL")?;
         let answer = edit(&mut db);
         db.pragma_update(None, "synchronous", "NORMAL")?;

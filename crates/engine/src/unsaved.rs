@@ -30,7 +30,11 @@ impl Unsaved {
 /// Whether following a change without having stored it cannot bring more users to the canary.
 pub(crate) fn does_not_raise(change: &Change, desired: &Desired) -> bool {
     match change {
-        Change::RemoveTraffic { .. } | Change::LatchHarmful { .. } | Change::MainRuleSeen | Change::Destroy => true,
+        Change::RemoveTraffic { .. }
+        | Change::LatchHarmful { .. }
+        | Change::MainRuleMade { .. }
+        | Change::MainRuleSeen
+        | Change::Destroy => true,
         Change::SetShare { canary_percent } => *canary_percent <= desired.share(),
         Change::Overrule { .. } | Change::BeginServing | Change::Replace { .. } | Change::GiveUp { .. } => false,
     }

@@ -1,6 +1,8 @@
 //! Question: must what is desired change, by what is seen? Automatic changes only lower exposure, with one exception
 //! that a person asked for: the share of the deployment begins once both arms are healthy.
 
+use std::time::Duration;
+
 use arya_judge::{Outcome, Verdict};
 
 use crate::desired::{Actor, Change, Desired, Goal, HoldReason, MainRule, REPLACEMENTS_MAX};
@@ -10,12 +12,25 @@ use crate::listener::shares::CanaryPercent;
 use crate::listener::{Rule, Site};
 use crate::observed::{BootPhase, Instance, Observed, TargetState};
 use crate::provision::failed_upload;
-use crate::route::{HEALTHY_LOOKS, arms_healthy, main_actions};
+use crate::route::{HEALTHY_LOOKS, arms_healthy, main_actions, unhealthy_production};
 use crate::seen::{Fact, Seen};
 use crate::timing::Timing;
 
 /// The next change that what is seen asks for, and who makes it. The engine stores it, then asks again.
 pub fn decide(
+    desired: &Desired,
+    observed: &Observed,
+    seen: &Seen,
+    timing: &Timing,
+    verdict: Option<&Verdict>,
+) -> Option<(Change, Actor)> {
+    let decision = next_change(desired, observed, seen, timing, verdict);
+    #[cfg(feature = "simulation")]
+    let decision = crate::planted::spoil_decision(decision, desired, observed, verdict);
+    decision
+}
+
+fn next_change(
     desired: &Desired,
     observed: &Observed,
     seen: &Seen,
@@ -28,7 +43,7 @@ pub fn decide(
     if observed.at >= desired.expires_at {
         return Some((Change::Destroy, Actor::Deadline));
     }
-    if let Some(reason) = watchdog(desired, observed) {
+    if let Some(reason) = watchdog(desired, observed).or_else(|| never_listed(desired, observed, timing)) {
         return Some((Change::RemoveTraffic { reason }, Actor::Watchdog));
     }
     if desired.harmful.is_none()
@@ -75,9 +90,21 @@ fn watchdog(desired: &Desired, observed: &Observed) -> Option<HoldReason> {
         (MainRule::NotYet | MainRule::Away, _) => return None,
         (MainRule::Seen, None) => return Some(HoldReason::OurRuleRemoved),
         (_, Some(rule)) if edited(desired, observed, rule) => return Some(HoldReason::OurRuleEdited),
-        (MainRule::Wanted | MainRule::Seen, _) => {}
+        (MainRule::Wanted | MainRule::Made { .. } | MainRule::Seen, _) => {}
     }
-    unhealthy_production(desired, site).or_else(|| unhealthy_arm(desired, observed))
+    unhealthy_production(desired, site)
+        .map(|group| HoldReason::ProductionUnhealthy { group })
+        .or_else(|| unhealthy_arm(desired, observed))
+}
+
+/// Our main rule was created, and no listing has shown it for longer than listings lag: somebody deleted it.
+fn never_listed(desired: &Desired, observed: &Observed, timing: &Timing) -> Option<HoldReason> {
+    let MainRule::Made { since } = desired.main_rule else {
+        return None;
+    };
+    let waited = Duration::try_from(observed.at.duration_since(since)).unwrap_or(Duration::ZERO);
+    let listed = observed.our_rule(&desired.id, RuleKind::Main).is_some();
+    (!listed && waited >= timing.listing_lag).then_some(HoldReason::OurRuleRemoved)
 }
 
 /// Whether the chosen rule, its groups or an earlier overlapping rule differ from what the plan showed.
@@ -97,21 +124,6 @@ fn edited(desired: &Desired, observed: &Observed, rule: &Rule) -> bool {
 
 fn as_wanted(desired: &Desired, observed: &Observed, rule: &Rule) -> bool {
     main_actions(desired, observed).is_some_and(|actions| rule.actions == actions)
-}
-
-/// A group of production's with weight in our rule that nobody can answer for.
-fn unhealthy_production(desired: &Desired, site: &Site) -> Option<HoldReason> {
-    let weights = desired.weights_for(desired.share()).ok()?;
-    let weighted = desired
-        .placement
-        .production
-        .iter()
-        .zip(&weights.production)
-        .filter(|(_, weight)| **weight > 0);
-    weighted
-        .map(|(production, _)| &production.group)
-        .find(|group| site.groups.get(group).is_none_or(|g| g.health.healthy == 0))
-        .map(|group| HoldReason::ProductionUnhealthy { group: group.clone() })
 }
 
 fn unhealthy_arm(desired: &Desired, observed: &Observed) -> Option<HoldReason> {
@@ -207,9 +219,9 @@ fn too_slow(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timing
 
 fn begin(desired: &Desired, observed: &Observed, seen: &Seen) -> Option<Change> {
     match desired.main_rule {
-        MainRule::Wanted | MainRule::Seen if desired.wants_traffic() => {
+        MainRule::Wanted | MainRule::Made { .. } | MainRule::Seen if desired.wants_traffic() => {
             let as_wanted = as_wanted(desired, observed, observed.our_rule(&desired.id, RuleKind::Main)?);
-            let news = desired.main_rule == MainRule::Wanted || desired.share_seen != Some(desired.share());
+            let news = desired.main_rule != MainRule::Seen || desired.share_seen != Some(desired.share());
             (as_wanted && news).then_some(Change::MainRuleSeen)
         }
         MainRule::NotYet
@@ -223,6 +235,6 @@ fn begin(desired: &Desired, observed: &Observed, seen: &Seen) -> Option<Change> 
         {
             Some(Change::BeginServing)
         }
-        MainRule::NotYet | MainRule::Wanted | MainRule::Seen | MainRule::Away => None,
+        MainRule::NotYet | MainRule::Wanted | MainRule::Made { .. } | MainRule::Seen | MainRule::Away => None,
     }
 }

@@ -105,6 +105,9 @@ pub enum MainRule {
     NotYet,
     /// To be created.
     Wanted,
+    /// The cloud said that it was created, and no listing has shown it yet. It is not created again: if no listing ever
+    /// shows it, somebody deleted it.
+    Made { since: Timestamp },
     /// It was seen on the listener as we wrote it; if it is missing or different now, somebody changed it.
     Seen,
     /// Away, by a person or by the watchdog.
@@ -226,6 +229,10 @@ pub enum Change {
     },
     /// Both arms are healthy: the share that a person asked for begins.
     BeginServing,
+    /// The cloud said that our main rule was created.
+    MainRuleMade {
+        priority: u16,
+    },
     MainRuleSeen,
     /// A lost instance is launched anew.
     Replace {
@@ -283,6 +290,11 @@ impl Desired {
             Change::LatchHarmful { sentence } => self.latch(sentence, at),
             Change::Overrule { reason } => self.overrule(reason, by, at)?,
             Change::BeginServing => self.main_rule = MainRule::Wanted,
+            Change::MainRuleMade { .. } => {
+                if self.main_rule == MainRule::Wanted {
+                    self.main_rule = MainRule::Made { since: at };
+                }
+            }
             Change::MainRuleSeen => {
                 self.main_rule = MainRule::Seen;
                 self.share_seen = Some(self.share());

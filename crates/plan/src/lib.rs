@@ -13,6 +13,8 @@ pub mod listener;
 pub mod observed;
 pub mod phase;
 pub mod plan;
+#[cfg(feature = "simulation")]
+pub mod planted;
 pub mod preview;
 pub mod problem;
 pub mod proof;

@@ -75,7 +75,7 @@ fn building(desired: &Desired, observed: &Observed) -> Phase {
     }
     match desired.main_rule {
         MainRule::Away => return Phase::Held,
-        MainRule::Wanted | MainRule::Seen => return Phase::WarmingUp,
+        MainRule::Wanted | MainRule::Made { .. } | MainRule::Seen => return Phase::WarmingUp,
         MainRule::NotYet => {}
     }
     if desired.hold.is_some() {

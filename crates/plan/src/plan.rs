@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::{Desired, Goal};
 use crate::identity::{Arm, Place, RuleKind, SecurityGroupKind};
-use crate::listener::{Action, Condition};
+use crate::listener::{Action, Condition, GroupId};
 use crate::observed::Observed;
 use crate::phase::{Phase, phase};
 use crate::seen::Seen;
@@ -141,6 +141,12 @@ pub enum WaitReason {
         state: String,
     },
     SecondHealthyLook,
+    /// Both arms are well, and users could come if production were.
+    ProductionHealthy {
+        group: GroupId,
+    },
+    /// Our main rule was created, and no listing shows it yet.
+    MainRuleListed,
     /// Our rule is away and instances stand; a person decides.
     Person {
         why: String,
@@ -179,6 +185,11 @@ impl fmt::Display for WaitReason {
                 write!(f, "Waiting for the {arm} target group to be healthy: {state}.")
             }
             Self::SecondHealthyLook => f.write_str("Both arms are healthy; a second look must say the same."),
+            Self::ProductionHealthy { group } => write!(
+                f,
+                "Waiting for production's group {group}: it has no healthy target, and users come only when it is well."
+            ),
+            Self::MainRuleListed => f.write_str("Our main rule was created; waiting until the cloud lists it."),
             Self::Person { why } => f.write_str(why),
             Self::Settling => f.write_str("Our rule is deleted; giving the load balancer time to notice everywhere."),
             Self::Draining { arm, targets } => {
@@ -215,6 +226,8 @@ pub fn plan(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timing
         Goal::Absent => remove::remove(desired, observed, seen, timing, &mut draft),
     }
     let phase = phase(desired, observed, seen, timing);
+    #[cfg(feature = "simulation")]
+    let phase = crate::planted::spoil(phase, desired, observed, seen, timing, &mut draft);
     let waiting = draft
         .waiting
         .into_iter()

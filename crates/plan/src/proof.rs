@@ -98,10 +98,13 @@ pub fn restore_proof(deployment: &DeploymentId, before: &Site, after: Option<&Si
         }
     }
     if (before.port, &before.address) != (after.port, &after.address) {
-        differences.push(others(
-            format!("listener {}", before.listener),
-            "The listener was changed by others.".into(),
-        ));
+        let at = |site: &Site| format!("{} (port {})", site.address, site.port);
+        let sentence = format!(
+            "The listener answers at {}; when the plan was made it was at {}. Nothing of ours moves a listener.",
+            at(after),
+            at(before)
+        );
+        differences.push(others(format!("listener {}", before.listener), sentence));
     }
     RestoreProof { differences }
 }

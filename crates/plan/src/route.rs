@@ -3,7 +3,7 @@
 
 use crate::desired::{Desired, MainRule, PROBE_HEADER};
 use crate::identity::{Arm, RuleKind};
-use crate::listener::{Action, Condition, Forward, WeightedGroup};
+use crate::listener::{Action, Condition, Forward, GroupId, Site, WeightedGroup};
 use crate::observed::{Observed, TargetState};
 use crate::plan::{Draft, Step, WaitReason};
 use crate::seen::{Fact, Seen};
@@ -47,8 +47,10 @@ fn probe(desired: &Desired, observed: &Observed, draft: &mut Draft) {
 fn main(desired: &Desired, observed: &Observed, draft: &mut Draft) {
     let stands = observed.our_rule(&desired.id, RuleKind::Main);
     let wanted = match desired.main_rule {
-        MainRule::Wanted | MainRule::Seen if desired.wants_traffic() => main_actions(desired, observed),
-        MainRule::Wanted | MainRule::Seen | MainRule::NotYet | MainRule::Away => None,
+        MainRule::Wanted | MainRule::Made { .. } | MainRule::Seen if desired.wants_traffic() => {
+            main_actions(desired, observed)
+        }
+        MainRule::Wanted | MainRule::Made { .. } | MainRule::Seen | MainRule::NotYet | MainRule::Away => None,
     };
     let step = match (stands, wanted) {
         (Some(_), None) => Step::DeleteRule { kind: RuleKind::Main },
@@ -110,10 +112,41 @@ fn waiting(desired: &Desired, observed: &Observed, seen: &Seen, draft: &mut Draf
     {
         draft.waiting.push(WaitReason::SecondHealthyLook);
     }
+    if desired.wants_traffic() {
+        draft.waiting.extend(between_health_and_users(desired, observed));
+    }
     if desired.share().is_zero() && arms_healthy(desired, observed) {
         let why = "The share is 0: users get production only. Raise it to begin.".into();
         draft.waiting.push(WaitReason::Person { why });
     }
+}
+
+/// What stands between two healthy arms and the first user.
+fn between_health_and_users(desired: &Desired, observed: &Observed) -> Option<WaitReason> {
+    let site = observed.site.as_ref()?;
+    if !arms_healthy(desired, observed) || observed.our_rule(&desired.id, RuleKind::Main).is_some() {
+        return None;
+    }
+    match desired.main_rule {
+        MainRule::NotYet => unhealthy_production(desired, site).map(|group| WaitReason::ProductionHealthy { group }),
+        MainRule::Made { .. } => Some(WaitReason::MainRuleListed),
+        MainRule::Wanted | MainRule::Seen | MainRule::Away => None,
+    }
+}
+
+/// A group of production's with weight in our rule that nobody can answer for.
+pub(crate) fn unhealthy_production(desired: &Desired, site: &Site) -> Option<GroupId> {
+    let weights = desired.weights_for(desired.share()).ok()?;
+    let weighted = desired
+        .placement
+        .production
+        .iter()
+        .zip(&weights.production)
+        .filter(|(_, weight)| **weight > 0);
+    weighted
+        .map(|(production, _)| &production.group)
+        .find(|group| site.groups.get(group).is_none_or(|g| g.health.healthy == 0))
+        .cloned()
 }
 
 /// What stands between a registered arm and health, in the load balancer's words.

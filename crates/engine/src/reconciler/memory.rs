@@ -43,6 +43,9 @@ pub(crate) struct Memory {
     /// The proof that failed last, as the feed told it.
     failed_proof: Option<RestoreProof>,
     throttled_for: Option<Duration>,
+    /// Changes that a planted bug acts on before they are stored.
+    #[cfg(feature = "simulation")]
+    pub(crate) put_off: Vec<(Change, arya_plan::desired::Actor)>,
 }
 
 impl Memory {

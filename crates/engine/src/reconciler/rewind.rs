@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use arya_judge::MetricSource;
 use arya_plan::cloud::Cloud;
 use arya_plan::identity::DeploymentId;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::Reconciler;
 use super::memory::Memory;
@@ -66,64 +66,78 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
 impl Store {
     fn moment(&self, id: &DeploymentId, memory: Option<Memory>) -> Result<Moment, StoreError> {
         let (db, key) = (self.db(), id.to_string());
-        let row = db
+        let (row, (last_event, last_block, last_verdict)) = db
             .prepare_cached(
-                "SELECT desired, harmful, evidence_from, share_since, closed_at, restore_proof FROM deployments \
-                 WHERE id = ?1",
+                "SELECT desired, harmful, evidence_from, share_since, closed_at, restore_proof, \
+                 (SELECT coalesce(max(seq), 0) FROM events WHERE deployment = ?1), \
+                 (SELECT max(ends_at) FROM blocks WHERE deployment = ?1), \
+                 (SELECT max(id) FROM verdicts WHERE deployment = ?1) FROM deployments WHERE id = ?1",
             )?
-            .query_row([&key], |row| Row::try_from(row))?;
-        let last_event = db
-            .prepare_cached("SELECT coalesce(max(seq), 0) FROM events WHERE deployment = ?1")?
-            .query_row([&key], |row| row.get(0))?;
-        let last_block = db
-            .prepare_cached("SELECT max(ends_at) FROM blocks WHERE deployment = ?1")?
-            .query_row([&key], |row| row.get(0))?;
-        let last_verdict = db
-            .prepare_cached(
-                "SELECT id, at, outcome, verdict, evidence_digest FROM verdicts WHERE deployment = ?1 ORDER BY id DESC \
-                 LIMIT 1",
-            )?
-            .query_row([&key], |row| LastVerdict::try_from(row))
-            .optional()?;
+            .query_row([&key], |row| {
+                let last: (i64, Option<i64>, Option<i64>) = (row.get(6)?, row.get(7)?, row.get(8)?);
+                Ok((first_columns(row)?, last))
+            })?;
+        let read_verdict = |id: i64| {
+            db.prepare_cached("SELECT id, at, outcome, verdict, evidence_digest FROM verdicts WHERE id = ?1")?
+                .query_row([id], |row| LastVerdict::try_from(row))
+        };
         Ok(Moment {
             id: *id,
             row,
             last_event,
             last_block,
-            last_verdict,
+            last_verdict: last_verdict.map(read_verdict).transpose()?,
             memory,
         })
     }
 
     fn rewind(&self, moment: &Moment) -> Result<(), StoreError> {
-        let (db, key) = (self.db(), moment.id.to_string());
+        let (mut db, key) = (self.db(), moment.id.to_string());
+        let transaction = db.transaction()?;
         let (desired, harmful, evidence_from, share_since, closed_at, proof) = &moment.row;
-        db.prepare_cached(
-            "UPDATE deployments SET desired = ?2, harmful = ?3, evidence_from = ?4, share_since = ?5, closed_at = ?6, \
-             restore_proof = ?7 WHERE id = ?1",
-        )?
-        .execute(params![
-            key,
-            desired,
-            harmful,
-            evidence_from,
-            share_since,
-            closed_at,
-            proof
-        ])?;
-        db.prepare_cached("DELETE FROM events WHERE deployment = ?1 AND seq > ?2")?
+        transaction
+            .prepare_cached(
+                "UPDATE deployments SET desired = ?2, harmful = ?3, evidence_from = ?4, share_since = ?5, \
+                 closed_at = ?6, restore_proof = ?7 WHERE id = ?1",
+            )?
+            .execute(params![
+                key,
+                desired,
+                harmful,
+                evidence_from,
+                share_since,
+                closed_at,
+                proof
+            ])?;
+        transaction
+            .prepare_cached("DELETE FROM events WHERE deployment = ?1 AND seq > ?2")?
             .execute(params![key, moment.last_event])?;
-        db.prepare_cached("DELETE FROM blocks WHERE deployment = ?1 AND ends_at > ?2")?
+        transaction
+            .prepare_cached("DELETE FROM blocks WHERE deployment = ?1 AND ends_at > ?2")?
             .execute(params![key, moment.last_block.unwrap_or(i64::MIN)])?;
         let kept = moment.last_verdict.as_ref().map_or(0, |(id, ..)| *id);
-        db.prepare_cached("DELETE FROM verdicts WHERE deployment = ?1 AND id > ?2")?
+        transaction
+            .prepare_cached("DELETE FROM verdicts WHERE deployment = ?1 AND id > ?2")?
             .execute(params![key, kept])?;
         if let Some((id, at, outcome, verdict, digest)) = &moment.last_verdict {
-            db.prepare_cached(
-                "UPDATE verdicts SET at = ?2, outcome = ?3, verdict = ?4, evidence_digest = ?5 WHERE id = ?1",
-            )?
-            .execute(params![id, at, outcome, verdict, digest])?;
+            transaction
+                .prepare_cached(
+                    "UPDATE verdicts SET at = ?2, outcome = ?3, verdict = ?4, evidence_digest = ?5 WHERE id = ?1",
+                )?
+                .execute(params![id, at, outcome, verdict, digest])?;
         }
+        transaction.commit()?;
         Ok(())
     }
+}
+
+fn first_columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok((
+        row.get(0)?,
+        row.get(1)?,
+        row.get(2)?,
+        row.get(3)?,
+        row.get(4)?,
+        row.get(5)?,
+    ))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arya_judge::{MetricSource, Timestamp};
 use arya_plan::cloud::{Cloud, CloudError, ErrorKind};
 use arya_plan::desired::Desired;
-use arya_plan::identity::DeploymentId;
+use arya_plan::identity::{DeploymentId, RuleKind};
 use arya_plan::listener::Rule;
 use arya_plan::observed::{Instance, Observed};
 use arya_plan::plan::{Plan, Step, WaitReason, Waiting};
@@ -51,9 +51,23 @@ struct Attempt {
     refusals: u32,
 }
 
+/// Our main rule was created, which is not told yet.
+#[derive(Debug)]
+pub(super) struct MadeRule {
+    pub(super) priority: u16,
+    pub(super) event: Event,
+}
+
 impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
-    /// Carries out what is due, tells it, and adds to the plan what that makes it wait for.
-    pub(super) async fn carry_out(&self, desired: &Desired, observed: &Observed, plan: &mut Plan, memory: &mut Memory) {
+    /// Carries out what is due, tells it, and adds to the plan what that makes it wait for. The creation of our main rule
+    /// is left to the caller to store and tell.
+    pub(super) async fn carry_out(
+        &self,
+        desired: &Desired,
+        observed: &Observed,
+        plan: &mut Plan,
+        memory: &mut Memory,
+    ) -> Option<MadeRule> {
         let now = self.journal.clock.now();
         let timing = &self.settings.timing;
         memory.attempts.look(plan, observed);
@@ -79,25 +93,58 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
                 plan.look_again_in = plan.look_again_in.min(timing.look_moving);
             }
         }
+        let mut made = None;
         for (step, answer) in due.into_iter().zip(answers) {
-            self.take_answer(&desired.id, step, answer, memory);
+            made = self.take_answer(&desired.id, step, answer, memory).or(made);
         }
         plan.waiting
             .extend(memory.attempts.waiting(self.journal.clock.now(), timing));
+        made
     }
 
-    fn take_answer(&self, id: &DeploymentId, step: Step, answer: Result<(), CloudError>, memory: &mut Memory) {
+    fn take_answer(
+        &self,
+        id: &DeploymentId,
+        step: Step,
+        answer: Result<(), CloudError>,
+        memory: &mut Memory,
+    ) -> Option<MadeRule> {
         let now = self.journal.clock.now();
         if let (Ok(()), Step::LaunchInstance { place, incarnation }) = (&answer, &step) {
             memory.launched.entry((*place, *incarnation)).or_insert(now);
         }
-        if let Some(event) = memory.attempts.note(step, answer, now, &self.settings.timing) {
-            self.journal.mention(id, event);
+        let made = match (&answer, &step) {
+            (
+                Ok(()),
+                Step::CreateRule {
+                    kind: RuleKind::Main,
+                    priority,
+                    ..
+                },
+            ) => Some(*priority),
+            _ => None,
+        };
+        let event = memory.attempts.note(step, answer, now, &self.settings.timing)?;
+        if let Some(priority) = made {
+            return Some(MadeRule { priority, event });
         }
+        self.journal.mention(id, event);
+        None
     }
 }
 
 impl Attempts {
+    /// The steps whose latest answer was a *no* of that kind.
+    #[cfg(feature = "simulation")]
+    pub(super) fn without_answer(&self, kind: ErrorKind) -> Vec<Step> {
+        let said = |attempt: &&Attempt| attempt.answer.as_ref().is_err_and(|error| error.kind == kind);
+        self.steps
+            .iter()
+            .filter(said)
+            .map(|attempt| attempt.step.clone())
+            .collect()
+    }
+
     /// Forgets steps that are no longer wanted, and starts counting anew when something moved.
     fn look(&mut self, plan: &Plan, observed: &Observed) {
         self.steps.retain(|attempt| plan.steps.contains(&attempt.step));

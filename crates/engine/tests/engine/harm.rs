@@ -142,16 +142,14 @@ async fn a_production_deploy_below_us_removes_our_rule_in_the_same_look() {
 
 #[tokio::test(start_paused = true)]
 async fn our_rule_removed_by_hand_is_not_put_back() {
-    let removed = |rig: &Rig| {
-        rig.world.change(|seen| {
-            seen.site
-                .as_mut()
-                .unwrap()
-                .rules
-                .retain(|r| r.priority != arya_plan::listener::Priority::At(50_000))
-        })
-    };
-    check_watchdog(removed, HoldReason::OurRuleRemoved).await;
+    check_watchdog(delete_main_rule, HoldReason::OurRuleRemoved).await;
+}
+
+fn delete_main_rule(rig: &Rig) {
+    rig.world.change(|seen| {
+        let rules = &mut seen.site.as_mut().unwrap().rules;
+        rules.retain(|rule| rule.priority != arya_plan::listener::Priority::At(50_000));
+    });
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,4 +160,16 @@ async fn an_arm_without_a_healthy_target_removes_our_rule_in_the_same_look() {
             .change(|seen| seen.groups.get_mut(&arm).unwrap().targets[0].health.state = TargetState::Unhealthy);
     };
     check_watchdog(sick, HoldReason::ArmUnhealthy { arm }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_rule_removed_before_a_look_has_shown_it_is_not_put_back() {
+    let mut rig = Rig::new();
+    rig.until(|report| matches!(report.desired.main_rule, MainRule::Made { .. }))
+        .await;
+    delete_main_rule(&rig);
+    rig = rig.crash();
+    let held = rig.until_phase(Phase::Held).await;
+    assert_eq!(held.desired.hold.unwrap().reason, HoldReason::OurRuleRemoved);
+    assert_eq!(rig.told("Arya created the main rule"), 1);
 }

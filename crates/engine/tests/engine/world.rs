@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arya_engine::Store;
-use arya_judge::{CountBlock, Evidence, MetricConfig, MetricSource, SourceError, Timestamp};
+use arya_judge::{Block, CountBlock, Evidence, MetricConfig, MetricSource, SourceError, Timestamp};
 use arya_plan::assume::assume;
 use arya_plan::cloud::{Cloud, CloudError};
 use arya_plan::desired::{Actor, Change, Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
@@ -385,12 +385,14 @@ impl MetricSource for World {
         }
         let first = window.start().as_second().div_euclid(BLOCK_S) * BLOCK_S;
         let ends = (first..=window.end().as_second()).step_by(BLOCK_S as usize);
-        let blocks = ends.map(|end| CountBlock {
-            ends_at: Timestamp::from_second(end).unwrap(),
-            baseline_events: 100.0,
-            canary_events: 100.0 * state.canary_errors,
-            baseline_exposure: 10_000.0,
-            canary_exposure: 10_000.0,
+        let blocks = ends.map(|end| {
+            Block::Counts(CountBlock {
+                ends_at: Timestamp::from_second(end).unwrap(),
+                baseline_events: 100.0,
+                canary_events: 100.0 * state.canary_errors,
+                baseline_exposure: 10_000.0,
+                canary_exposure: 10_000.0,
+            })
         });
         Ok(Evidence {
             metric: metric.name.clone(),

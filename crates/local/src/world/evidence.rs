@@ -3,12 +3,13 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use arya_judge::{CountBlock, Evidence, MetricConfig, SourceError, Timestamp};
+use arya_judge::{Block, CountBlock, Evidence, MetricConfig, SourceError, Timestamp};
 use arya_plan::identity::DeploymentId;
 
 use super::Told;
+use super::calls::is_silence;
 use super::fault::{CallKind, FaultKind};
-use super::state::{State, is_silence};
+use super::state::State;
 
 /// Seconds of one block.
 pub const BLOCK_S: i64 = 5;
@@ -95,7 +96,7 @@ impl State {
     }
 
     /// The whole blocks in the window in which the main rule stood all the time.
-    fn blocks(&self, id: &DeploymentId, window: &RangeInclusive<Timestamp>) -> Vec<CountBlock> {
+    fn blocks(&self, id: &DeploymentId, window: &RangeInclusive<Timestamp>) -> Vec<Block> {
         let start = self.settings.start.as_second();
         let at = |age: Duration| start + i64::try_from(age.as_secs()).unwrap_or(i64::MAX - start);
         let last = window.end().as_second().min(at(self.age));
@@ -113,13 +114,13 @@ impl State {
                     Canary::Good | Canary::Bad { .. } => 1.0,
                 };
                 if let Ok(ends_at) = Timestamp::from_second(end) {
-                    blocks.push(CountBlock {
+                    blocks.push(Block::Counts(CountBlock {
                         ends_at,
                         baseline_events: FAILURES,
                         canary_events: FAILURES * factor,
                         baseline_exposure: REQUESTS,
                         canary_exposure: REQUESTS,
-                    });
+                    }));
                 }
                 end += BLOCK_S;
             }

@@ -26,8 +26,8 @@ impl State {
             Mishap::UploadsFail => self.uploads_fail(desired),
             Mishap::UploadsStall => self.uploads_stall(desired),
             Mishap::Throttling => {
-                let before = self.throttled_until;
-                self.throttled_until = self.age + self.settings.pace.throttling;
+                let before = self.calls.throttled_until;
+                self.calls.throttled_until = self.age + self.settings.pace.throttling;
                 before <= self.age
             }
             Mishap::ListingsFreeze => self.freeze(),

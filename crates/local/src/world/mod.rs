@@ -7,6 +7,8 @@
 //! Must never read a clock, start a task, or decide: it carries out what the planner says, as AWS would.
 
 mod acting;
+mod birth;
+mod calls;
 mod edits;
 mod evidence;
 mod fault;

@@ -6,18 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arya_judge::Timestamp;
-use arya_plan::cloud::{CloudError, ErrorKind};
 use arya_plan::desired::Desired;
 use arya_plan::identity::{Arm, DeploymentId, LogicalId, Owner, Place, RuleKind, SecurityGroupKind};
 use arya_plan::listener::{GroupId, GroupSettings, Rule, Site};
-use arya_plan::observed::{BootPhase, InstanceState, Upload, UploadState};
+use arya_plan::observed::{BootPhase, InstanceState, Upload};
 use arya_plan::spec::Digest;
 
-use super::fault::{At, CallKind, Fault, FaultKind};
+use super::calls::Calls;
 use super::journal::Entry;
 use super::looking::{Frozen, Stale};
 use super::settings::Settings;
-use crate::balancer::alb::{self, GroupUse, Health, TargetState};
+use crate::balancer::alb::{self, GroupUse, Health};
 
 /// A world at one moment.
 #[derive(Debug, Clone)]
@@ -26,15 +25,12 @@ pub struct State {
     /// How long the world has existed. All points in time below are of this clock.
     pub(super) age: Duration,
     pub(super) numbers: u32,
-    calls: [u32; CallKind::ALL.len()],
-    faults: Vec<Fault>,
-    process: Process,
-    pub(super) throttled_until: Duration,
+    pub(super) calls: Calls,
     /// The listener without its rules and groups; `None` = it was deleted.
     pub(super) listener: Option<Arc<Site>>,
-    rules: Arc<Vec<Rule>>,
+    pub(super) rules: Arc<Vec<Rule>>,
     /// The groups that rules name.
-    named: Arc<BTreeSet<GroupId>>,
+    pub(super) named: Arc<BTreeSet<GroupId>>,
     /// Rules that slow nodes still have, the oldest first, each with the end of that.
     pub(super) earlier_rules: Vec<(Duration, Arc<Vec<Rule>>)>,
     pub(super) groups: BTreeMap<GroupId, Group>,
@@ -48,15 +44,6 @@ pub struct State {
     pub(super) frozen: Option<Frozen>,
     pub(super) journal: Vec<Entry>,
     pub(super) measures: super::evidence::Measures,
-}
-
-/// Whoever asks the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Process {
-    Lives,
-    /// It waits for an answer that will not come.
-    Waits,
-    Dead,
 }
 
 /// A target group.
@@ -145,83 +132,6 @@ impl Machine {
 }
 
 impl State {
-    pub(super) fn new(settings: Settings) -> Self {
-        let site = settings.site.clone();
-        let mut state = Self {
-            age: Duration::ZERO,
-            numbers: 0,
-            calls: [0; CallKind::ALL.len()],
-            faults: settings.faults.clone(),
-            process: Process::Lives,
-            throttled_until: Duration::ZERO,
-            rules: Arc::default(),
-            named: Arc::default(),
-            earlier_rules: vec![],
-            groups: BTreeMap::new(),
-            machines: vec![],
-            buckets: vec![],
-            security_groups: vec![],
-            tokens: BTreeMap::new(),
-            stale: vec![],
-            frozen: None,
-            journal: vec![],
-            measures: super::evidence::Measures::default(),
-            listener: Some(Arc::new(Site {
-                rules: vec![],
-                groups: BTreeMap::new(),
-                ..site.clone()
-            })),
-            settings: Arc::new(settings),
-        };
-        for (id, group) in site.groups {
-            state.add_production_group(id, group.settings, group.health.registered, group.health.healthy);
-        }
-        state.set_rules(site.rules);
-        state.earlier_rules.clear();
-        // Production was there long before: whoever is well has been found so.
-        let machines = &state.machines;
-        for member in state.groups.values_mut().flat_map(|group| &mut group.members) {
-            let well = machines.iter().any(|m| m.id == member.machine && m.answers());
-            if well && matches!(member.health.state, TargetState::Initial { .. }) {
-                member.health = TargetState::Healthy.into();
-            }
-        }
-        state
-    }
-
-    /// A group of production's with so many instances, the first of them well.
-    pub(super) fn add_production_group(&mut self, id: GroupId, settings: GroupSettings, registered: u32, healthy: u32) {
-        let group = Group {
-            owner: None,
-            settings: Arc::new(settings),
-            members: vec![],
-        };
-        self.groups.insert(id.clone(), group);
-        for number in 0..registered {
-            self.add_production_instance(&id, if number < healthy { App::Well } else { App::Sick });
-        }
-    }
-
-    pub(super) fn add_production_instance(&mut self, group: &GroupId, app: App) {
-        let machine = Machine {
-            id: self.new_name("i"),
-            owner: None,
-            state: InstanceState::Running,
-            next: None,
-            address: self.new_address(),
-            boot: Boot::Goes,
-            phase: Some(BootPhase::Ready),
-            reports: vec![],
-            app,
-            files: Arc::default(),
-        };
-        let member = self.new_member(group, &machine.id, None);
-        self.machines.push(machine);
-        if let Some(group) = self.groups.get_mut(group) {
-            group.members.push(member);
-        }
-    }
-
     /// A member of a group as registration leaves it.
     pub(super) fn new_member(&self, group: &GroupId, machine: &str, place: Option<(Place, u32)>) -> Member {
         let used = self.use_of(group);
@@ -362,128 +272,12 @@ impl State {
             .chain(rules)
     }
 
-    pub(super) fn add_fault(&mut self, fault: Fault) {
-        self.faults.push(fault);
-    }
-
-    pub(super) fn faults_left(&self) -> &[Fault] {
-        &self.faults
-    }
-
-    pub(super) fn calls(&self) -> u32 {
-        self.calls.iter().sum()
-    }
-
-    pub(super) const fn calls_of(&self, kind: CallKind) -> u32 {
-        self.calls[kind as usize]
-    }
-
     pub(super) fn journal(&self) -> &[Entry] {
         &self.journal
     }
 
     pub(super) fn take_journal(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.journal)
-    }
-
-    pub(super) fn is_silent(&self) -> bool {
-        self.process != Process::Lives
-    }
-
-    pub(super) fn is_dead(&self) -> bool {
-        self.process == Process::Dead
-    }
-
-    pub(super) fn restart(&mut self) {
-        self.process = Process::Lives;
-        // The asking process was sending them; a multipart upload that was not completed is no object.
-        for bucket in &mut self.buckets {
-            bucket
-                .uploads
-                .retain(|_, sending| sending.upload.state != UploadState::Running);
-        }
-    }
-
-    /// Counts a call, and says what becomes of it; `None` = a dead process cannot have made it.
-    pub(super) fn begin(&mut self, kind: CallKind) -> Option<Fate> {
-        if self.process == Process::Dead {
-            return None;
-        }
-        let (number, nth) = (self.calls(), self.calls_of(kind));
-        self.calls[kind as usize] += 1;
-        let hit = |fault: &Fault| {
-            let here = match fault.at {
-                At::Call(call) => call == number,
-                At::Nth(of, wanted) => of == kind && wanted == nth,
-            };
-            here && fault.kind.fits(kind)
-        };
-        let fault = self.faults.iter().position(hit).map(|at| self.faults.remove(at).kind);
-        match fault {
-            Some(FaultKind::HangsBefore | FaultKind::HangsAfter) => self.process = Process::Waits,
-            Some(FaultKind::DiesBefore | FaultKind::DiesAfter) => self.process = Process::Dead,
-            Some(
-                FaultKind::Throttled
-                | FaultKind::Refused
-                | FaultKind::LostBefore
-                | FaultKind::LostAfter
-                | FaultKind::Lags
-                | FaultKind::OtherParameters,
-            )
-            | None => {}
-        }
-        let throttled = (self.throttled_until > self.age).then_some(FaultKind::Throttled);
-        Some(Fate {
-            number,
-            fault: fault.or(throttled),
-        })
-    }
-}
-
-/// What becomes of a call.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Fate {
-    pub(super) number: u32,
-    pub(super) fault: Option<FaultKind>,
-}
-
-impl Fate {
-    /// What a call without effect gets: nothing, a *no*, or its own answer.
-    pub(super) fn ask<T>(self, answer: impl FnOnce() -> T) -> super::Told<Result<T, CloudError>> {
-        match self.fault {
-            Some(fault) if is_silence(fault) => super::Told::Silence,
-            Some(fault) => super::Told::Answer(said(fault).map_or_else(|| Ok(answer()), Err)),
-            None => super::Told::Answer(Ok(answer())),
-        }
-    }
-}
-
-pub(super) const fn is_silence(fault: FaultKind) -> bool {
-    matches!(
-        fault,
-        FaultKind::HangsBefore | FaultKind::HangsAfter | FaultKind::DiesBefore | FaultKind::DiesAfter
-    )
-}
-
-/// The *no* that a fault puts in the place of an answer.
-pub(super) fn said(fault: FaultKind) -> Option<CloudError> {
-    match fault {
-        FaultKind::Throttled => Some(CloudError::new(ErrorKind::Throttled, "Throttling: Rate exceeded.", "")),
-        FaultKind::Refused => Some(CloudError::refused(
-            "UnauthorizedOperation: the role may not do this. Nothing was changed.",
-            "Allow it, and wait for the next try.",
-        )),
-        FaultKind::LostBefore | FaultKind::LostAfter => Some(CloudError::new(
-            ErrorKind::Unknown,
-            "The connection broke before the answer; what was done is not known.",
-            "",
-        )),
-        FaultKind::HangsBefore
-        | FaultKind::HangsAfter
-        | FaultKind::DiesBefore
-        | FaultKind::DiesAfter
-        | FaultKind::Lags
-        | FaultKind::OtherParameters => None,
     }
 }
 

@@ -38,7 +38,8 @@ async fn a_canary_that_was_made_worse_fails_in_the_evidence_and_the_monitor_sees
         assert!(Instant::now() < end, "{evidence:?}");
         sleep(LOOK_EVERY).await;
     };
-    let sum = |of: fn(&arya_judge::CountBlock) -> f64| evidence.blocks.iter().map(of).sum::<f64>();
+    let counts = || evidence.blocks.iter().filter_map(|block| block.counts());
+    let sum = |of: fn(&arya_judge::CountBlock) -> f64| counts().map(of).sum::<f64>();
     let baseline = sum(|b| b.baseline_events) / sum(|b| b.baseline_exposure);
     let canary = sum(|b| b.canary_events) / sum(|b| b.canary_exposure);
     assert!(canary > 0.04 && canary < 0.2 && baseline < 0.03, "{evidence:?}");

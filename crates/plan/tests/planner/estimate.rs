@@ -1,6 +1,6 @@
 //! The time that a plan promises, held against the judge itself.
 
-use arya_judge::{CountBlock, Evidence, JudgeConfig, MetricConfig, Outcome, Timestamp, judge};
+use arya_judge::{Block, CountBlock, Evidence, JudgeConfig, MetricConfig, Outcome, Timestamp, judge};
 
 const BLOCK_S: f64 = 5.0;
 
@@ -14,13 +14,13 @@ fn seconds_to_harmful(rate: f64) -> f64 {
     let mut blocks = Vec::new();
     for n in 1..=2000_i64 {
         let exposure = rate * BLOCK_S;
-        blocks.push(CountBlock {
+        blocks.push(Block::Counts(CountBlock {
             ends_at: Timestamp::from_second(n * 5).unwrap(),
             baseline_events: 0.0,
             canary_events: exposure * 0.01,
             baseline_exposure: exposure,
             canary_exposure: exposure,
-        });
+        }));
         let evidence = Evidence {
             metric: "errors".into(),
             source: String::new(),

@@ -24,6 +24,7 @@ fn harmful() -> Verdict {
         metrics: vec![],
         as_of: None,
         comparison_unsound: None,
+        together: None,
     }
 }
 
