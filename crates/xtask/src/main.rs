@@ -2,6 +2,7 @@
 // A command of the terminal prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod fuzz;
 mod stages;
 
@@ -24,8 +25,15 @@ enum Command {
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
     },
-    /// The long run before a release: 3 cycles under load, and ten minutes of a healthy canary
+    /// The long run before a release: twenty cycles under load, crashing canaries, ten minutes of a healthy one
     Soak,
+    /// Speed and memory beside known programs: all benches, or those named
+    Bench {
+        names: Vec<String>,
+        /// The short form that CI runs
+        #[arg(long)]
+        quick: bool,
+    },
     /// Searches for inputs that break a reader
     Fuzz {
         /// A folder of tests/fuzz/corpus
@@ -45,6 +53,10 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test { only } => stages::test(&only),
         Command::Soak => stages::soak(),
+        Command::Bench { names, quick } => {
+            let form = if quick { bench::Form::Quick } else { bench::Form::Full };
+            bench::bench(&names, form)
+        }
         Command::Fuzz { target, seconds, keep } => {
             let found = if keep { fuzz::Found::Keep } else { fuzz::Found::Leave };
             fuzz::fuzz(&target, seconds, found)

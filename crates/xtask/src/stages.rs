@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::bench;
+
 /// One stage. Over budget is a failure: a slow check is a check that people stop running.
 struct Stage {
     name: &'static str,
@@ -16,7 +18,7 @@ struct Stage {
     run: fn() -> Result<()>,
 }
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 11] = [
     Stage {
         name: "fmt",
         budget_s: 20,
@@ -71,6 +73,18 @@ const STAGES: [Stage; 9] = [
         needs: &[("chromium", "chromium"), ("chromedriver", "chromium-driver")],
         run: || product_test("browser", &[]),
     },
+    Stage {
+        name: "benches",
+        budget_s: 240,
+        needs: &[],
+        run: bench::compile,
+    },
+    Stage {
+        name: "bench",
+        budget_s: 90,
+        needs: &[("nginx", "nginx-light")],
+        run: || bench::bench(&[], bench::Form::Quick),
+    },
 ];
 
 /// What a change may cost its author in waiting, from an empty `target/`.
@@ -88,8 +102,11 @@ pub(crate) fn test(only: &[String]) -> Result<()> {
     }
     let asked = |names: &[&str]| only.is_empty() || only.iter().any(|name| names.contains(&name.as_str()));
     // What runs the program builds it first, as a stage of its own.
-    let wanted =
-        |stage: &&Stage| asked(&[stage.name]) || (stage.name == "build" && asked(&["api", "stories", "browser"]));
+    let wanted = |stage: &&Stage| {
+        asked(&[stage.name])
+            || (stage.name == "build" && asked(&["api", "stories", "browser", "bench"]))
+            || (stage.name == "benches" && asked(&["bench"]))
+    };
     let chosen: Vec<_> = STAGES.iter().filter(wanted).collect();
     // Said before the first minute is spent, not after the last.
     chosen.iter().try_for_each(|stage| requirements(stage))?;
@@ -138,7 +155,10 @@ fn requirements(stage: &Stage) -> Result<()> {
 
 fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
+    // Servers lie where a user's PATH often does not lead.
+    let of_the_system = PathBuf::from("/usr/sbin");
     std::env::split_paths(&path)
+        .chain([of_the_system])
         .map(|folder| folder.join(name))
         .find(|file| file.is_file())
 }
@@ -150,7 +170,7 @@ pub(crate) fn root() -> &'static Path {
         .expect("xtask lies two folders below the root")
 }
 
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     root().join("target/release/arya")
 }
 
@@ -194,7 +214,7 @@ fn unit() -> Result<()> {
 }
 
 /// The README's own command, so that what is tested is what a newcomer runs.
-fn build() -> Result<()> {
+pub(crate) fn build() -> Result<()> {
     cargo(&["build", "--release", "--no-default-features", "--quiet"])
 }
 
