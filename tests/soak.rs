@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::process::Command;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use tests::Arya;
-use tests::load::{Walk, cycles_under_load};
+use tests::load::{Load, Walk, cycles_under_load};
+use tests::{Arya, children_of};
 
 const SERVING_MAX: Duration = Duration::from_secs(15);
 /// A request of four seconds may be under way when it begins.
@@ -32,6 +33,57 @@ fn soak_no_request_is_lost_in_twenty_cycles() {
         "no drain had a request to wait for: {walked}"
     );
     assert!(walked.files > 0, "{walked}");
+}
+
+/// What one crash may cost: until the dead process is noticed every request to it is one that nobody answers. This is
+/// the arm's share of a second.
+const LOST_BY_A_CRASH_MAX: u64 = 125;
+const RULE_GONE_MAX: Duration = Duration::from_secs(2);
+
+#[test]
+fn soak_a_canary_that_dies_costs_a_moment_of_its_share() {
+    let arya = Arya::start(&["--load", "0"]);
+    let address = arya
+        .balancer()
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let production = children_of(arya.pid());
+    let load = runtime.block_on(async { Load::start(&address, 500) });
+    for round in 0..5 {
+        let deployment = arya.deploy(&arya.spec(&format!("dies {round}"), "canary", 25.0));
+        deployment.wait_phase("serving", SERVING_MAX);
+        let arms = children_of(arya.pid())
+            .into_iter()
+            .filter(|pid| !production.contains(pid));
+        let canary = arms.max().unwrap();
+        std::thread::park_timeout(Duration::from_secs(2));
+        let before = load.counts.failed();
+        let killed = Instant::now();
+        assert!(
+            Command::new("kill")
+                .args(["-KILL", &canary.to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
+        deployment.wait("without our rule", RULE_GONE_MAX, |look| {
+            look["weights"]["applied"]["canary"] == 0.0
+        });
+        let gone = killed.elapsed();
+        std::thread::park_timeout(Duration::from_secs(5));
+        let failed = load.counts.failed() - before;
+        println!("round {round}: our rule was gone after {gone:.2?}, {failed} requests failed");
+        assert!(failed <= LOST_BY_A_CRASH_MAX, "{failed}: {:#?}", load.counts.words());
+        deployment.destroy_and_prove(DESTROYED_MAX);
+        assert_eq!(
+            load.counts.failed() - before,
+            failed,
+            "nothing fails once the rule is gone"
+        );
+    }
+    runtime.block_on(load.stop());
 }
 
 #[test]

@@ -146,15 +146,111 @@ fn licences_are_those_of_deny_toml() {
     }
 }
 
-#[test]
-fn architecture_md_names_every_crate() {
+/// The rows of a table of ARCHITECTURE.md, as cells; `header` is how the table begins.
+fn table(header: &str) -> Vec<Vec<String>> {
     let map = read(&workspace_root().join("ARCHITECTURE.md"));
-    for entry in std::fs::read_dir(workspace_root().join("crates")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
+    let lines = map.lines().skip_while(|line| !line.starts_with(header)).skip(2);
+    let rows = lines.take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| -> Vec<String> {
+        row.trim_matches('|')
+            .split('|')
+            .map(|cell| cell.trim().to_owned())
+            .collect()
+    };
+    let rows: Vec<Vec<String>> = rows.map(cells).collect();
+    assert!(rows.len() > 5, "ARCHITECTURE.md has no table that begins with {header}");
+    rows
+}
+
+/// What stands in backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+fn folders(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path).unwrap().map(Result::unwrap);
+    let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+    folders
+        .map(|folder| folder.file_name().into_string().unwrap())
+        .collect()
+}
+
+/// Whether a folder holds more than the tests of the file beside it.
+fn holds_modules(folder: &Path) -> bool {
+    let files = tracked(".rs");
+    let mut inside = files.iter().filter(|file| file.starts_with(folder));
+    inside.any(|file| file.file_name().is_some_and(|name| name != "tests.rs"))
+}
+
+#[test]
+fn architecture_md_names_every_crate_and_module_folder_and_no_other() {
+    let crates = workspace_root().join("crates");
+    let rows = table("| crate |");
+    let mut named: Vec<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
+    let mut there: Vec<String> = folders(&crates);
+    named.sort_unstable();
+    there.sort_unstable();
+    assert_eq!(named, there, "the crates of ARCHITECTURE.md and those under crates/");
+    for row in &rows {
+        let source = crates.join(row[0].trim_matches('`')).join("src");
+        let items = quoted(&row[1]);
+        for item in items.iter().filter(|item| item.ends_with('/') || item.ends_with(".rs")) {
+            assert!(
+                source.join(item).exists(),
+                "ARCHITECTURE.md names {item} of {}, which is not there",
+                row[0]
+            );
+        }
+        for folder in folders(&source)
+            .iter()
+            .filter(|folder| holds_modules(&source.join(folder)))
+        {
+            let module = |item: &&str| item.trim_end_matches('/').trim_end_matches(".rs") == folder;
+            assert!(
+                items.iter().any(module),
+                "ARCHITECTURE.md does not name `{folder}/` of {}",
+                row[0]
+            );
+        }
+    }
+}
+
+#[test]
+fn architecture_md_names_what_runs_on_the_whole_product() {
+    let map = read(&workspace_root().join("ARCHITECTURE.md"));
+    let all = read(&workspace_root().join("tests/Cargo.toml"));
+    let targets = all
+        .lines()
+        .filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"'));
+    for target in targets.filter(|target| *target != "src/lib.rs") {
+        let name = target.strip_suffix("main.rs").unwrap_or(target);
         assert!(
             map.contains(&format!("`{name}`")),
-            "ARCHITECTURE.md does not name `{name}`"
+            "ARCHITECTURE.md does not name `{name}` of tests/"
         );
+    }
+    for item in quoted(&map).iter().filter(|item| item.starts_with("tests/")) {
+        assert!(
+            workspace_root().join(item).exists(),
+            "ARCHITECTURE.md names {item}, which is not there"
+        );
+    }
+}
+
+#[test]
+fn every_invariant_names_tests_that_exist() {
+    let sources: Vec<String> = tracked(".rs").iter().map(|file| read(file)).collect();
+    for row in table("| # |") {
+        let tests = quoted(&row[2]);
+        assert!(!tests.is_empty(), "invariant {} names no test", row[0]);
+        for test in tests {
+            let written = format!("fn {test}(");
+            assert!(
+                sources.iter().any(|source| source.contains(&written)),
+                "invariant {}: there is no test {test}",
+                row[0]
+            );
+        }
     }
 }
 

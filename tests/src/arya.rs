@@ -229,6 +229,18 @@ impl Drop for Arya {
     }
 }
 
+/// The processes that this one started, read from /proc.
+pub fn children_of(pid: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let parent = |child: u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
+        stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
+    };
+    processes.filter(|child| parent(*child) == Some(pid)).collect()
+}
+
 /// The one place where a test waits for another process: bounded, and only between looks.
 fn pause() {
     let (_keep, never) = std::sync::mpsc::channel::<()>();

@@ -12,4 +12,4 @@
 mod arya;
 pub mod load;
 
-pub use arya::{Arya, Deployment, arya_binary, workspace_root};
+pub use arya::{Arya, Deployment, arya_binary, children_of, workspace_root};

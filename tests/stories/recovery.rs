@@ -3,22 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tests::Arya;
+use tests::{Arya, children_of};
 
 const SERVING_MAX: Duration = Duration::from_secs(15);
 const CHILDREN_GONE_MAX: Duration = Duration::from_secs(5);
-
-/// Processes whose parent, or parent's parent, was this one; read from /proc.
-fn children_of(pid: u32) -> Vec<u32> {
-    let processes = std::fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let parent = |child: u32| -> Option<u32> {
-        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
-        stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
-    };
-    processes.filter(|child| parent(*child) == Some(pid)).collect()
-}
 
 fn wait_gone(pids: &[u32]) {
     let begun = std::time::Instant::now();
@@ -54,13 +42,11 @@ fn story_a_killed_server_leaves_no_process_and_the_next_start_finishes_the_job()
     let (_, old) = again.get(&format!("/deployments/{id}"));
     assert_eq!(old["goal"], json!("absent"), "{old:#}");
     let begun = std::time::Instant::now();
-    while again.get(&format!("/deployments/{id}")).1["phase"] != "destroyed" {
-        assert!(
-            begun.elapsed() < SERVING_MAX,
-            "{:#}",
-            again.get(&format!("/deployments/{id}")).1
-        );
+    let now = || again.get(&format!("/deployments/{id}")).1;
+    while now()["phase"] != "destroyed" {
+        assert!(begun.elapsed() < SERVING_MAX, "{:#}", now());
     }
+    assert_eq!(now()["restore_proof"]["differences"], json!([]), "{:#}", now());
 }
 
 #[test]

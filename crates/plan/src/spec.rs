@@ -1,6 +1,7 @@
 //! What the user asks for. The form, a YAML file and the API all write the same document; it is parsed once, here.
 
 mod document;
+mod ranges;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,10 @@ pub mod limits {
     pub const WARM_UP_IN_A_ROW: u32 = 100;
     pub const EXPORTERS: usize = 16;
     pub const ACKNOWLEDGED: usize = 64;
+    /// Bytes of any text that has no limit of its own; the longest that AWS takes somewhere is a path of 1,024.
+    pub const TEXT_LENGTH: usize = 1024;
+    /// Entries of any list or mapping that has no limit of its own; AWS takes 50 tags, and fewer of everything else.
+    pub const ENTRIES: usize = 64;
 }
 
 /// What was asked. Digests are of the uploaded files' bytes.
@@ -228,7 +233,7 @@ impl Default for Instances {
 
 /// A word such as `same_as_production`, or a list of ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a word such as `same_as_production`, or a list of ids")]
 pub enum OneOrMany {
     One(String),
     Many(Vec<String>),

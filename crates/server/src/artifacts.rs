@@ -17,6 +17,7 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::api::documents::ArtifactDocument;
+use crate::patience::UPLOAD_QUIET_AT_MOST;
 
 /// The largest file that is taken, in bytes: an image of a model server is about 10 GiB, and the disk is the user's.
 pub(crate) const SIZE_LIMIT: u64 = 20 * 1024 * 1024 * 1024;
@@ -41,10 +42,12 @@ pub(crate) enum ArtifactError {
         "The uploaded files would take more than {TOTAL_LIMIT} bytes together. Nothing of this one was kept; files that no deployment needs are removed 7 days after their last use."
     )]
     NoRoom,
-    #[error("The disk of the data directory is full. Nothing of the file was kept.")]
+    #[error("The disk of the data directory takes no more. Nothing of the file was kept.")]
     DiskFull,
     #[error("The upload ended before the file was whole. Nothing of it was kept.")]
     Interrupted { what: String },
+    #[error("The upload stood still: no byte came for {} s. Nothing of it was kept.", UPLOAD_QUIET_AT_MOST.as_secs())]
+    Stalled,
     #[error("The file could not be written below the data directory. Nothing of it was kept.")]
     Write(#[source] io::Error),
     #[error(transparent)]
@@ -54,7 +57,7 @@ pub(crate) enum ArtifactError {
 impl From<io::Error> for ArtifactError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Self::DiskFull,
             _ => Self::Write(error),
         }
     }
@@ -375,122 +378,4 @@ impl Arrival {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COMPOSE: &[u8] = b"services:\n  web:\n    image: emr:1.0\n    ports: ['8080:8080']\n";
-
-    const UPLOADED: SystemTime = SystemTime::UNIX_EPOCH;
-
-    fn open() -> (tempfile::TempDir, Artifacts) {
-        let dir = tempfile::tempdir().unwrap();
-        let artifacts = Artifacts::open(&dir.path().join("artifacts")).unwrap();
-        (dir, artifacts)
-    }
-
-    async fn upload(artifacts: &Artifacts, bytes: &[u8]) -> Result<ArtifactDocument, ArtifactError> {
-        let mut arrival = artifacts.arrive().unwrap();
-        for chunk in bytes.chunks(7) {
-            arrival.push(chunk).await?;
-        }
-        artifacts.keep(arrival, Some("compose.yaml"), UPLOADED).await
-    }
-
-    fn names(artifacts: &Artifacts) -> Vec<String> {
-        let entries = std::fs::read_dir(artifacts.dir()).unwrap();
-        entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect()
-    }
-
-    #[tokio::test]
-    async fn a_file_is_kept_under_its_digest_once() {
-        let (_dir, artifacts) = open();
-        let first = upload(&artifacts, COMPOSE).await.unwrap();
-        let second = upload(&artifacts, COMPOSE).await.unwrap();
-        assert_eq!(first, second);
-        assert_eq!(names(&artifacts), [Digest::of(COMPOSE).hex()]);
-        assert_eq!(first.services[0].name, "web");
-    }
-
-    #[tokio::test]
-    async fn what_is_neither_leaves_nothing_behind() {
-        let (_dir, artifacts) = open();
-        for bad in [&b"\x7fELF\x02\x01\x01"[..], b"", b"a: [1", b"just words"] {
-            assert!(
-                matches!(upload(&artifacts, bad).await, Err(ArtifactError::Unusable(_))),
-                "{bad:?}"
-            );
-        }
-        assert!(names(&artifacts).is_empty());
-    }
-
-    #[tokio::test]
-    async fn an_upload_that_stops_leaves_nothing_behind() {
-        let (_dir, artifacts) = open();
-        let mut arrival = artifacts.arrive().unwrap();
-        arrival.push(COMPOSE).await.unwrap();
-        assert_eq!(names(&artifacts).len(), 1);
-        drop(arrival);
-        assert!(names(&artifacts).is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_restart_forgets_unfinished_files_and_knows_the_others() {
-        let (dir, artifacts) = open();
-        let document = upload(&artifacts, COMPOSE).await.unwrap();
-        std::fs::write(artifacts.dir().join(".arriving-old"), b"half").unwrap();
-        let again = Artifacts::open(&dir.path().join("artifacts")).unwrap();
-        assert_eq!(names(&again), [document.digest.hex()]);
-        let found = again.facts([document.digest.clone(), Digest::of(b"absent")].iter(), UPLOADED);
-        assert_eq!(found.len(), 1);
-        assert!(found[&document.digest].description.is_some());
-    }
-
-    #[tokio::test]
-    async fn a_file_that_cannot_be_described_is_read_once_and_can_be_uploaded_again() {
-        let (_dir, artifacts) = open();
-        let digest = Digest::of(COMPOSE);
-        std::fs::write(artifacts.path(&digest), b"spoilt").unwrap();
-        assert!(artifacts.find(&digest).is_none());
-        assert!(artifacts.known(&digest).is_some_and(|known| known.is_none()));
-        upload(&artifacts, COMPOSE).await.unwrap();
-        assert_eq!(artifacts.documents(vec![digest]).await.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn what_nobody_uses_goes_after_a_week() {
-        let (_dir, artifacts) = open();
-        let digest = upload(&artifacts, COMPOSE).await.unwrap().digest;
-        let check = |needed: &[Digest], age: Duration, removed: usize| {
-            let needed = needed.iter().cloned().collect();
-            let now = UPLOADED + age;
-            assert_eq!(artifacts.remove_unused(&needed, now).unwrap(), removed, "{age:?}");
-        };
-        let day = Duration::from_secs(24 * 3600);
-        let unfinished = artifacts.arrive().unwrap();
-        check(&[], KEPT_UNUSED - day, 0);
-        check(std::slice::from_ref(&digest), KEPT_UNUSED + day, 0);
-        check(&[], KEPT_UNUSED + day, 1);
-        assert_eq!(names(&artifacts).len(), 1, "the file on its way stays");
-        drop(unfinished);
-        assert!(artifacts.documents(vec![digest]).await.is_empty());
-        assert_eq!(artifacts.0.held.load(Ordering::Relaxed), 0);
-    }
-
-    #[tokio::test]
-    async fn all_files_together_have_a_limit_and_what_was_refused_takes_no_room() {
-        let dir = tempfile::tempdir().unwrap();
-        let artifacts = Artifacts::open_with(dir.path(), COMPOSE.len() as u64 * 2).unwrap();
-        let held = || artifacts.0.held.load(Ordering::Relaxed);
-        for _ in 0..3 {
-            upload(&artifacts, COMPOSE).await.unwrap();
-        }
-        assert_eq!(held(), COMPOSE.len() as u64);
-        let large = COMPOSE.repeat(2);
-        assert!(matches!(upload(&artifacts, &large).await, Err(ArtifactError::NoRoom)));
-        assert_eq!(held(), COMPOSE.len() as u64);
-        let again = Artifacts::open_with(dir.path(), u64::MAX).unwrap();
-        assert_eq!(again.0.held.load(Ordering::Relaxed), COMPOSE.len() as u64);
-    }
-}
+mod tests;

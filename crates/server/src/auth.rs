@@ -21,6 +21,9 @@ const SESSIONS_MAX: usize = 256;
 const ATTEMPTS_MAX: usize = 10;
 const ATTEMPT_WINDOW: Duration = Duration::from_secs(60);
 
+/// Cookies of our name that are looked at in one request; each costs a hash.
+const COOKIES_MAX: usize = 8;
+
 /// The session's cookie.
 pub(crate) const COOKIE: &str = "arya_session";
 
@@ -145,7 +148,7 @@ impl Auth {
 
     /// Ends the session whose cookie the request carries.
     pub(crate) fn logout(&self, headers: &HeaderMap) {
-        if let Some(session) = cookie(headers) {
+        for session in cookies(headers).take(COOKIES_MAX) {
             self.changing().sessions.remove(&hash(session));
         }
     }
@@ -158,15 +161,20 @@ impl Auth {
     fn caller_at(&self, headers: &HeaderMap, now: Instant) -> Option<Caller> {
         // A request that shows a token is judged by it alone: a wrong token is not rescued by a cookie.
         if let Some(authorization) = headers.get(header::AUTHORIZATION) {
+            // Of two a proxy and we might each believe another one.
+            if headers.get_all(header::AUTHORIZATION).iter().count() > 1 {
+                return None;
+            }
             let token = bearer(authorization.to_str().ok()?)?;
             return self.token_name(&hash(token)).map(|name| Caller {
                 name,
                 by: Credential::Token,
             });
         }
-        let wanted = hash(cookie(headers)?);
+        let wanted: Vec<Hash> = cookies(headers).take(COOKIES_MAX).map(hash).collect();
         let changing = self.changing();
-        let session = changing.sessions.get(&wanted).filter(|session| now < session.ends)?;
+        let known = |wanted: &Hash| changing.sessions.get(wanted).filter(|session| now < session.ends);
+        let session = wanted.iter().find_map(known)?;
         Some(Caller {
             name: session.name.clone(),
             by: Credential::Session,
@@ -212,13 +220,14 @@ fn bearer(authorization: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// The values of every cookie with our name. Another server of the same host may have set one too.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+        .filter_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
 /// The `Set-Cookie` of a new session. Without `Secure`, because the server speaks plain HTTP on the loopback address.
@@ -276,6 +285,56 @@ mod tests {
     }
 
     #[test]
+    fn strange_cookies_are_nobody_and_hide_nobody() {
+        let auth = auth();
+        let session = auth.login("good").unwrap();
+        let knows = |lines: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                let line = String::from_utf8_lossy(line).replace("SESSION", &session).into_bytes();
+                headers.append(header::COOKIE, axum::http::HeaderValue::from_bytes(&line).unwrap());
+            }
+            auth.caller(&headers).is_some()
+        };
+        for good in [
+            &b"arya_session=SESSION"[..],
+            b";;; ;arya_session=SESSION;;",
+            b"arya_session=forged; arya_session=SESSION",
+            b"=; arya_session; arya_session=; arya_session=SESSION",
+            b" arya_session=SESSION ; x=y",
+        ] {
+            assert!(knows(&[good]), "{}", String::from_utf8_lossy(good));
+        }
+        assert!(knows(&[b"\xff\xfe=\xff", b"arya_session=SESSION"]));
+        for bad in [
+            &b""[..],
+            b"arya_session",
+            b"arya_session=",
+            b"arya_session=\"SESSION\"",
+            b"Arya_session=SESSION",
+            b"xarya_session=SESSION",
+            b"arya_session =SESSION",
+            b"arya_session=SESSIONx",
+            b"arya_session=SESSION,b=c",
+            b"arya_session=%53ESSION",
+            b"arya_session=0000000000000000000000000000000000000000000000000000000000000000",
+        ] {
+            assert!(!knows(&[bad]), "{}", String::from_utf8_lossy(bad));
+        }
+        let many = "arya_session=x;".repeat(COOKIES_MAX) + "arya_session=SESSION";
+        assert!(!knows(&[many.as_bytes()]));
+        let huge = "arya_session=".to_owned() + &"x".repeat(1 << 20);
+        assert!(!knows(&[huge.as_bytes()]));
+    }
+
+    #[test]
+    fn two_tokens_are_none() {
+        let mut two = headers(header::AUTHORIZATION, "Bearer good");
+        two.append(header::AUTHORIZATION, "Bearer good".parse().unwrap());
+        assert_eq!(auth().caller(&two), None);
+    }
+
+    #[test]
     fn a_session_ends() {
         let (auth, now) = (auth(), Instant::now());
         let session = auth.login_at("good", now).unwrap();
@@ -318,5 +377,21 @@ mod tests {
         let mut both = headers(header::COOKIE, &format!("{COOKIE}={session}"));
         both.insert(header::AUTHORIZATION, "Bearer bad".parse().unwrap());
         assert_eq!(auth.caller(&both), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_brings_the_reader_down(value in "[ -~]{0,60}", bytes in proptest::collection::vec(0x20_u8.., 0..60)) {
+            let auth = auth();
+            for name in [header::COOKIE, header::AUTHORIZATION] {
+                for value in [value.as_bytes(), &bytes] {
+                    let mut headers = HeaderMap::new();
+                    headers.extend(axum::http::HeaderValue::from_bytes(value).ok().map(|value| (name.clone(), value)));
+                    let trusted = auth.caller(&headers).is_some();
+                    proptest::prop_assert!(!trusted || value.trim_ascii().ends_with(b"good"));
+                    auth.logout(&headers);
+                }
+            }
+        }
     }
 }

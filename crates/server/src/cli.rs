@@ -56,7 +56,8 @@ enum Command {
     Try(Try),
     /// The server. This version has no AWS world yet and serves the local one
     Serve(Serve),
-    /// Shows the plan for a spec; touches nothing in the cloud
+    /// Shows the plan for a spec; touches nothing in the cloud. Exits 0 also when the plan has problems that block it
+    /// (`--json` names them), 3 when there is no plan
     Plan(SpecFile),
     /// Starts a deployment
     Apply(Apply),

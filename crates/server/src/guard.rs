@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -21,14 +22,17 @@ const OPEN_BELOW: &str = "/static/";
 /// Answers with the caller known, or refuses.
 pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let brings_a_body = !request.body().is_end_stream();
+    let in_chunks = request.headers().contains_key(header::TRANSFER_ENCODING);
     let of_api = request.uri().path().starts_with("/api/");
     let response = match admit(&app.auth, &app.settings.hosts, &mut request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.answer(&request),
     };
     let mut response = secured(if of_api { as_problem(response) } else { response });
-    if brings_a_body && !response.status().is_success() {
-        // A refusal may leave the body unread. The connection then ends, and the client must know it.
+    // A refusal may leave the body unread. And a body in chunks may have come with a length as well, which was dropped
+    // before it is seen here: a proxy that believed the length would take the rest for a request of somebody else, so
+    // there must be no rest (RFC 9112, 6.1).
+    if in_chunks || (brings_a_body && !response.status().is_success()) {
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -53,6 +57,7 @@ impl Hosts {
         }
     }
 
+    /// Whether a request for this host is for us.
     fn answers(self, host: Option<&str>) -> bool {
         match self {
             Self::Any => true,
@@ -67,8 +72,11 @@ fn is_loopback_name(host: &str) -> bool {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         Some(_) | None => host,
     };
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let ip = match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(bare) => bare.parse().map(IpAddr::V6),
+        None => name.parse().map(IpAddr::V4),
+    };
+    name.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Why a request goes no further.
@@ -82,11 +90,13 @@ enum Refused {
 fn admit(auth: &Auth, hosts: &Hosts, request: &mut Request) -> Result<(), Refused> {
     let headers = request.headers();
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    // Of two hosts a proxy and we might each believe another one.
+    // Of two hosts a proxy and we might each believe another one. A whole address in the first line counts as one.
     let several = headers.get_all(header::HOST).iter().count() > 1;
-    if several || !hosts.answers(host) {
+    let addressed = request.uri().authority().map(Authority::as_str);
+    let other = addressed.filter(|addressed| !host.is_some_and(|host| host.eq_ignore_ascii_case(addressed)));
+    if several || other.is_some() || !hosts.answers(host) {
         return Err(Refused::WrongHost {
-            host: shown(host.unwrap_or_default()),
+            host: shown(other.or(host).unwrap_or_default()),
         });
     }
     let caller = auth.caller(headers);
@@ -273,12 +283,49 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_address_must_be_for_the_same_host() {
+        let wrong = |host: &str| Err(Refused::WrongHost { host: host.to_owned() });
+        check(with(Method::GET, "http://127.0.0.1:7070/healthz", &[]), Ok(()));
+        check(
+            with(Method::GET, "http://evil.example/healthz", &[]),
+            wrong("evil.example"),
+        );
+        check(
+            with(Method::GET, "http://127.0.0.1:7071/healthz", &[]),
+            wrong("127.0.0.1:7071"),
+        );
+        check(
+            with(Method::GET, "/healthz", &[("host", "127.0.0.1:7070")]),
+            wrong("127.0.0.1:7070"),
+        );
+    }
+
+    #[test]
     fn a_rebound_name_is_refused() {
         for (host, good) in [
             ("localhost", true),
             ("localhost:7070", true),
             ("[::1]:7070", true),
             ("127.0.0.1", true),
+            ("LOCALHOST:1", true),
+            ("127.9.9.9:7070", true),
+            ("127.0.0.1@evil.example", false),
+            ("evil.example@127.0.0.1", false),
+            ("evil.example#127.0.0.1", false),
+            ("evil.example\\127.0.0.1", false),
+            ("127.0.0.1.", false),
+            ("localhost.", false),
+            ("2130706433", false),
+            ("0x7f.1", false),
+            ("0.0.0.0:7070", false),
+            ("[::]:7070", false),
+            ("[::1", false),
+            ("::1", false),
+            ("[::ffff:127.0.0.1]:7070", false),
+            ("[127.0.0.1]:7070", false),
+            ("127.0.0.1:7070:7070", false),
+            (" 127.0.0.1", false),
+            ("127.0.0.1,evil.example", false),
             ("evil.example:7070", false),
             ("localhost.evil.example", false),
             ("127.0.0.1.evil.example:7070", false),

@@ -1,24 +1,17 @@
 //! The way in: a page with one button, because a GET changes nothing, and the POST behind it.
 
-use axum::Form;
+use crate::app::App;
+use crate::auth::{forget_cookie, set_cookie};
+use crate::web::fields::LoginFields;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
 
-use crate::app::App;
-use crate::auth::{forget_cookie, set_cookie};
-
-/// The form of the login page.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Presented {
-    /// A one-time link's secret, or an API token.
-    token: String,
-}
-
-/// Exchanges what was presented for a session and goes to the home page.
-pub(crate) async fn post(State(app): State<App>, Form(presented): Form<Presented>) -> Response {
-    match app.auth.login(&presented.token) {
+/// Exchanges the one-time link's secret, or the API token, that the form holds for a session and goes to the home page.
+pub(crate) async fn post(State(app): State<App>, LoginFields(fields): LoginFields) -> Response {
+    // No token, or two of them, is as wrong as a wrong one.
+    let presented = fields.one("token").ok().flatten().unwrap_or_default();
+    match app.auth.login(presented) {
         Ok(session) => ([(header::SET_COOKIE, set_cookie(&session))], Redirect::to("/")).into_response(),
         Err(refusal) => crate::pages::login_refused(refusal),
     }

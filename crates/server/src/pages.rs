@@ -1,6 +1,7 @@
 //! Where the program meets its pages: what they must offer, in one place.
 
 use axum::Router;
+use axum::middleware;
 use axum::routing::post;
 
 use crate::app::App;
@@ -9,8 +10,9 @@ use crate::{login, web};
 pub(crate) use web::{login_refused, report};
 
 /// The routes that browsers use.
-pub(crate) fn router() -> Router<App> {
+pub(crate) fn router(app: App) -> Router<App> {
     web::router()
         .route("/login", post(login::post))
         .route("/logout", post(login::logout))
+        .layer(middleware::from_fn_with_state(app, web::as_page))
 }

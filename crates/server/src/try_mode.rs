@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arya_engine::{Engine, EngineSettings, Store};
 use arya_judge::{JudgeConfig, MetricConfig};
-use arya_local::live::{LiveCloud, LiveSettings};
+use arya_local::live::{LiveCloud, LiveError, LiveSettings};
 use arya_local::samples::{Sample, Samples, write_samples};
 use arya_plan::timing::Timing;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use crate::auth::{Auth, secret};
 use crate::client::Connection;
 use crate::counters::Counters;
 use crate::guard::Hosts;
-use crate::serve::{listen, serve};
+use crate::serve::{Limits, listen, router, serve};
 use crate::{output, signals};
 
 /// What `arya try` was asked for.
@@ -63,7 +63,12 @@ pub(crate) async fn run(options: TryOptions) -> anyhow::Result<()> {
     // Who ends it while it starts is heard: children of the local cloud must not outlive it.
     let told = signals::told_to_stop();
     let running = start(&options).await?;
-    let served = tokio::spawn(serve(running.listener, running.app.clone()));
+    let served = tokio::spawn(serve(
+        running.listener,
+        router(running.app.clone()),
+        Limits::USUAL,
+        running.app.stopping.clone(),
+    ));
     let connection = Connection {
         server: running.app.settings.ui.clone(),
         token: running.token.clone(),
@@ -124,7 +129,7 @@ async fn start(options: &TryOptions) -> anyhow::Result<Running> {
         ..EngineSettings::new(timing.clone(), judging())
     };
     let token = secret().context("the system gives no random numbers")?;
-    let cloud = LiveCloud::start(live_settings(options, &samples, &artifacts, &store)?).await?;
+    let cloud = start_cloud(live_settings(options, &samples, &artifacts, &store)?).await?;
     let engine = match Engine::start(store, cloud.clone(), cloud.clone(), settings) {
         Ok(engine) => engine,
         Err(error) => {
@@ -213,6 +218,35 @@ async fn look_when_the_world_changes(cloud: LiveCloud, engine: Engine) {
         }
         tokio::time::sleep(LOOKS_APART).await;
     }
+}
+
+/// Where the local load balancer listened last.
+const BALANCER_ADDRESS: &str = "load-balancer.address";
+
+/// Starts the local cloud with its load balancer where it was in the run before, if nobody took that port meanwhile: what
+/// was deployed then is wound up now, and its restore proof compares the listener with the one of its plan.
+async fn start_cloud(settings: LiveSettings) -> Result<LiveCloud, LiveError> {
+    let file = settings.data_dir.join(BALANCER_ADDRESS);
+    let before = std::fs::read_to_string(&file).ok();
+    let before = before.and_then(|text| text.trim().parse::<SocketAddr>().ok());
+    let as_before = before
+        .filter(|address| address.ip().is_loopback())
+        .map(|listen| LiveSettings {
+            listen,
+            ..settings.clone()
+        });
+    let again = match as_before {
+        Some(as_before) => Some(LiveCloud::start(as_before).await),
+        None => None,
+    };
+    let cloud = match again {
+        None | Some(Err(LiveError::Listen { .. })) => LiveCloud::start(settings).await?,
+        Some(started) => started?,
+    };
+    if let Err(error) = std::fs::write(&file, cloud.address().to_string()) {
+        tracing::warn!(%error, "the load balancer's address could not be kept; the next run will have another");
+    }
+    Ok(cloud)
 }
 
 fn live_settings(

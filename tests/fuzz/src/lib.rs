@@ -8,8 +8,10 @@ mod archive;
 mod bundle;
 mod compose;
 mod documents;
+mod http;
 mod layer;
 mod seeds;
+mod spec;
 
 use std::path::PathBuf;
 
@@ -46,6 +48,11 @@ pub const TARGETS: &[Target] = &[
         seeds: seeds::documents,
     },
     Target {
+        name: "http",
+        run: http::run,
+        seeds: http::seeds,
+    },
+    Target {
         name: "interpolation",
         run: compose::run_interpolation,
         seeds: seeds::interpolations,
@@ -54,6 +61,11 @@ pub const TARGETS: &[Target] = &[
         name: "layer",
         run: layer::run,
         seeds: seeds::layers,
+    },
+    Target {
+        name: "spec",
+        run: spec::run,
+        seeds: spec::seeds,
     },
 ];
 

@@ -1,5 +1,7 @@
 //! `PUT /artifacts`: a file, stored while it streams.
 
+use std::time::SystemTime;
+
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -10,7 +12,8 @@ use serde::Deserialize;
 use super::documents::ArtifactDocument;
 use super::problem::{Problem, chain};
 use crate::app::App;
-use crate::artifacts::{ArtifactError, SIZE_LIMIT};
+use crate::artifacts::{ArtifactError, Artifacts, SIZE_LIMIT};
+use crate::patience::TooSlow;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Named {
@@ -29,20 +32,28 @@ pub(crate) async fn put(
     if announced.is_some_and(|length| length > SIZE_LIMIT) {
         return Err(problem(&ArtifactError::TooLarge));
     }
-    let document = receive(&app, named.filename.as_deref(), body)
+    let document = receive(&app.artifacts, named.filename.as_deref(), body, app.now().into())
         .await
         .map_err(|error| problem(&error))?;
     Ok((StatusCode::OK, axum::Json(document)).into_response())
 }
 
-async fn receive(app: &App, filename: Option<&str>, body: Body) -> Result<ArtifactDocument, ArtifactError> {
-    let mut arrival = app.artifacts.arrive()?;
+async fn receive(
+    artifacts: &Artifacts,
+    filename: Option<&str>,
+    body: Body,
+    now: SystemTime,
+) -> Result<ArtifactDocument, ArtifactError> {
+    let mut arrival = artifacts.arrive()?;
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| ArtifactError::Interrupted { what: chain(&error) })?;
+        let chunk = chunk.map_err(|error| match TooSlow::behind(&error) {
+            Some(_) => ArtifactError::Stalled,
+            None => ArtifactError::Interrupted { what: chain(&error) },
+        })?;
         arrival.push(&chunk).await?;
     }
-    app.artifacts.keep(arrival, filename, app.now().into()).await
+    artifacts.keep(arrival, filename, now).await
 }
 
 fn problem(error: &ArtifactError) -> Problem {
@@ -58,10 +69,61 @@ fn problem(error: &ArtifactError) -> Problem {
             tracing::info!(what, "an upload ended early; nothing of it was kept");
             refuse(StatusCode::BAD_REQUEST, "incomplete").next("Upload it again.")
         }
+        ArtifactError::Stalled => {
+            refuse(StatusCode::REQUEST_TIMEOUT, "too-slow").next("Upload it again on a better connection.")
+        }
         ArtifactError::Write(_) => {
             Problem::internal(error).next("Look at the disk and the rights of the data directory, then upload again.")
         }
         ArtifactError::Unusable(inner) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unusable-file", chain(inner))
             .next("Upload what `docker save IMAGE` writes, or a compose file."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_of_a_file_says_what_to_do() {
+        let check = |error: ArtifactError, status: u16, kind: &str| {
+            let problem = problem(&error);
+            assert_eq!((problem.status, problem.kind), (status, kind));
+            assert!(problem.detail.contains("Nothing of"), "{problem:?}");
+            assert!(problem.next.is_some(), "{problem:?}");
+        };
+        check(ArtifactError::TooLarge, 413, "too-large");
+        check(ArtifactError::NoRoom, 507, "no-room");
+        check(ArtifactError::DiskFull, 507, "disk-full");
+        check(ArtifactError::Stalled, 408, "too-slow");
+        check(ArtifactError::Interrupted { what: "x".into() }, 400, "incomplete");
+        check(
+            ArtifactError::from(std::io::Error::from_raw_os_error(28)),
+            507,
+            "disk-full",
+        );
+        check(
+            ArtifactError::from(std::io::Error::from_raw_os_error(122)),
+            507,
+            "disk-full",
+        );
+        check(
+            ArtifactError::from(std::io::Error::from_raw_os_error(5)),
+            500,
+            "internal",
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_stands_still_is_given_up_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let artifacts = Artifacts::open(dir.path()).unwrap();
+        let first = futures_util::stream::iter([Ok::<_, std::convert::Infallible>("services:")]);
+        let stalled = Body::from_stream(first.chain(futures_util::stream::pending()));
+        let request = axum::extract::Request::put("/api/v1/artifacts").body(stalled).unwrap();
+        let body = crate::patience::of_a_body(request).await.into_body();
+        let ended = receive(&artifacts, None, body, SystemTime::UNIX_EPOCH).await;
+        assert!(matches!(ended, Err(ArtifactError::Stalled)), "{ended:?}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -37,7 +37,7 @@ pub(crate) async fn events(
     let last_id = headers
         .get("last-event-id")
         .and_then(|value| value.to_str().ok()?.parse().ok());
-    let after = last_id.or(asked.after).unwrap_or(0);
+    let after = app.known_place(&id, last_id.or(asked.after).unwrap_or(0))?;
     if accepts(&headers, "application/json") {
         let events = app.events(&id, after, EVENTS_AT_ONCE)?;
         return Ok(Answer(serde_json::json!({ "events": events })).into_response());

@@ -5,11 +5,13 @@ use arya_plan::spec::Spec;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
-use http_body_util::LengthLimitError;
+use http_body_util::{BodyExt as _, Collected, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::problem::Problem;
+use super::text;
+use crate::patience::TooSlow;
 
 /// A body other than an artifact. The largest is a spec with a Kayenta configuration of some hundred metrics.
 pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
@@ -26,15 +28,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if !matches!(kind.as_deref(), Some("application/json") | None) {
             return Err(unsupported(kind.as_deref().unwrap_or_default(), "application/json"));
         }
-        let body = read(request.into_body()).await?;
-        let value: Value = serde_json::from_slice(&body).map_err(|error| {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                "malformed",
-                format!("The body is not JSON: {error}. Nothing was changed."),
-            )
-            .next("Send a JSON object.")
-        })?;
+        let body = read(request.into_body(), BODY_LIMIT).await?;
+        let value = text::json(&body).map_err(|unreadable| unreadable.problem(StatusCode::BAD_REQUEST, "body"))?;
         typed(value).map(Self)
     }
 }
@@ -48,7 +43,7 @@ impl<S: Send + Sync> FromRequest<S> for Ignored {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
-        read(request.into_body()).await.map(|_| Self)
+        read(request.into_body(), BODY_LIMIT).await.map(|_| Self)
     }
 }
 
@@ -56,9 +51,9 @@ impl<S: Send + Sync> FromRequest<S> for Ignored {
 pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        let inner = error.inner().to_string();
+        let inner = text::cut(&error.inner().to_string());
         let quoted = inner.split('`').nth(1).map(str::to_owned);
-        let field = if path == "." { quoted } else { Some(path) };
+        let field = if path == "." { quoted } else { Some(text::cut(&path)) };
         let mut problem = Problem::invalid(format!(
             "The body does not say what it must: {inner}. Nothing was changed."
         ))
@@ -81,7 +76,7 @@ impl<S: Send + Sync> FromRequest<S> for SpecBody {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
         let kind = media_type(request.headers());
-        let body = read(request.into_body()).await?;
+        let body = read(request.into_body(), BODY_LIMIT).await?;
         Self::parse(kind.as_deref(), &body)
     }
 }
@@ -90,9 +85,9 @@ impl SpecBody {
     /// Parses by media type; without one YAML, of which JSON is a part.
     pub(crate) fn parse(media_type: Option<&str>, body: &[u8]) -> Result<Self, Problem> {
         let mut document = match media_type {
-            Some("application/json") => serde_json::from_slice(body).map_err(|error| unreadable("JSON", &error))?,
+            Some("application/json") => text::json(body).map_err(refused)?,
             None | Some("application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml" | "text/plain") => {
-                yaml(body)?
+                text::yaml(body).map_err(refused)?
             }
             Some(other) => return Err(unsupported(other, "application/yaml or application/json")),
         };
@@ -111,27 +106,32 @@ impl SpecBody {
     }
 }
 
-/// YAML text as a document.
+/// A spec in YAML as a document.
 pub(crate) fn yaml(body: &[u8]) -> Result<Value, Problem> {
-    let text = std::str::from_utf8(body).map_err(|error| unreadable("text in UTF-8", &error))?;
-    serde_saphyr::from_str(text).map_err(|error| unreadable("YAML", &error))
+    text::yaml(body).map_err(refused)
 }
 
-fn unreadable(what: &str, error: &dyn std::error::Error) -> Problem {
-    // Parsers draw the place in several lines; the first says it.
-    let text = error.to_string();
-    let first = text.lines().next().unwrap_or_default();
-    Problem::invalid(format!("The spec is not {what}: {first}. Nothing was changed."))
-        .next("Correct it at the place named, or start from the example in the README.")
+fn refused(unreadable: text::Unreadable) -> Problem {
+    unreadable.problem(StatusCode::UNPROCESSABLE_ENTITY, "spec")
 }
 
 fn unsupported(got: &str, wanted: &str) -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "media-type",
-        format!("The body is `{got}`, which this call does not read. Nothing was changed."),
+        format!(
+            "The body is `{}`, which this call does not read. Nothing was changed.",
+            shown(got)
+        ),
     )
     .next(format!("Send {wanted}, and say so in Content-Type."))
+}
+
+/// Whether the body is of this media type.
+pub(crate) fn media_type_is(headers: &HeaderMap, wanted: &str) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case(wanted)
 }
 
 /// The media type without its parameters. A form's default counts as none: it is what tools send when told nothing.
@@ -141,25 +141,27 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
     (!essence.is_empty() && essence != "application/x-www-form-urlencoded").then_some(essence)
 }
 
-async fn read(body: Body) -> Result<Bytes, Problem> {
-    axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|error| {
-        let too_large = std::error::Error::source(&error).is_some_and(|source| source.is::<LengthLimitError>());
-        if too_large {
-            Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                format!("The body is larger than {BODY_LIMIT} bytes. Nothing was changed."),
-            )
-            .next("Send less; files go to PUT /api/v1/artifacts.")
-        } else {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                "incomplete",
-                "The body ended early. Nothing was changed.",
-            )
-            .next("Send it again.")
+/// Reads a body to its end, within a limit in bytes and the limits of time in [`crate::patience`].
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let collected = Limited::new(body, limit).collect().await;
+    collected.map(Collected::to_bytes).map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let detail = format!("The body is larger than {limit} bytes. Nothing was changed.");
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+                .next("Send less; files go to PUT /api/v1/artifacts.");
+        }
+        let incomplete = |detail| Problem::new(StatusCode::BAD_REQUEST, "incomplete", detail).next("Send it again.");
+        match TooSlow::behind(&*error) {
+            Some(slow) => too_slow(slow),
+            None => incomplete("The body ended early, or cannot be read as HTTP. Nothing was changed."),
         }
     })
+}
+
+/// What a client is told that took too long.
+pub(crate) fn too_slow(slow: TooSlow) -> Problem {
+    let detail = format!("The request took too long: {slow}. Nothing was changed.");
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", detail).next("Send it again on a better connection.")
 }
 
 /// The id in a path; a name is no id here, so that a script never acts on the wrong one.

@@ -13,6 +13,7 @@ mod monitor;
 mod openapi;
 pub(crate) mod problem;
 mod routes;
+pub(crate) mod text;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

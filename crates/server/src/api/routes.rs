@@ -175,7 +175,7 @@ fn changing() -> Vec<Route> {
             put(artifacts::put),
         )
         .takes(Body::File)
-        .refuses(&[400, 413, 422, 507]),
+        .refuses(&[400, 408, 413, 422, 507]),
         Route::post(
             "/plans",
             "plan",
@@ -183,7 +183,7 @@ fn changing() -> Vec<Route> {
             post(deployments::plan),
         )
         .takes(Body::Spec)
-        .refuses(&[400, 413, 415, 422, 502]),
+        .refuses(&[400, 408, 413, 415, 422, 502]),
         Route::post(
             "/deployments",
             "deployment",
@@ -192,7 +192,7 @@ fn changing() -> Vec<Route> {
         )
         .takes(Body::Spec)
         .answers(201, JSON)
-        .refuses(&[400, 409, 413, 415, 422, 502]),
+        .refuses(&[400, 408, 409, 413, 415, 422, 502]),
         Route::post(
             "/deployments/{id}/weight",
             "deployment",
@@ -200,7 +200,7 @@ fn changing() -> Vec<Route> {
             post(deployments::weight),
         )
         .takes(Body::Object(&[("canary_percent", "number", "Percent, 0 to 50")]))
-        .refuses(&[400, 404, 409, 413, 415, 422]),
+        .refuses(&[400, 404, 408, 409, 413, 415, 422]),
         Route::post(
             "/deployments/{id}/destroy",
             "deployment",
@@ -220,7 +220,7 @@ fn changing() -> Vec<Route> {
             "string",
             "Why, in 3 to 500 characters; kept in the feed",
         )]))
-        .refuses(&[400, 404, 409, 413, 415, 422]),
+        .refuses(&[400, 404, 408, 409, 413, 415, 422]),
     ]
 }
 
@@ -255,6 +255,6 @@ fn trying() -> Vec<Route> {
             post(controls::load),
         )
         .takes(Body::Object(&[("per_s", "integer", "Requests per second, 0 to 1000")]))
-        .refuses(&[400, 404, 415, 422]),
+        .refuses(&[400, 404, 408, 413, 415, 422]),
     ]
 }

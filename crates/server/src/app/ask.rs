@@ -77,6 +77,13 @@ impl App {
         Ok(events.iter().map(EventDocument::of).collect())
     }
 
+    /// Where a reader stands who has read up to this event. One that has not happened yet is of another feed, of an
+    /// earlier data directory perhaps, and its reader begins anew: waiting for it would be silence for ever.
+    pub(crate) fn known_place(&self, id: &DeploymentId, after: u64) -> Result<u64, Problem> {
+        let newest = self.latest_events(id, 1)?.first().map_or(0, |event| event.seq);
+        Ok(if after > newest { 0 } else { after })
+    }
+
     /// The feed's end, newest first.
     pub(crate) fn latest_events(&self, id: &DeploymentId, limit: usize) -> Result<Vec<EventDocument>, Problem> {
         self.report(id)?;

@@ -1,11 +1,12 @@
 //! A spec on disk: files that it names by path are uploaded, and their digests take the paths' places.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::api::input::yaml;
+use crate::api::input::{BODY_LIMIT, yaml};
 use crate::client::Client;
 
 /// Keys of a version that hold a digest or a path.
@@ -19,8 +20,11 @@ pub(super) fn prepare(
     mut said: impl FnMut(&str) -> std::io::Result<()>,
 ) -> anyhow::Result<Value> {
     let name = path.display();
-    let text = std::fs::read(path)
-        .with_context(|| format!("The spec {name} cannot be read. Nothing was done. Check the path"))?;
+    let text =
+        read(path).with_context(|| format!("The spec {name} cannot be read. Nothing was done. Check the path"))?;
+    if text.len() > BODY_LIMIT {
+        anyhow::bail!("The spec {name} is larger than {BODY_LIMIT} bytes. Nothing was done. Check the path");
+    }
     let mut document = yaml(&text).map_err(|problem| anyhow::anyhow!("{name}: {}", problem.detail))?;
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     for place in places(&mut document) {
@@ -36,6 +40,15 @@ pub(super) fn prepare(
         *place = digest;
     }
     Ok(document)
+}
+
+/// Reads a file as far as it could be a spec: what is larger, or never ends, is noticed after that.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    std::fs::File::open(path)?
+        .take(BODY_LIMIT as u64 + 1)
+        .read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// Every value of a spec that may name a file.

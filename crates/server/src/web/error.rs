@@ -22,6 +22,9 @@ impl ErrorPage {
         let title = match problem.status_code() {
             StatusCode::NOT_FOUND => "This is not here",
             StatusCode::METHOD_NOT_ALLOWED => "This cannot be done so",
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::REQUEST_TIMEOUT => {
+                "That was not done"
+            }
             StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => "That was not done",
             StatusCode::BAD_GATEWAY => "The cloud does not answer",
             _ => "Something went wrong here",

@@ -1,15 +1,16 @@
 //! The form of a new canary and the spec are the same document: an input's name is the spec's key, dotted. What the form
 //! does not show of a pasted file is kept beside it and handed on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arya_plan::spec::Digest;
 use serde_json::{Map, Value, json};
 
+use crate::api::input::shown;
+use crate::api::text::json as read_json;
+
 /// Rows beyond this in a posted form are not read; AWS allows five values in a rule.
 const ROWS_MAX: usize = 16;
-/// Posted fields beyond this are not read; the form itself has about sixty.
-const FIELDS_MAX: usize = 400;
 
 /// What an input holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +142,21 @@ pub(crate) struct NewForm {
     pub(crate) action: String,
     /// Keys of a pasted file that the form has no input for.
     rest: Map<String, Value>,
+    /// What cannot be followed in what was posted: a field that stands twice, or one that the form itself had filled in
+    /// and that was changed.
+    unclear: Vec<(String, &'static str)>,
 }
+
+/// Fields that a form has as often as it has rows.
+const MANY: [&str; 7] = [
+    "acknowledged",
+    "condition_field",
+    "condition_name",
+    "condition_values",
+    "exporter_job",
+    "exporter_port",
+    "exporter_path",
+];
 
 impl NewForm {
     /// An empty form with the defaults that the spec itself has.
@@ -197,7 +212,13 @@ impl NewForm {
     pub(crate) fn posted(pairs: Vec<(String, String)>) -> Self {
         let mut form = Self::default();
         let mut rows: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for (name, value) in pairs.into_iter().take(FIELDS_MAX) {
+        let mut seen = BTreeSet::new();
+        for (name, value) in pairs {
+            if !MANY.contains(&name.as_str()) && !seen.insert(name.clone()) {
+                let sentence = "The form says this twice. Nothing was changed; send it once.";
+                form.unclear.push((name, sentence));
+                continue;
+            }
             match name.as_str() {
                 "chosen" => {
                     let (listener, rule) = value.split_once(' ').unwrap_or((&value, "default"));
@@ -209,7 +230,7 @@ impl NewForm {
                 "plan_digest" => form.plan_digest = value,
                 "yaml" => form.yaml = value,
                 "action" => form.action = value,
-                "rest" => form.rest = serde_json::from_str(&value).unwrap_or_default(),
+                "rest" => form.take_rest(&value),
                 "condition_field" => rows.entry("cf").or_default().push(value),
                 "condition_name" => rows.entry("cn").or_default().push(value),
                 "condition_values" => rows.entry("cv").or_default().push(value),
@@ -244,9 +265,23 @@ impl NewForm {
         form
     }
 
+    fn take_rest(&mut self, posted: &str) {
+        match read_json(posted.as_bytes()) {
+            _ if posted.is_empty() => {}
+            Ok(Value::Object(rest)) => self.rest = rest,
+            Ok(_) | Err(_) => self.unclear.push((
+                "rest".into(),
+                "What the form kept of the pasted file came back as something else. Paste the file again.",
+            )),
+        }
+    }
+
     /// The spec's document, and what is wrong with the form by key.
     pub(crate) fn document(&self) -> (Value, Problems) {
         let mut problems = Problems::default();
+        for (field, sentence) in &self.unclear {
+            problems.say(shown(field), *sentence);
+        }
         let mut document = Value::Object(self.rest.clone());
         for key in &KEYS {
             let text = self.get(key.name);
@@ -459,94 +494,4 @@ fn take(document: &mut Value, name: &str) -> Option<Value> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pairs(pairs: &[(&str, &str)]) -> NewForm {
-        NewForm::posted(
-            pairs
-                .iter()
-                .map(|(name, value)| ((*name).into(), (*value).into()))
-                .collect(),
-        )
-    }
-
-    #[test]
-    fn a_file_goes_through_the_form_and_comes_out_the_same() {
-        let document = json!({
-            "name": "emr", "listener": "local:web", "in_front_of": "local:rule-api", "canary_percent": 2.5,
-            "stickiness_s": 30, "app": {"port": 8080, "health_check_path": "/health", "protocol": "http",
-            "warm_up": {"paths": ["/", "/b"], "in_a_row": 5, "under_ms": 100}},
-            "conditions": [{"field": "query-string", "values": [{"key": "beta", "value": "1"}, {"value": "x"}]},
-                           {"field": "http-header", "name": "X-A", "values": ["b"]}],
-            "baseline": {"image": "sha256:a", "compose": "sha256:b", "services": {"run": ["web"]}},
-            "canary": {"image": "sha256:c", "compose": "sha256:d"}, "exporters": [{"job": "app", "port": 8080, "path": "/m"}],
-            "analysis": {"on_harmful": "alert"}, "lifetime_h": 2, "acknowledged": ["volume:x"],
-            "instances": {"per_arm": 1, "tags": {"team": "a"}},
-        });
-        let (again, problems) = NewForm::of_document(&document).document();
-        assert_eq!(problems, Problems::default());
-        assert_eq!(again, document);
-    }
-
-    #[test]
-    fn what_the_spec_needs_is_asked_for_at_its_field() {
-        let (_, problems) = pairs(&[("name", " ")]).document();
-        for field in [
-            "name",
-            "listener",
-            "app.port",
-            "app.health_check_path",
-            "baseline.image",
-            "canary.compose",
-        ] {
-            assert!(problems.of(field).is_some(), "{field}");
-        }
-    }
-
-    #[test]
-    fn stickiness_has_no_default() {
-        assert!(pairs(&[]).document().1.of("stickiness_s").is_some());
-        assert!(pairs(&[("sticky", "on")]).document().1.of("stickiness_s").is_some());
-        assert_eq!(
-            pairs(&[("sticky", "off"), ("stickiness_s", "30")]).document().0["stickiness_s"],
-            0
-        );
-        assert_eq!(
-            pairs(&[("sticky", "on"), ("stickiness_s", "30")]).document().0["stickiness_s"],
-            30
-        );
-    }
-
-    #[test]
-    fn what_is_no_number_is_said_and_kept() {
-        let form = pairs(&[("app.port", "eighty")]);
-        assert_eq!(form.get("app.port"), "eighty");
-        assert_eq!(form.document().1.of("app.port"), Some("“eighty” is not a number."));
-    }
-
-    #[test]
-    fn empty_rows_are_no_conditions() {
-        let form = pairs(&[
-            ("condition_field", "path-pattern"),
-            ("condition_name", ""),
-            ("condition_values", ""),
-            ("condition_field", "path-pattern"),
-            ("condition_name", ""),
-            ("condition_values", "/a, /b"),
-        ]);
-        assert_eq!(
-            form.document().0["conditions"],
-            json!([{"field": "path-pattern", "values": ["/a", "/b"]}])
-        );
-    }
-
-    #[test]
-    fn the_chosen_rule_names_its_listener_too() {
-        let form = pairs(&[("chosen", "arn:listener/1 arn:rule/2")]);
-        assert_eq!(
-            (form.get("listener"), form.get("in_front_of")),
-            ("arn:listener/1", "arn:rule/2")
-        );
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 mod assets;
 mod chart;
 mod error;
+pub(crate) mod fields;
 #[cfg(test)]
 mod fixtures;
 mod form;
@@ -23,7 +24,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 pub(crate) use pages::login::refused as login_refused;
 pub(crate) use pages::report::answer as report;
-pub(crate) use routes::router;
+pub(crate) use routes::{as_page, router};
 
 /// A page as an answer. Templates write to memory, so they fail only by a mistake of ours.
 fn html<T: Template>(page: &T) -> Response {

@@ -2,9 +2,10 @@
 
 use axum::Extension;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::Uri;
-use axum::response::Response;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use super::error::ErrorPage;
@@ -13,9 +14,6 @@ use super::{assets, live, pages};
 use crate::api::problem::Problem;
 use crate::app::App;
 use crate::auth::Caller;
-
-/// A form of a page. The largest holds a pasted spec with a Kayenta configuration.
-const FORM_LIMIT: usize = 1024 * 1024;
 
 /// Every page, its forms, its stream and its files.
 pub(crate) fn router() -> Router<App> {
@@ -38,7 +36,39 @@ pub(crate) fn router() -> Router<App> {
         .route("/login", get(pages::login::get))
         .route("/static/{name}", get(assets::serve))
         .fallback(missing)
-        .layer(DefaultBodyLimit::max(FORM_LIMIT))
+}
+
+/// What the framework itself refuses, in a line of text or in none, is told as every other refusal is.
+pub(crate) async fn as_page(State(app): State<App>, request: Request, next: Next) -> Response {
+    let caller = request.extensions().get::<Caller>().cloned();
+    let answer = next.run(request).await;
+    let kind = answer.headers().get(header::CONTENT_TYPE);
+    let bare = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !(bare && answer.status().is_client_error()) {
+        return answer;
+    }
+    let problem = match answer.status() {
+        status @ StatusCode::METHOD_NOT_ALLOWED => Problem::new(
+            status,
+            "method",
+            "This address does not answer to this method. Nothing was changed.",
+        ),
+        status => Problem::new(
+            status,
+            "unreadable",
+            "The address or one of its parameters cannot be read. Nothing was changed.",
+        ),
+    };
+    let page = ErrorPage::answer(
+        &Around::of(&app, caller.as_ref()),
+        &problem.next("Go back and try again."),
+    );
+    // Which methods there are is said in a header, and stays.
+    let allowed = answer.headers().get(header::ALLOW).cloned();
+    match allowed {
+        Some(allowed) => ([(header::ALLOW, allowed)], page).into_response(),
+        None => page,
+    }
 }
 
 async fn missing(State(app): State<App>, caller: Option<Extension<Caller>>, uri: Uri) -> Response {

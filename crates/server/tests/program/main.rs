@@ -3,6 +3,7 @@
 
 mod commands;
 mod examples;
+mod hostile;
 mod inputs;
 mod judge;
 mod login;

@@ -125,8 +125,17 @@ impl Running {
     }
 
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
+        Self::start_as(Command::new(ARYA), arguments)
+    }
+
+    /// Starts it by another program, which is told the path.
+    pub(crate) fn start_by(by: impl FnOnce(&str) -> Command) -> Self {
+        Self::start_as(by(ARYA), &["--load", "0"])
+    }
+
+    fn start_as(mut command: Command, arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut child = Command::new(ARYA)
+        let mut child = command
             .args(["try", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(dir.path().join("data"))
             .args(arguments)
@@ -141,6 +150,8 @@ impl Running {
         let said = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            // Some tests send heads that are larger than any honest one.
+            .output_buffer_size(1 << 20)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_global(Some(AT_MOST))
@@ -151,6 +162,10 @@ impl Running {
             said,
             agent: config.into(),
         }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn ui(&self) -> &str {

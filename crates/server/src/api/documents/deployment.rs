@@ -229,6 +229,8 @@ const fn wait_word(reason: &WaitReason) -> &'static str {
         WaitReason::Instance { .. } => "instance",
         WaitReason::HealthyTargets { .. } => "healthy_targets",
         WaitReason::SecondHealthyLook => "second_healthy_look",
+        WaitReason::ProductionHealthy { .. } => "production_healthy",
+        WaitReason::MainRuleListed => "main_rule_listed",
         WaitReason::Person { .. } => "person",
         WaitReason::Settling => "settling",
         WaitReason::Draining { .. } => "draining",

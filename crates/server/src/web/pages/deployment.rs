@@ -2,10 +2,10 @@
 
 use arya_plan::spec::Digest;
 use askama::Template;
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::{Extension, Form};
 
 use crate::api::documents::{DeploymentDocument, EventDocument, VerdictDocument};
 use crate::api::input::deployment_id;
@@ -13,6 +13,7 @@ use crate::api::problem::Problem;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::web::error::ErrorPage;
+use crate::web::fields::Fields;
 use crate::web::frame::{Around, Frame};
 use crate::web::html;
 use crate::web::parts::facts::{self, Fact, Link};
@@ -68,17 +69,6 @@ fn read(app: &App, id: &str) -> Result<Read, Problem> {
     Ok((app.deployment_with_probe(&id)?, app.verdict(&id)?, events))
 }
 
-/// The posted fields of a small form, by name.
-type Fields = Form<Vec<(String, String)>>;
-
-fn field<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
-    fields
-        .0
-        .iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.trim())
-}
-
 /// After a change: back to the page, or the page with what was refused.
 async fn after(app: &App, caller: &Caller, id: &str, done: Result<(), Problem>) -> Response {
     match done {
@@ -93,10 +83,9 @@ pub(crate) async fn weight(
     Path(id): Path<String>,
     fields: Fields,
 ) -> Response {
-    let asked = field(&fields, "preset")
-        .or_else(|| field(&fields, "canary_percent"))
-        .unwrap_or_default();
     let done = deployment_id(&id).and_then(|known| {
+        let (preset, written) = (fields.one("preset")?, fields.one("canary_percent")?);
+        let asked = preset.or(written).unwrap_or_default();
         let percent = asked.replace(',', ".").parse::<f64>().map_err(|_| {
             let asked = crate::api::input::shown(asked);
             Problem::invalid(format!("“{asked}” is not a share. The share was left as it is."))
@@ -113,8 +102,10 @@ pub(crate) async fn overrule(
     Path(id): Path<String>,
     fields: Fields,
 ) -> Response {
-    let reason = field(&fields, "reason").unwrap_or_default().to_owned();
-    let done = deployment_id(&id).and_then(|known| app.overrule(&known, reason, &caller).map(drop));
+    let done = deployment_id(&id).and_then(|known| {
+        let reason = fields.one("reason")?.unwrap_or_default().to_owned();
+        app.overrule(&known, reason, &caller).map(drop)
+    });
     after(&app, &caller, &id, done).await
 }
 

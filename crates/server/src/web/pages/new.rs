@@ -2,10 +2,10 @@
 
 use arya_plan::spec::{Digest, Spec};
 use askama::Template;
+use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::{Extension, Form};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,6 +17,7 @@ use crate::api::problem::Problem;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::web::error::ErrorPage;
+use crate::web::fields::Fields;
 use crate::web::form::{ConditionRow, ExporterRow, NewForm, Problems};
 use crate::web::frame::{Around, Frame};
 use crate::web::html;
@@ -98,7 +99,7 @@ async fn begin(app: &App, sample: Option<&str>) -> Result<Filled, Problem> {
 pub(crate) async fn post(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Form(pairs): Form<Vec<(String, String)>>,
+    Fields(pairs): Fields,
 ) -> Response {
     let mut filled = Filled {
         form: NewForm::posted(pairs),

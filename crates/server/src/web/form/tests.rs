@@ -1,0 +1,91 @@
+//! The form and the document, each from the other.
+
+use super::*;
+
+fn pairs(pairs: &[(&str, &str)]) -> NewForm {
+    NewForm::posted(
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect(),
+    )
+}
+
+#[test]
+fn a_file_goes_through_the_form_and_comes_out_the_same() {
+    let document = json!({
+        "name": "emr", "listener": "local:web", "in_front_of": "local:rule-api", "canary_percent": 2.5,
+        "stickiness_s": 30, "app": {"port": 8080, "health_check_path": "/health", "protocol": "http",
+        "warm_up": {"paths": ["/", "/b"], "in_a_row": 5, "under_ms": 100}},
+        "conditions": [{"field": "query-string", "values": [{"key": "beta", "value": "1"}, {"value": "x"}]},
+                       {"field": "http-header", "name": "X-A", "values": ["b"]}],
+        "baseline": {"image": "sha256:a", "compose": "sha256:b", "services": {"run": ["web"]}},
+        "canary": {"image": "sha256:c", "compose": "sha256:d"}, "exporters": [{"job": "app", "port": 8080, "path": "/m"}],
+        "analysis": {"on_harmful": "alert"}, "lifetime_h": 2, "acknowledged": ["volume:x"],
+        "instances": {"per_arm": 1, "tags": {"team": "a"}},
+    });
+    let (again, problems) = NewForm::of_document(&document).document();
+    assert_eq!(problems, Problems::default());
+    assert_eq!(again, document);
+}
+
+#[test]
+fn what_the_spec_needs_is_asked_for_at_its_field() {
+    let (_, problems) = pairs(&[("name", " ")]).document();
+    for field in [
+        "name",
+        "listener",
+        "app.port",
+        "app.health_check_path",
+        "baseline.image",
+        "canary.compose",
+    ] {
+        assert!(problems.of(field).is_some(), "{field}");
+    }
+}
+
+#[test]
+fn stickiness_has_no_default() {
+    assert!(pairs(&[]).document().1.of("stickiness_s").is_some());
+    assert!(pairs(&[("sticky", "on")]).document().1.of("stickiness_s").is_some());
+    assert_eq!(
+        pairs(&[("sticky", "off"), ("stickiness_s", "30")]).document().0["stickiness_s"],
+        0
+    );
+    assert_eq!(
+        pairs(&[("sticky", "on"), ("stickiness_s", "30")]).document().0["stickiness_s"],
+        30
+    );
+}
+
+#[test]
+fn what_is_no_number_is_said_and_kept() {
+    let form = pairs(&[("app.port", "eighty")]);
+    assert_eq!(form.get("app.port"), "eighty");
+    assert_eq!(form.document().1.of("app.port"), Some("“eighty” is not a number."));
+}
+
+#[test]
+fn empty_rows_are_no_conditions() {
+    let form = pairs(&[
+        ("condition_field", "path-pattern"),
+        ("condition_name", ""),
+        ("condition_values", ""),
+        ("condition_field", "path-pattern"),
+        ("condition_name", ""),
+        ("condition_values", "/a, /b"),
+    ]);
+    assert_eq!(
+        form.document().0["conditions"],
+        json!([{"field": "path-pattern", "values": ["/a", "/b"]}])
+    );
+}
+
+#[test]
+fn the_chosen_rule_names_its_listener_too() {
+    let form = pairs(&[("chosen", "arn:listener/1 arn:rule/2")]);
+    assert_eq!(
+        (form.get("listener"), form.get("in_front_of")),
+        ("arn:listener/1", "arn:rule/2")
+    );
+}
