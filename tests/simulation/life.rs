@@ -1,10 +1,7 @@
 //! One deployment's life: the real reconciler and the real store on a world whose time the life moves.
 
-use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use arya_engine::{Clock, Moment, Reconciler, RecordedEvent, Report, Store, TickError};
@@ -16,6 +13,7 @@ use arya_plan::observed::Observed;
 
 use crate::act::{Act, Person, Script};
 use crate::checkers::{self, Scene, Violation};
+use crate::process::{self, Looked};
 use crate::setting::{Setting, TIMING};
 use crate::watch::{Heard, Watch};
 
@@ -59,12 +57,6 @@ pub(crate) struct Saved {
     now: Present,
 }
 
-/// What came of a look.
-enum Looked {
-    Report(Box<Report>),
-    Died,
-}
-
 fn ana() -> Actor {
     Actor::Person("Ana".into())
 }
@@ -85,11 +77,6 @@ impl Life {
         let clock = world.clone();
         let engine = setting.engine(Clock::driven(move || clock.now()));
         let reconciler = Reconciler::new(store.clone(), world.clone(), world.clone(), engine);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .expect("a runtime without I/O");
         Self {
             now: Present {
                 look: 0,
@@ -103,7 +90,7 @@ impl Life {
             destroyed_at,
             store,
             reconciler,
-            runtime,
+            runtime: process::runtime(),
             calls: Vec::new(),
             looks_made: 0,
         }
@@ -247,30 +234,10 @@ impl Life {
         self.world.advance(pause);
     }
 
-    /// The process looks, may die, or waits for what never comes until it gives up.
     fn tick(&self) -> Result<Looked, Violation> {
-        let looked = self.runtime.block_on(async {
-            let begun = tokio::time::Instant::now();
-            let mut tick = pin!(self.reconciler.tick(&self.id));
-            let looked = poll_fn(|context| match tick.as_mut().poll(context) {
-                Poll::Ready(report) => Poll::Ready(Some(report)),
-                Poll::Pending if self.world.is_dead() => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            })
-            .await;
-            (looked, begun.elapsed())
-        });
-        let (looked, waited) = looked;
-        if !waited.is_zero() {
-            self.world.advance(waited);
-        }
-        match looked {
-            None => Ok(Looked::Died),
-            Some(Ok(report)) => Ok(Looked::Report(Box::new(report))),
-            Some(Err(TickError::Unknown(_) | TickError::Store(_))) => {
-                Err(Violation::new("the_store_answers", "The look failed."))
-            }
-        }
+        process::look(&self.runtime, &self.reconciler, &self.world, &self.id).map_err(|error| match error {
+            TickError::Unknown(_) | TickError::Store(_) => Violation::new("the_store_answers", "The look failed."),
+        })
     }
 
     /// Goes on until the end, with Ana destroying at her time.

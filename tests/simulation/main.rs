@@ -10,6 +10,7 @@ mod checkers;
 mod explore;
 mod life;
 mod planted;
+mod process;
 mod random;
 mod setting;
 mod shrink;
