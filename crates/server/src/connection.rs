@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::{Response, header};
+use axum::http::Response;
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -18,11 +17,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// After an answer that ends the connection, what the client still sends is thrown away for so long and so many bytes:
-/// were the socket closed over unread bytes, the system would reset it, and the client might never see the answer.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 8 * 1024 * 1024;
-/// Thrown away at once.
+use crate::serve::Limits;
+
+/// Thrown away at once, in bytes, of what a client sends behind its last answer.
 const LINGER_BUFFER: usize = 16 * 1024;
 /// How often whoever waits at a full door looks again for a connection that could make room.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -72,7 +69,6 @@ impl Room {
             room: Arc::clone(&self.0),
             leave,
             waiting: Mutex::new(waiting),
-            ending: AtomicBool::new(false),
             _permit: permit,
         }
     }
@@ -106,8 +102,6 @@ pub(crate) struct Place {
     /// Cancelled when it has to go.
     leave: CancellationToken,
     waiting: Mutex<Option<u64>>,
-    /// The last answer says that the connection ends.
-    ending: AtomicBool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -153,9 +147,6 @@ pub(crate) async fn answer<E>(
     place.busy();
     let busy = Busy(place);
     let response = answering.await?;
-    if response.headers().contains_key(header::CONNECTION) {
-        busy.0.ending.store(true, Ordering::Relaxed);
-    }
     Ok(response.map(|body| Body::new(Answering { body, _busy: busy })))
 }
 
@@ -191,48 +182,45 @@ impl HttpBody for Answering {
 }
 
 /// A client's socket that fails once the client has not read for too long; what waits to be written to it is then free.
+///
+/// Behind the last answer it throws away what the client still sends: were it closed over unread bytes, the system would
+/// reset it, and a client that sends all of a refused body before it reads would never see why.
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
-    place: Arc<Place>,
     written_within: Duration,
+    lingers: Duration,
     /// Runs while the client takes nothing.
     stuck: Option<Pin<Box<Sleep>>>,
-    lingering: Option<Lingering>,
-}
-
-/// The last bytes of a client that was answered already.
-#[derive(Debug)]
-struct Lingering {
-    until: Pin<Box<Sleep>>,
-    left: usize,
+    /// There is an answer that could be lost.
+    answered: bool,
+    /// Runs from the end of the last answer.
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl Socket {
-    pub(crate) const fn new(stream: TcpStream, place: Arc<Place>, written_within: Duration) -> Self {
+    pub(crate) const fn new(stream: TcpStream, limits: &Limits) -> Self {
         Self {
             stream,
-            place,
-            written_within,
+            written_within: limits.written_within,
+            lingers: limits.lingers,
             stuck: None,
+            answered: false,
             lingering: None,
         }
     }
 
-    /// Ready when the client has closed too, or was given enough.
+    /// Ready when the client has closed too, or its time is over.
     fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let lingering = self.lingering.get_or_insert_with(|| Lingering {
-            until: Box::pin(sleep(LINGER)),
-            left: LINGER_BYTES,
-        });
+        let limit = self.lingers;
+        let lingering = self.lingering.get_or_insert_with(|| Box::pin(sleep(limit)));
         let mut buffer = [0; LINGER_BUFFER];
-        while lingering.left > 0 && lingering.until.as_mut().poll(cx).is_pending() {
+        while lingering.as_mut().poll(cx).is_pending() {
             let mut taken = ReadBuf::new(&mut buffer);
             let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut taken));
             if read.is_err() || taken.filled().is_empty() {
                 break;
             }
-            lingering.left = lingering.left.saturating_sub(taken.filled().len());
         }
         Poll::Ready(())
     }
@@ -257,6 +245,7 @@ impl AsyncRead for Socket {
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.answered |= written.is_ready();
         self.watch(cx, written)
     }
 
@@ -266,6 +255,7 @@ impl AsyncWrite for Socket {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.answered |= written.is_ready();
         self.watch(cx, written)
     }
 
@@ -282,7 +272,7 @@ impl AsyncWrite for Socket {
         if self.lingering.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
         }
-        if self.place.ending.load(Ordering::Relaxed) {
+        if self.answered {
             ready!(self.linger(cx));
         }
         Poll::Ready(Ok(()))

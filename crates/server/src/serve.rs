@@ -31,6 +31,8 @@ pub(crate) struct Limits {
     pub(crate) head_within: Duration,
     /// A client that takes no byte of its answer for so long is gone.
     pub(crate) written_within: Duration,
+    /// A client that goes on sending behind its last answer is listened to for so long.
+    pub(crate) lingers: Duration,
     /// A head of which so many bytes have come and which goes on is refused; and so much is kept of an answer that a
     /// client does not read.
     pub(crate) head_bytes: usize,
@@ -39,11 +41,13 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// 30 s: a browser that was idle longer opens another connection. 64 KiB: what load balancers pass on. 1024: a
+    /// 30 s: a browser that was idle longer opens another connection; and some ten megabytes come in that time over a
+    /// slow line, more than anyone sends by mistake where a form or a spec belongs. 64 KiB: what load balancers pass on. 1024: a
     /// browser holds six, every one costs some kilobytes, and together with the heads at most 64 MiB.
     pub(crate) const USUAL: Self = Self {
         head_within: Duration::from_secs(30),
         written_within: Duration::from_secs(30),
+        lingers: Duration::from_secs(30),
         head_bytes: 64 * 1024,
         connections: 1024,
     };
@@ -121,7 +125,7 @@ async fn next(listener: &TcpListener, stopping: &CancellationToken) -> Option<Tc
 async fn converse(stream: TcpStream, place: Arc<Place>, router: Router, limits: Limits, stopping: CancellationToken) {
     // Small answers: without this, delayed acknowledgements add 40 ms to some of them.
     let _ = stream.set_nodelay(true);
-    let socket = Socket::new(stream, Arc::clone(&place), limits.written_within);
+    let socket = Socket::new(stream, &limits);
     let (answering, routed) = (Arc::clone(&place), TowerToHyperService::new(router));
     let service = service_fn(move |request| answer(Arc::clone(&answering), routed.call(request)));
     let connection = http1::Builder::new()

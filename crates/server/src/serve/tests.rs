@@ -13,6 +13,7 @@ use super::*;
 const SMALL: Limits = Limits {
     head_within: Duration::from_millis(300),
     written_within: Duration::from_millis(300),
+    lingers: HANGS,
     head_bytes: 16 * 1024,
     connections: 8,
 };
@@ -225,8 +226,7 @@ async fn who_closes_the_own_side_after_asking_is_answered() {
 #[tokio::test]
 async fn a_refusal_is_read_by_a_client_that_still_sends() {
     let server = start(SMALL).await;
-    for _ in 0..20 {
-        let size = 4 << 20;
+    for size in [1, 100_000, 4 << 20, 64 << 20] {
         let mut stream = server
             .say(&format!(
                 "POST /refuse HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\n"
@@ -238,6 +238,39 @@ async fn a_refusal_is_read_by_a_client_that_still_sends() {
             .expect("the server cut a client off that it had refused");
         assert!(rest(&mut stream).await.ends_with("too large"));
     }
+    // A head that is refused half-way is no different.
+    let mut stream = server.say("GET / HTTP/1.1\r\nhost: x\r\ncookie: ").await;
+    stream.write_all(&vec![b'x'; 16 << 20]).await.expect("the same");
+    assert!(rest(&mut stream).await.starts_with("HTTP/1.1 4"));
+}
+
+#[tokio::test]
+async fn who_is_refused_and_sends_on_has_a_limit() {
+    let server = start(Limits {
+        lingers: Duration::from_millis(300),
+        ..SMALL
+    })
+    .await;
+    let mut stream = server
+        .say("POST /refuse HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999\r\n\r\n")
+        .await;
+    timeout(HANGS, async { while stream.write_all(&[b'x'; 1024]).await.is_ok() {} })
+        .await
+        .expect("the server listens for ever to a client that it refused");
+}
+
+#[tokio::test]
+async fn who_was_refused_makes_room_for_others() {
+    let server = start(SMALL).await;
+    let mut refused = Vec::new();
+    for _ in 0..4 * SMALL.connections {
+        let mut stream = server
+            .say("POST /refuse HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n")
+            .await;
+        assert!(rest(&mut stream).await.ends_with("too large"));
+        refused.push(stream);
+    }
+    assert!(server.ask(LAST).await.ends_with("here"));
 }
 
 #[tokio::test]
