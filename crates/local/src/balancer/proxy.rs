@@ -186,7 +186,12 @@ fn towards_target(client: &Client, request: &mut Request<Incoming>, host: &Heade
         .then(|| request.headers().get(header::UPGRADE).cloned())
         .flatten();
     let headers = request.headers_mut();
+    let in_chunks = headers.contains_key(header::TRANSFER_ENCODING);
     remove_one_hop(headers);
+    if in_chunks {
+        // Told nothing, the HTTP library drops the body of a GET whose length it does not know.
+        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     // Answered here, by the HTTP library, as soon as the target's side asks for the body.
     headers.remove(header::EXPECT);
     headers.entry(header::HOST).or_insert_with(|| host.clone());

@@ -29,6 +29,21 @@ async fn a_large_upload_arrives_whole() {
 const HELD_MAX: usize = 20 * MIB;
 
 #[tokio::test]
+async fn every_method_may_have_a_body_however_it_is_framed() {
+    let (balancer, _origins) = world(&["a"], everything_to(&[("a", 1)])).await;
+    for method in ["GET", "DELETE", "OPTIONS", "PATCH", "REPORT"] {
+        for framed in [
+            "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            "Content-Length: 3\r\n\r\nabc",
+        ] {
+            let request = format!("{method} /upload HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{framed}");
+            let answer = raw(&balancer, request.as_bytes()).await;
+            assert!(answer.ends_with("\r\n\r\n3"), "{request:?}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_upload_is_taken_no_faster_than_the_target_reads() {
     const WHOLE: usize = 96 * MIB;
     let (balancer, origins) = world(&["a"], everything_to(&[("a", 1)])).await;
