@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::past::Past;
 use crate::sequential::histogram::Direction;
+use crate::source::Origin;
 
 /// Chance, per canary run, of calling a harmless canary harmful, under the stated noise model.
 pub const DEFAULT_ALPHA_FAIL: f64 = 0.05;
@@ -89,6 +90,8 @@ pub struct MetricConfig {
     pub past: Option<Past>,
     /// What its numbers are.
     pub unit: Unit,
+    /// Where it is measured.
+    pub from: Origin,
     /// What the source is asked, in the source's own language; kept for display.
     pub query: String,
 }
@@ -109,6 +112,7 @@ impl MetricConfig {
             known_dispersion: None,
             past: None,
             unit: defaults.unit,
+            from: Origin::default(),
             query: query.into(),
         }
     }
@@ -209,8 +213,7 @@ struct WrittenMetric {
     name: String,
     #[serde(default = "yes")]
     critical: bool,
-    #[serde(default)]
-    kind: MetricKind,
+    kind: Option<MetricKind>,
     #[serde(default)]
     worse: Direction,
     allowed_ratio: Option<f64>,
@@ -221,16 +224,18 @@ struct WrittenMetric {
     past: Option<Past>,
     unit: Option<Unit>,
     #[serde(default)]
-    query: String,
+    from: Origin,
+    query: Option<String>,
 }
 
 impl From<WrittenMetric> for MetricConfig {
     fn from(written: WrittenMetric) -> Self {
-        let defaults = Defaults::of(written.kind);
+        let kind = written.kind.unwrap_or_else(|| written.from.kind());
+        let defaults = Defaults::of(kind);
         Self {
             name: written.name,
             critical: written.critical,
-            kind: written.kind,
+            kind,
             worse: written.worse,
             allowed_ratio: written.allowed_ratio.unwrap_or(defaults.allowed_ratio),
             effect_gate_ratio: written.effect_gate_ratio.unwrap_or(defaults.effect_gate_ratio),
@@ -239,7 +244,8 @@ impl From<WrittenMetric> for MetricConfig {
             known_dispersion: written.known_dispersion,
             past: written.past,
             unit: written.unit.unwrap_or(defaults.unit),
-            query: written.query,
+            query: written.query.unwrap_or_else(|| written.from.shown()),
+            from: written.from,
         }
     }
 }

@@ -13,7 +13,7 @@ mod past;
 mod readings;
 mod ruling;
 pub mod sequential;
-mod source;
+pub mod source;
 mod together;
 mod verdict;
 mod walk;
@@ -27,7 +27,7 @@ pub use config::{
 pub use evidence::{Block, CountBlock, Evidence, GaugeBlock, HistogramBlock, MAX_BLOCKS};
 pub use jiff::Timestamp;
 pub use judging::{BLOCKS_REMEMBERED, Judging, TrackPoint, history, judge};
-pub use past::{Learnt, Past, SHORTEST_PAST_S, Scattered};
+pub use past::{Bounded, Learnt, Past, SHORTEST_PAST_S, Scattered};
 pub use readings::{Paired, Reading, count_blocks, gauge_blocks, paired};
 pub use sequential::histogram::Direction;
 pub use source::{MetricSource, SourceError};

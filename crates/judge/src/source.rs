@@ -1,9 +1,18 @@
 //! The port through which measurements arrive. Adapters outside implement it; the judge never calls it itself.
 
+pub mod answer;
+mod blocks;
+mod origin;
+mod scrapes;
+mod selector;
+
 use std::future::Future;
 use std::ops::RangeInclusive;
 
 use crate::{Evidence, MetricConfig, Timestamp};
+pub use blocks::{SHORTEST_BLOCK_S, block_s, blocks, look_back_s};
+pub use origin::{Origin, Watched};
+pub use selector::{Selector, SelectorError};
 
 /// Where evidence comes from: one source per metric, never mixed.
 pub trait MetricSource: Send + Sync + 'static {
