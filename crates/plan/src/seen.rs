@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arya_judge::Timestamp;
 
-use crate::desired::Desired;
+use crate::desired::{Desired, Goal};
 use crate::identity::{Arm, Place, RuleKind};
 use crate::observed::Observed;
 use crate::plan::{Plan, WaitReason};
@@ -29,7 +29,7 @@ pub enum Fact {
     FilesMissing,
     /// That filling of a place has all the files it waits for, and is not ready.
     NotReady(Place, u32),
-    /// Nothing with our tags is listed.
+    /// Nothing with our tags is listed, and nothing more will be created.
     NothingLeft,
 }
 
@@ -117,7 +117,8 @@ fn facts_of(desired: &Desired, observed: &Observed) -> Vec<Fact> {
     } else {
         facts.push(Fact::FilesMissing);
     }
-    if remove::nothing_left(desired, observed) {
+    // A quiet look from before destroy says nothing of what was created after it.
+    if desired.goal == Goal::Absent && remove::nothing_left(desired, observed) {
         facts.push(Fact::NothingLeft);
     }
     facts

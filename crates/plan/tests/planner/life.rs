@@ -1,6 +1,8 @@
 //! A deployment's whole life on paper: the planner against a world in which every step works, and against people and
 //! accidents in between.
 
+use std::time::Duration;
+
 use arya_judge::{Outcome, Verdict};
 use arya_plan::decide::forbids;
 use arya_plan::desired::{Change, HoldReason, MainRule, Refusal};
@@ -476,6 +478,18 @@ fn the_deadline_destroys() {
     let mut paper = Paper::serving();
     paper.pass_time(std::time::Duration::from_secs(5 * 3600));
     paper.run_until_quiet();
+    assert_eq!(paper.phase(), Phase::Destroyed);
+}
+
+/// What was created in the last look before destroy may be listed a whole lag later.
+#[test]
+fn quiet_looks_from_before_destroy_do_not_prove_that_nothing_is_left() {
+    let mut paper = Paper::new();
+    paper.look();
+    paper.pass_time(Duration::from_secs(30));
+    paper.change(Change::Destroy);
+    assert_eq!(paper.look().phase, Phase::Destroying);
+    paper.pass_time(Duration::from_secs(30));
     assert_eq!(paper.phase(), Phase::Destroyed);
 }
 
