@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 /// A page that is not up by then never will be.
 const START_MAX: Duration = Duration::from_secs(20);
+/// Time for a file of gigabytes on a busy disk.
+const UPLOAD_MAX: Duration = Duration::from_secs(300);
 /// How often a wait looks again.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -150,8 +152,10 @@ impl Arya {
     pub fn put_file(&self, path: &Path) -> (u16, Value) {
         let name = path.file_name().unwrap().to_string_lossy();
         let call = self.agent.put(self.url(&format!("/artifacts?filename={name}")));
+        let patient = call.config().timeout_global(Some(UPLOAD_MAX)).build();
         Self::answer(
-            call.header("authorization", self.bearer())
+            patient
+                .header("authorization", self.bearer())
                 .send(std::fs::File::open(path).unwrap()),
         )
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the benches of `tests/benches`, against the program as it is released.
+//! `cargo xtask bench`: the benches of `tests/benches`, against the program as it is released, and the judge's own.
 
 use std::process::Command;
 
@@ -15,11 +15,22 @@ pub(crate) enum Form {
     Full,
 }
 
+/// The one bench that needs no program: it lies with the judge, beside the plain version that it is measured against.
+const JUDGE: &str = "judge";
+
 /// Runs these benches, or all.
 pub(crate) fn bench(names: &[String], form: Form) -> Result<()> {
+    let (judge, others): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.as_str() == JUDGE);
+    if names.is_empty() || !judge.is_empty() {
+        println!("== {JUDGE}");
+        run(judge_bench().args(["--", "--ratio"]))?;
+    }
+    if !names.is_empty() && others.is_empty() {
+        return Ok(());
+    }
     build()?;
-    let mut command = cargo_bench();
-    command.args(["--", "--bench"]).args(names).env("ARYA_BIN", binary());
+    let mut command = product_bench();
+    command.args(["--", "--bench"]).args(others).env("ARYA_BIN", binary());
     if form == Form::Quick {
         command.arg("--quick");
     }
@@ -28,11 +39,20 @@ pub(crate) fn bench(names: &[String], form: Form) -> Result<()> {
 
 /// Compiles them, as a stage of its own, so that the stage that measures has a budget for measuring.
 pub(crate) fn compile() -> Result<()> {
-    run(cargo_bench().arg("--no-run"))
+    run(judge_bench().arg("--no-run"))?;
+    run(product_bench().arg("--no-run"))
 }
 
-fn cargo_bench() -> Command {
+fn judge_bench() -> Command {
+    cargo_bench("arya-judge", "kayenta")
+}
+
+fn product_bench() -> Command {
+    cargo_bench("tests", "bench")
+}
+
+fn cargo_bench(package: &str, name: &str) -> Command {
     let mut command = Command::new(env!("CARGO"));
-    command.args(["bench", "--package", "tests", "--bench", "bench", "--quiet"]);
+    command.args(["bench", "--package", package, "--bench", name, "--quiet"]);
     command
 }
