@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::buckets::common_edges;
-use crate::sequential::counts::{Block as Counted, CountTest};
+use crate::sequential::cautious::{BOUND, Spread};
+use crate::sequential::counts::{Block as Counted, CountTest, Totals};
 use crate::sequential::gauge::GaugePast;
 use crate::sequential::guard::{Guard, Known, REFERENCE_BLOCK_S};
 use crate::sequential::histogram::{Direction, HistogramTest, Scatter};
+use crate::sequential::rehearsal::caution;
 use crate::sequential::tilts::{Edges, nearest_edge};
 use crate::walk::group::{GaugeGroup, HistogramGroup};
 use crate::{Block, Evidence, MetricKind};
@@ -52,6 +54,20 @@ pub struct Scattered {
     pub dispersion: f64,
     /// How much such a block said, on average; excess scatter is scaled by it to what a block says now.
     pub information: f64,
+    /// The same for the alarm, which bounds what a block may say; only of counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<Bounded>,
+}
+
+/// What is known of counts whose blocks are bounded: see [`crate::sequential::cautious`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Bounded {
+    /// How far the score of a usual block strays, in standard deviations of independent events; at least 1.
+    pub spread: f64,
+    /// Dispersion of bounded scores at blocks of 15 s, at least 1.
+    pub dispersion: f64,
+    /// How many times more the counts must be doubted for no hour of the past to alarm, at least 1.
+    pub caution: f64,
 }
 
 impl Past {
@@ -100,7 +116,13 @@ fn of_counts(blocks: &[&Block], block_s: f64) -> Option<Scattered> {
         ),
         Block::Histogram(_) | Block::Gauge(_) => None,
     });
-    scattered(counted.collect(), block_s)
+    let counted: Vec<Counted> = counted.collect();
+    let scattered = scattered(counted.clone(), block_s)?;
+    let alarm = bounded(&counted, block_s, scattered.information);
+    Some(Scattered {
+        alarm: Some(alarm),
+        ..scattered
+    })
 }
 
 fn scattered(blocks: Vec<Counted>, block_s: f64) -> Option<Scattered> {
@@ -111,7 +133,26 @@ fn scattered(blocks: Vec<Counted>, block_s: f64) -> Option<Scattered> {
     (information > 0.0).then_some(Scattered {
         dispersion,
         information,
+        alarm: None,
     })
+}
+
+/// What counts show of an alarm on them.
+fn bounded(blocks: &[Counted], block_s: f64, information: f64) -> Bounded {
+    let guard = Guard::new(Known::Poisson, block_s);
+    let mut totals = Totals::default();
+    blocks.iter().for_each(|block| totals.add(block));
+    let (scores, dispersion) = guard.learn_within(blocks, totals.log_ratio(), BOUND);
+    let known = Known::Learnt {
+        dispersion,
+        information,
+    };
+    let spread = Spread { scores, information };
+    Bounded {
+        spread: scores,
+        dispersion,
+        caution: caution(blocks, block_s, known, spread),
+    }
 }
 
 fn of_histogram(blocks: &[&Block], block_s: f64) -> Option<Learnt> {
@@ -137,6 +178,7 @@ fn of_histogram(blocks: &[&Block], block_s: f64) -> Option<Learnt> {
     let scores = Scattered {
         dispersion: test.own_dispersion(),
         information: test.information_per_block(),
+        alarm: None,
     };
     let shares = shares_at_edges(test.counts().0)?;
     let tail = |q: &f64| {

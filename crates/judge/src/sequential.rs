@@ -3,6 +3,7 @@
 //! The section numbers (S1.3 …) in comments are those of the always-valid judge's specification. It works on blocks
 //! and must not know metrics, sources, sentences or the time of day.
 
+pub mod cautious;
 pub mod combine;
 pub mod counters;
 pub mod counts;
@@ -14,6 +15,7 @@ pub mod guard;
 pub mod histogram;
 pub mod pooled;
 pub mod quantile;
+pub mod rehearsal;
 pub mod restart;
 pub mod search;
 pub mod share;

@@ -37,6 +37,15 @@ impl Block {
         self.baseline + self.canary
     }
 
+    /// The block as it would be if the arms had changed places.
+    pub fn turned(&self) -> Self {
+        Self {
+            baseline: self.canary,
+            canary: self.baseline,
+            odds: 1.0 / self.odds,
+        }
+    }
+
     fn canary_share(&self) -> f64 {
         self.odds / (1.0 + self.odds)
     }
@@ -75,7 +84,8 @@ pub struct Totals {
 }
 
 impl Totals {
-    fn add(&mut self, block: &Block) {
+    /// Adds a block.
+    pub fn add(&mut self, block: &Block) {
         self.baseline += block.baseline;
         self.canary += block.canary;
         self.blocks += 1;
@@ -163,6 +173,11 @@ impl CountTest {
     /// The dispersion of everything seen, at least 1. Costs one pass over the blocks.
     pub fn dispersion(&self) -> f64 {
         self.guard.dispersion(&self.blocks, self.totals.log_ratio())
+    }
+
+    /// The same by another guard, when no score counts for more than a largest one.
+    pub fn dispersion_within(&self, guard: &Guard, largest: f64) -> f64 {
+        guard.dispersion_within(&self.blocks, self.totals.log_ratio(), largest)
     }
 
     /// Confidence sequence of the ratio (S1.4), `alpha / 2` on each side. The upper end may be infinite.

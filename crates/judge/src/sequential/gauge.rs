@@ -28,6 +28,8 @@ const FLAT: f64 = 1e-12;
 /// Samples of a history from which memory can be read, and effective ones that must be in it.
 const FEWEST_PAIRS_OF_A_HISTORY: usize = 100;
 const FEWEST_EFFECTIVE_OF_A_HISTORY: f64 = 4.0;
+/// Lags from which the fall of correlations is read: a minute and a quarter of samples.
+const SLOW_LAGS: usize = 4;
 /// The largest shift, in standard errors, that a bound is looked for at.
 const LARGEST_SHIFT: f64 = 1e4;
 
@@ -52,7 +54,8 @@ impl GaugePast {
             return None;
         }
         let lag_one = neighbours(&left) / squares;
-        let memory = (lag_one + (1.0 + 3.0 * lag_one.max(0.0)) / n).clamp(0.0, LARGEST_MEMORY);
+        let memory = (lag_one + (1.0 + 3.0 * lag_one.max(0.0)) / n).max(slow_memory(&left, squares));
+        let memory = memory.clamp(0.0, LARGEST_MEMORY);
         let effective = n * independent_part(memory);
         (effective > FEWEST_EFFECTIVE_OF_A_HISTORY).then(|| Self {
             memory,
@@ -332,6 +335,28 @@ fn widest(over: impl Fn(f64) -> f64) -> f64 {
 /// The part of samples with this correlation of neighbours that counts as independent.
 fn independent_part(memory: f64) -> f64 {
     (1.0 - memory) / (1.0 + memory)
+}
+
+/// The memory of a series whose slow part lies under white noise, as that of the AR(1) series with the same long-run
+/// variance. Neighbours alone do not show it: noise of a measurement halves their correlation, and leaves the slow part
+/// as slow as it is. Beyond the first lag correlations fall by a constant factor (an ARMA(1,1) series), which is read
+/// from several lags, and only where they are visible at all; 0 otherwise.
+fn slow_memory(left: &[f64], squares: f64) -> f64 {
+    let n = left.len() as f64;
+    let correlation = |lag: usize| -> f64 {
+        let products = left.iter().zip(left.iter().skip(lag));
+        products.map(|(a, b)| a * b).sum::<f64>() / squares
+    };
+    let lags: Vec<f64> = (1..=SLOW_LAGS + 1).map(correlation).collect();
+    let (near, far): (f64, f64) = (lags[..SLOW_LAGS].iter().sum(), lags[1..].iter().sum());
+    let visible = 2.0 / n.sqrt();
+    if lags[0] <= visible || lags[1] <= visible || far <= 0.0 {
+        return 0.0;
+    }
+    let factor = far / near;
+    let factor = (factor + (1.0 + 3.0 * factor) / n).clamp(0.0, LARGEST_MEMORY);
+    let long_run = 1.0 + 2.0 * lags[0] / (1.0 - factor);
+    (long_run - 1.0) / (long_run + 1.0)
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -68,14 +68,19 @@ impl Guard {
 
     /// The dispersion, at least 1, of blocks whose fitted log ratio is given.
     pub fn dispersion(&self, blocks: &[Block], log_ratio: f64) -> f64 {
+        self.dispersion_within(blocks, log_ratio, f64::INFINITY)
+    }
+
+    /// The same when no score counts for more than a largest one.
+    pub fn dispersion_within(&self, blocks: &[Block], log_ratio: f64, largest: f64) -> f64 {
         match self.known {
             Known::Poisson => 1.0,
             Known::Dispersion(known) => {
-                let (scores, _) = self.scores(blocks, log_ratio);
+                let (scores, _) = self.scores(blocks, log_ratio, largest);
                 shrunk(scores, known, HISTORY_WEIGHT)
             }
             Known::Nothing => {
-                let (scores, information) = self.scores(blocks, log_ratio);
+                let (scores, information) = self.scores(blocks, log_ratio, largest);
                 let per_block = information / blocks.len().max(1) as f64;
                 let assumed = 1.0 + 2.0 * ASSUMED_WANDER.powi(2) * self.memory_in_blocks * per_block;
                 shrunk(scores, assumed, ASSUMPTION_WEIGHT)
@@ -84,7 +89,7 @@ impl Guard {
                 dispersion,
                 information,
             } => {
-                let (scores, now) = self.scores(blocks, log_ratio);
+                let (scores, now) = self.scores(blocks, log_ratio, largest);
                 let now = now / blocks.len().max(1) as f64 * self.blocks_per_score as f64;
                 // Excess scatter comes from rates that differ: it grows with the events it is seen on.
                 let scaled = 1.0 + (dispersion.max(1.0) - 1.0) * now / information;
@@ -95,13 +100,22 @@ impl Guard {
 
     /// What these blocks alone show of two old instances: dispersion, and information of a reference block.
     pub fn learn(&self, blocks: &[Block], log_ratio: f64) -> (f64, f64) {
-        let (scores, information) = self.scores(blocks, log_ratio);
+        let (scores, information) = self.scores(blocks, log_ratio, f64::INFINITY);
         let per_block = information / blocks.len().max(1) as f64 * self.blocks_per_score as f64;
         (shrunk(scores, 1.0, 0.0), per_block)
     }
 
-    /// Standardised differences from the fitted ratio, and the Fisher information of all blocks.
-    fn scores(&self, blocks: &[Block], log_ratio: f64) -> (Vec<f64>, f64) {
+    /// What these blocks show when no score counts for more than `bound` times a usual one: how far a usual score
+    /// strays, at least 1, and the dispersion of scores so bounded.
+    pub fn learn_within(&self, blocks: &[Block], log_ratio: f64, bound: f64) -> (f64, f64) {
+        let (scores, _) = self.scores(blocks, log_ratio, f64::INFINITY);
+        let usual = usual_size(&scores).max(1.0);
+        let (scores, _) = self.scores(blocks, log_ratio, bound * usual);
+        (usual, shrunk(scores, 1.0, 0.0))
+    }
+
+    /// Standardised differences from the fitted ratio, none beyond `largest`, and the Fisher information of all blocks.
+    fn scores(&self, blocks: &[Block], log_ratio: f64, largest: f64) -> (Vec<f64>, f64) {
         let against = (-log_ratio).exp();
         let mut scores = Vec::with_capacity(blocks.len() / self.blocks_per_score + 1);
         let (mut excess, mut events, mut variance, mut information) = (0.0, 0.0, 0.0, 0.0);
@@ -115,12 +129,21 @@ impl Guard {
             information += block_variance;
             let reference_ends = (index + 1).is_multiple_of(self.blocks_per_score);
             if reference_ends && events >= EVENTS_PER_SCORE && variance > 0.0 {
-                scores.push(excess / variance.sqrt());
+                scores.push((excess / variance.sqrt()).clamp(-largest, largest));
                 (excess, events, variance) = (0.0, 0.0, 0.0);
             }
         }
         (scores, information)
     }
+}
+
+/// The standard deviation of the middle half of scores, as if they were normal: wild ones do not move it.
+fn usual_size(scores: &[f64]) -> f64 {
+    // Half of a normal variable's values are nearer to its mean than this many standard deviations.
+    const QUARTILE: f64 = 0.674_489_750_196_081_7;
+    let mut sizes: Vec<f64> = scores.iter().map(|score| score.abs()).collect();
+    sizes.sort_by(f64::total_cmp);
+    sizes.get(sizes.len() / 2).map_or(0.0, |middle| middle / QUARTILE)
 }
 
 /// The dispersion of scores that have unit variance under the model: the largest of their long-run variance and their

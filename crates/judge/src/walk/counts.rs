@@ -4,11 +4,12 @@ use super::{
     Alarm, DISPERSIONS, Follow, Frame, Numbers, Outlook, Pass, Settled, allowed_ratio, gate_ratio, kept, level, look,
     margin, planned_s, worse_side,
 };
-use crate::past::Learnt;
+use crate::past::{Bounded, Learnt};
+use crate::sequential::cautious::{CautiousOnset, Spread};
 use crate::sequential::counts::{Block as Counted, CountTest, EdgeTrack, Side, lower_bound, upper_bound};
 use crate::sequential::forecast::Forecast;
 use crate::sequential::guard::{Guard, Known};
-use crate::sequential::restart::{Onset, Starts};
+use crate::sequential::restart::Starts;
 use crate::{ArmCount, Block, CountBlock, JudgeConfig, Measured, MetricConfig, MetricKind, Reason, Timestamp};
 
 /// Fewer events than this in both arms together allow no statement (S5).
@@ -63,7 +64,11 @@ pub(crate) struct CountWalk {
     side: Side,
     arms: Arms,
     test: CountTest,
-    onset: Onset,
+    onset: CautiousOnset,
+    /// How bounded blocks scatter, and how many times more they are doubted.
+    bounded: (Guard, f64),
+    /// Both claims from the beginning on, for what is said of a pass and of the time to come.
+    fail: EdgeTrack,
     pass: EdgeTrack,
     starts: Vec<Start>,
     gate_ratio: f64,
@@ -85,12 +90,16 @@ impl CountWalk {
             Side::Below => (1.0 / allowed_ratio(metric), 1.0 / margin(metric), Side::Above),
         };
         let starts = Starts::over(config.planned_s, frame.block_s);
+        let alarm = Alarmed::by(known, metric);
+        let bounded = (Guard::new(alarm.known, frame.block_s), alarm.caution);
         Self {
             kind: metric.kind,
             side,
             arms: Arms::default(),
             test: CountTest::new(Guard::new(known, frame.block_s)),
-            onset: Onset::new(starts, edge, side),
+            onset: CautiousOnset::new(starts, edge, side, frame.block_s, alarm.spread),
+            bounded,
+            fail: EdgeTrack::new(edge, side),
             pass: EdgeTrack::new(limit, other),
             starts: Vec::new(),
             gate_ratio: gate_ratio(metric),
@@ -121,6 +130,7 @@ impl CountWalk {
                 before: self.arms,
             });
         }
+        self.fail.push(&counted);
         self.pass.push(&counted);
         self.test.push(counted);
         self.arms.add(counts);
@@ -150,6 +160,48 @@ impl CountWalk {
     }
 }
 
+/// What the alarm goes by.
+struct Alarmed {
+    known: Known,
+    spread: Option<Spread>,
+    caution: f64,
+}
+
+impl Alarmed {
+    fn by(known: Known, metric: &MetricConfig) -> Self {
+        let learnt = metric.past.as_ref().map(|past| &past.learnt);
+        match (known, learnt) {
+            (Known::Learnt { information, .. }, Some(Learnt::Counts(past))) if past.alarm.is_some() => {
+                let bounded = past.alarm.map(sane).expect("it was just seen");
+                Self {
+                    known: Known::Learnt {
+                        dispersion: bounded.dispersion,
+                        information,
+                    },
+                    spread: Some(Spread {
+                        scores: bounded.spread,
+                        information,
+                    }),
+                    caution: bounded.caution,
+                }
+            }
+            _ => Self {
+                known,
+                spread: None,
+                caution: 1.0,
+            },
+        }
+    }
+}
+
+fn sane(bounded: Bounded) -> Bounded {
+    Bounded {
+        spread: kept(bounded.spread, DISPERSIONS),
+        dispersion: kept(bounded.dispersion, DISPERSIONS),
+        caution: kept(bounded.caution, DISPERSIONS),
+    }
+}
+
 fn known(learnt: &Learnt) -> Known {
     match learnt {
         Learnt::Counts(past) if past.information > 0.0 => Known::Learnt {
@@ -170,7 +222,8 @@ impl Follow for CountWalk {
     }
 
     fn settled(&self) -> Settled {
-        let dispersion = self.test.dispersion();
+        let (guard, caution) = &self.bounded;
+        let dispersion = caution * self.test.dispersion_within(guard, self.onset.largest_score());
         let now = self.onset.evidence(dispersion);
         Settled {
             log_e: now.log_e,
@@ -202,8 +255,8 @@ impl Follow for CountWalk {
         }
     }
 
-    fn interval(&self, settled: &Settled) -> (f64, Option<f64>) {
-        let (lower, upper) = self.test.interval(self.alpha, settled.dispersion);
+    fn interval(&self, _: &Settled) -> (f64, Option<f64>) {
+        let (lower, upper) = self.test.interval(self.alpha, self.test.dispersion());
         (lower, upper.is_finite().then_some(upper))
     }
 
@@ -219,8 +272,8 @@ impl Follow for CountWalk {
         }
     }
 
-    fn pass(&self, settled: &Settled, threshold: f64) -> Pass {
-        let phi = settled.dispersion;
+    fn pass(&self, _: &Settled, threshold: f64) -> Pass {
+        let phi = self.test.dispersion();
         if self.pass.log_e(phi) < threshold {
             return Pass::NotYet;
         }
@@ -247,19 +300,27 @@ impl Follow for CountWalk {
     }
 
     fn outlook(&self, settled: &Settled, pass_threshold: f64) -> Outlook {
-        let forecast = self.forecast(settled.dispersion);
+        let alarm = self.forecast(settled.dispersion);
         let threshold = self.frame.alarm + self.onset.log_cost();
-        let beginning = self.onset.from_the_beginning();
-        let regression = match self.side {
-            Side::Above => DOUBLED,
-            Side::Below => 1.0 / DOUBLED,
+        let least = self.onset.least_shown();
+        let (regression, offset) = match self.side {
+            Side::Above => (DOUBLED, least),
+            Side::Below => (1.0 / DOUBLED, 1.0 / least),
         };
         let left_min = (self.planned_min - self.frame.compared_s() / 60.0).max(0.0);
+        let detectable = alarm.detectable_ratio(&self.fail, left_min, threshold);
+        // However long one waits, what is smaller is put down to the machines.
+        let beyond = |ratio: f64| match self.side {
+            Side::Above => ratio.max(offset),
+            Side::Below => ratio.min(offset),
+        };
         Outlook {
-            to_pass: forecast.minutes(&self.pass, 1.0, pass_threshold),
-            to_fail: forecast.minutes(beginning, regression, threshold),
+            to_pass: self
+                .forecast(self.test.dispersion())
+                .minutes(&self.pass, 1.0, pass_threshold),
+            to_fail: alarm.minutes(&self.fail, regression, threshold),
             regression,
-            detectable: forecast.detectable_ratio(beginning, left_min, threshold),
+            detectable: detectable.map(beyond),
         }
     }
 }

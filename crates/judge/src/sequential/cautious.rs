@@ -1,0 +1,304 @@
+//! Three cautions on top of the late-onset mixture, for an alarm that acts by itself. Each only takes evidence away, so
+//! what is valid without them stays valid; what they are for is noise that no model of independent events covers.
+//!
+//! 1. *Bounded spans.* A likelihood believes one violent half minute as much as ten bad minutes; about the version it
+//!    says less. What a span of 15 s adds is therefore at most what so many standard deviations of a usual span would.
+//! 2. *Offsets of instances.* Two machines of one version fail at rates that differ for good, and one pair cannot show
+//!    by how much. The evidence is against a null whose ratio is spread around the edge, not only at it.
+//! 3. *A rehearsal.* Where two old instances are known, each of their hours is judged as if one of them were a canary,
+//!    both ways round; how much more the counts must be doubted for none of these hours to alarm is kept.
+
+use super::counts::{Block, Side, Totals, lower_bound, upper_bound};
+use super::grid::{COUNT_GRID, POINTS, log_sum_exp};
+use super::guard::{ASSUMED_WANDER, REFERENCE_BLOCK_S};
+use super::pooled::Pooled;
+use super::restart::Starts;
+
+/// A usual span is believed up to so many standard deviations: one more extreme comes once in 2,000 harmless ones.
+pub const BOUND: f64 = 3.5;
+/// Spread of the logarithm of the ratio of two machines of one version: rates that differ by some 6 % from machine to
+/// machine. Larger ones were tried: they cost more time than half again.
+pub const OFFSET_SPREAD: f64 = 0.08;
+/// An offset beyond so many of its standard deviations is not put down to the machines.
+const LARGEST_OFFSET: f64 = 3.0;
+/// What spans add up to: for every size in the grid, and for a small offset by its first two derivatives.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    log_ratios: [f64; POINTS],
+    excess: f64,
+    information: f64,
+}
+
+impl Sums {
+    fn plus(&self, other: &Self, weight: f64) -> Self {
+        Self {
+            log_ratios: std::array::from_fn(|k| self.log_ratios[k] + weight * other.log_ratios[k]),
+            excess: self.excess + weight * other.excess,
+            information: self.information + weight * other.information,
+        }
+    }
+
+    fn add(&mut self, block: &Block, edge: f64, shifts: &[f64; POINTS]) {
+        let total = block.total();
+        if total <= 0.0 {
+            return;
+        }
+        let odds = block.odds * edge;
+        let at_edge = odds.ln_1p();
+        for (sum, shift) in self.log_ratios.iter_mut().zip(shifts) {
+            *sum += block.canary * shift - total * ((odds * shift.exp()).ln_1p() - at_edge);
+        }
+        let share = odds / (1.0 + odds);
+        self.excess += block.canary - total * share;
+        self.information += total * share * (1.0 - share);
+    }
+
+    /// The tempered mixture over sizes, less what a mere offset of the machines explains.
+    fn log_e(&self, phi: f64, spread: f64) -> f64 {
+        let worse = COUNT_GRID.mix(&self.log_ratios, phi);
+        worse - self.explained(phi, spread)
+    }
+
+    /// Logarithm of how much better than the edge a normal spread of offsets around it explains the data, at least 0.
+    /// The log-likelihood of a small offset is a parabola, so the integral has a closed form.
+    fn explained(&self, phi: f64, spread: f64) -> f64 {
+        let variance = spread * spread;
+        let (slope, curve) = (self.excess / phi, self.information / phi);
+        let most = LARGEST_OFFSET * spread;
+        let best = (variance * slope / (1.0 + variance * curve)).clamp(-most, most);
+        let at_best = slope * best - 0.5 * curve * best * best - 0.5 * best * best / variance.max(f64::MIN_POSITIVE);
+        (at_best - 0.5 * (variance * curve).ln_1p()).max(0.0)
+    }
+}
+
+/// Events of the span that is being filled.
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    sums: Sums,
+    blocks: usize,
+    baseline: f64,
+    canary: f64,
+    /// Events of the canary that the edge expects.
+    expected: f64,
+}
+
+impl Span {
+    fn add(&mut self, block: &Block, edge: f64, shifts: &[f64; POINTS]) {
+        self.sums.add(block, edge, shifts);
+        self.blocks += 1;
+        self.baseline += block.baseline;
+        self.canary += block.canary;
+        let odds = block.odds * edge;
+        self.expected += block.total() * odds / (1.0 + odds);
+    }
+
+    /// How much the span says at best: the log-likelihood ratio of its own ratio against the edge.
+    fn surprise(&self) -> f64 {
+        let part = |seen: f64, expected: f64| if seen > 0.0 { seen * (seen / expected).ln() } else { 0.0 };
+        let total = self.baseline + self.canary;
+        part(self.canary, self.expected) + part(self.baseline, total - self.expected)
+    }
+
+    /// The part of the span that is believed.
+    fn weight(&self, spread: Spread) -> f64 {
+        let most = 0.5 * BOUND * BOUND * spread.variance(self.sums.information);
+        let surprise = self.surprise();
+        if surprise > most { most / surprise } else { 1.0 }
+    }
+}
+
+/// How far the score of a usual span strays, in standard deviations of independent events.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// What a span's score strays by; at least 1.
+    pub scores: f64,
+    /// How much such a span said; excess is scaled by it to what a span says, but never up.
+    pub information: f64,
+}
+
+impl Spread {
+    /// What is assumed of spans that say so much on average, when nothing is known.
+    fn assumed(information: f64) -> Self {
+        Self {
+            scores: (1.0 + 2.0 * ASSUMED_WANDER * ASSUMED_WANDER * information).sqrt(),
+            information,
+        }
+    }
+
+    fn variance(&self, information: f64) -> f64 {
+        let excess = self.scores * self.scores - 1.0;
+        // A violent span says much, and must not lift its own bound.
+        let scale = if self.information > 0.0 {
+            (information / self.information).min(1.0)
+        } else {
+            0.0
+        };
+        1.0 + excess.max(0.0) * scale
+    }
+}
+
+/// A starting point that has been reached: the sums just before it.
+#[derive(Debug, Clone)]
+struct Reached {
+    sums: Sums,
+    totals: Totals,
+    pooled: Pooled,
+}
+
+/// The cautious mixture over starting points.
+#[derive(Debug, Clone)]
+pub struct CautiousOnset {
+    starts: Starts,
+    side: Side,
+    edge: f64,
+    shifts: [f64; POINTS],
+    offset_spread: f64,
+    blocks_per_span: usize,
+    known: Option<Spread>,
+    before: Sums,
+    span: Span,
+    /// Spans that are full, and how much they said in all.
+    spans: usize,
+    information: f64,
+    reached: Vec<Reached>,
+}
+
+/// What the mixture says, and which starting point says most.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cautious {
+    /// Logarithm of the evidence.
+    pub log_e: f64,
+    /// Number of the starting point with the largest term among those reached.
+    pub start: usize,
+}
+
+impl CautiousOnset {
+    /// A mixture that has seen nothing, for blocks of a length in seconds; `known` is what usual spans were seen to do.
+    pub fn new(starts: Starts, edge: f64, side: Side, block_s: f64, known: Option<Spread>) -> Self {
+        Self {
+            starts,
+            side,
+            edge,
+            shifts: COUNT_GRID.delta.map(|delta| side.past(0.0, delta)),
+            // What is assumed of instances without a history is doubt enough.
+            offset_spread: if known.is_some() { OFFSET_SPREAD } else { 0.0 },
+            blocks_per_span: ((REFERENCE_BLOCK_S / block_s).round() as usize).max(1),
+            known,
+            before: Sums::default(),
+            span: Span::default(),
+            spans: 0,
+            information: 0.0,
+            reached: Vec::new(),
+        }
+    }
+
+    /// Adds a block. `totals` and `pooled` are those before it.
+    pub fn push(&mut self, block: &Block, totals: &Totals, pooled: &Pooled) {
+        let due = self.starts.is_due(totals.blocks, self.reached.len());
+        if self.span.blocks > 0 && (due || self.span.blocks >= self.blocks_per_span) {
+            self.before = self.now();
+            self.spans += 1;
+            self.information += self.span.sums.information;
+            self.span = Span::default();
+        }
+        if due {
+            self.reached.push(Reached {
+                sums: self.before,
+                totals: *totals,
+                pooled: pooled.clone(),
+            });
+        }
+        self.span.add(block, self.edge, &self.shifts);
+    }
+
+    /// How far usual spans stray: as they are known to, or as is assumed of spans like those before.
+    pub fn spread(&self) -> Spread {
+        self.known.unwrap_or_else(|| {
+            let own = self.span.sums.information;
+            let usual = if self.spans == 0 {
+                own
+            } else {
+                self.information / self.spans as f64
+            };
+            Spread::assumed(usual)
+        })
+    }
+
+    /// The largest score that is believed of a usual span.
+    pub fn largest_score(&self) -> f64 {
+        BOUND * self.spread().scores
+    }
+
+    fn now(&self) -> Sums {
+        self.before.plus(&self.span.sums, self.span.weight(self.spread()))
+    }
+
+    /// The evidence now. A starting point not reached yet counts as one to one.
+    pub fn evidence(&self, phi: f64) -> Cautious {
+        let now = self.now();
+        let mut terms = Vec::with_capacity(self.starts.count());
+        let (mut start, mut largest) = (0, f64::NEG_INFINITY);
+        for (index, reached) in self.reached.iter().enumerate() {
+            let since = now.plus(&reached.sums, -1.0);
+            let term = self.starts.log_weight(index) + since.log_e(phi, self.offset_spread);
+            if term > largest {
+                (start, largest) = (index, term);
+            }
+            terms.push(term);
+        }
+        terms.extend((terms.len()..self.starts.count()).map(|index| self.starts.log_weight(index)));
+        Cautious {
+            log_e: log_sum_exp(&terms),
+            start,
+        }
+    }
+
+    /// What the evidence cannot exceed, whatever the dispersion. It costs no exponential, so most blocks of a harmless
+    /// canary need nothing more.
+    pub fn ceiling(&self) -> f64 {
+        let now = self.now();
+        let parts = self
+            .reached
+            .iter()
+            .flat_map(|reached| now.log_ratios.iter().zip(&reached.sums.log_ratios).map(|(n, r)| n - r));
+        parts.fold(0.0, f64::max)
+    }
+
+    /// What the mixture's evidence is less than that of the beginning, at most.
+    pub fn log_cost(&self) -> f64 {
+        -self.starts.log_weight(0)
+    }
+
+    /// The smallest ratio that is ever shown, however much traffic there is: a smaller one is put down to the machines.
+    pub fn least_shown(&self) -> f64 {
+        (LARGEST_OFFSET * self.offset_spread).exp()
+    }
+
+    /// Number of starting points that were reached.
+    pub fn reached(&self) -> usize {
+        self.reached.len()
+    }
+
+    /// Sums since a starting point.
+    pub fn totals_since(&self, start: usize, now: &Totals) -> Totals {
+        self.reached
+            .get(start)
+            .map_or(*now, |reached| now.since(&reached.totals))
+    }
+
+    /// The bound of the ratio since a starting point that the mixture vouches for at a threshold of log evidence: from
+    /// below for a claim of more, from above for a claim of less.
+    pub fn bound(&self, start: usize, threshold: f64, now: &Pooled, phi: f64) -> f64 {
+        let threshold = threshold - self.starts.log_weight(start);
+        let late = self
+            .reached
+            .get(start)
+            .filter(|_| start > 0)
+            .map(|reached| now.since(&reached.pooled));
+        let pooled = late.as_ref().unwrap_or(now);
+        match self.side {
+            Side::Above => lower_bound(pooled, threshold, phi),
+            Side::Below => upper_bound(pooled, threshold, phi),
+        }
+    }
+}
