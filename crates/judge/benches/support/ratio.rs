@@ -10,8 +10,8 @@ use arya_judge::kayenta::mann_whitney;
 use super::plain;
 use super::samples::{Kind, Sides, sets};
 
-/// How many times faster than the plain version the interval must be. On an idle machine it is 33 to 40 times at the size
-/// that is asked, the largest: there the price of sorting weighs most on the plain one.
+/// How many times faster than the plain version the interval must be. It is 33 to 45 times at the size that is asked, the
+/// largest: there the price of sorting weighs most on the plain one.
 const LEAST_RATIO: f64 = 25.0;
 
 /// The best call of every set counts for either, over so many rounds: a call is milliseconds long, so that even on a busy
