@@ -41,8 +41,15 @@ pub fn assume(desired: &Desired, world: &mut Observed, step: &Step) {
     }
     // A group that a rule names is health-checked, and here every check succeeds.
     if world.our_rule(&desired.id, RuleKind::Probe).is_some() {
+        let instances = &world.instances;
+        let runs = |target: &Target| {
+            let mut filling = instances.iter();
+            filling.any(|i| (i.place, i.incarnation) == (target.place, target.incarnation) && !i.state.is_ending())
+        };
         let targets = world.groups.values_mut().flat_map(|group| &mut group.targets);
-        targets.for_each(|target| target.health.state = TargetState::Healthy);
+        targets
+            .filter(|target| runs(target))
+            .for_each(|target| target.health.state = TargetState::Healthy);
     }
 }
 
@@ -79,7 +86,9 @@ fn target(world: &mut Observed, step: &Step) {
             incarnation,
         } => {
             if let Some(group) = world.groups.get_mut(arm) {
-                group.targets.retain(|t| t.place != *place);
+                group
+                    .targets
+                    .retain(|t| (t.place, t.incarnation) != (*place, *incarnation));
                 let health = TargetHealth {
                     state: TargetState::Unused,
                     reason: None,

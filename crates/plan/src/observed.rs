@@ -98,8 +98,15 @@ pub struct OurGroup {
 }
 
 impl OurGroup {
+    /// The target that the newest filling of a place is. What ended may stay registered for a while.
     pub fn target(&self, place: Place) -> Option<&Target> {
-        self.targets.iter().find(|t| t.place == place)
+        let of_place = self.targets.iter().filter(|t| t.place == place);
+        of_place.max_by_key(|t| t.incarnation)
+    }
+
+    /// The targets that take new requests, or will when they are healthy.
+    pub fn standing(&self) -> impl Iterator<Item = &Target> {
+        self.targets.iter().filter(|t| t.health.state != TargetState::Draining)
     }
 }
 

@@ -27,6 +27,9 @@ pub(crate) fn provision(desired: &Desired, observed: &Observed, draft: &mut Draf
     for place in desired.places() {
         instance(desired, observed, place, draft);
     }
+    for arm in Arm::BOTH {
+        take_out_replaced(desired, observed, arm, draft);
+    }
 }
 
 /// The files that must reach the bucket, each once even when both versions use it.
@@ -134,6 +137,19 @@ fn attach(desired: &Desired, observed: &Observed, found: &Instance, draft: &mut 
             incarnation: found.incarnation,
         });
     }
+}
+
+/// An instance that ended stays registered until somebody takes it out, and an arm with a dead target is never healthy.
+fn take_out_replaced(desired: &Desired, observed: &Observed, arm: Arm, draft: &mut Draft) {
+    let Some(group) = observed.groups.get(&arm) else { return };
+    let replaced = group
+        .standing()
+        .filter(|t| t.incarnation < desired.incarnation(t.place));
+    draft.steps.extend(replaced.map(|target| Step::DeregisterTarget {
+        arm,
+        place: target.place,
+        incarnation: target.incarnation,
+    }));
 }
 
 const fn doing(found: &Instance) -> &'static str {

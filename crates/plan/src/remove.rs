@@ -44,7 +44,7 @@ pub(crate) fn remove(desired: &Desired, observed: &Observed, seen: &Seen, timing
 
 fn drain(observed: &Observed, arm: Arm, draft: &mut Draft) {
     let Some(group) = observed.groups.get(&arm) else { return };
-    for target in group.targets.iter().filter(|t| t.health.state != TargetState::Draining) {
+    for target in group.standing() {
         draft.steps.push(Step::DeregisterTarget {
             arm,
             place: target.place,

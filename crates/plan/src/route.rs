@@ -4,7 +4,7 @@
 use crate::desired::{Desired, MainRule, PROBE_HEADER};
 use crate::identity::{Arm, RuleKind};
 use crate::listener::{Action, Condition, Forward, GroupId, Site, WeightedGroup};
-use crate::observed::{Observed, TargetState};
+use crate::observed::{Observed, OurGroup, TargetState};
 use crate::plan::{Draft, Step, WaitReason};
 use crate::seen::{Fact, Seen};
 use crate::timing::Timing;
@@ -178,19 +178,14 @@ pub(crate) fn registered(desired: &Desired, observed: &Observed, arm: Arm) -> bo
 
 /// The arm is registered and some target of it is not healthy.
 pub(crate) fn unwell(desired: &Desired, observed: &Observed, arm: Arm) -> bool {
-    let sick = |group: &crate::observed::OurGroup| group.targets.iter().any(|t| t.health.state != TargetState::Healthy);
+    let sick = |group: &OurGroup| group.standing().any(|t| t.health.state != TargetState::Healthy);
     registered(desired, observed, arm) && observed.groups.get(&arm).is_some_and(sick)
 }
 
-/// Every target of both arms is healthy.
+/// Every target of both arms is healthy, apart from those that finish their last requests.
 pub fn arms_healthy(desired: &Desired, observed: &Observed) -> bool {
     Arm::BOTH.into_iter().all(|arm| {
-        let healthy = |group: &crate::observed::OurGroup| {
-            group
-                .targets
-                .iter()
-                .all(|target| target.health.state == TargetState::Healthy)
-        };
+        let healthy = |group: &OurGroup| group.standing().all(|t| t.health.state == TargetState::Healthy);
         registered(desired, observed, arm) && observed.groups.get(&arm).is_some_and(healthy)
     })
 }

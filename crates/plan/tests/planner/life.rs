@@ -248,6 +248,8 @@ fn a_lost_instance_is_replaced_before_users_come_and_never_after() {
     paper.run_until_quiet();
     assert_eq!(paper.desired.incarnation(canary), 2);
     assert_eq!(paper.phase(), Phase::Serving);
+    let targets = &paper.world.groups[&Arm::Canary].targets;
+    assert_eq!(targets.iter().map(|t| t.incarnation).collect::<Vec<_>>(), [2]);
 
     paper.end_instance(canary);
     paper.run_until_quiet();

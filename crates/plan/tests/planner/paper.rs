@@ -346,6 +346,10 @@ impl Paper {
                 instance.state = InstanceState::Terminated;
             }
         }
+        let targets = self.world.groups.values_mut().flat_map(|group| &mut group.targets);
+        for target in targets.filter(|target| (target.place, target.incarnation) == (place, wanted)) {
+            target.health.state = TargetState::Unused;
+        }
     }
 
     pub(crate) fn boot(&mut self, place: Place, phase: BootPhase, tail: Option<&str>) {
