@@ -1,8 +1,11 @@
 //! The port through which measurements arrive. Adapters outside implement it; the judge never calls it itself.
 
+pub mod access_log;
 pub mod answer;
 mod blocks;
 mod origin;
+pub mod pack;
+mod question;
 mod scrapes;
 mod selector;
 
@@ -12,6 +15,7 @@ use std::ops::RangeInclusive;
 use crate::{Evidence, MetricConfig, Timestamp};
 pub use blocks::{SHORTEST_BLOCK_S, block_s, blocks, look_back_s};
 pub use origin::{Origin, Watched};
+pub use question::{everything_of, samples_of};
 pub use selector::{Selector, SelectorError};
 
 /// Where evidence comes from: one source per metric, never mixed.
@@ -29,6 +33,19 @@ pub trait MetricSource: Send + Sync + 'static {
         metric: &MetricConfig,
         window: RangeInclusive<Timestamp>,
     ) -> impl Future<Output = Result<Evidence, SourceError>> + Send;
+
+    /// The metrics that a deployment can be judged by, chosen from what its arms show; `None` while that is not known
+    /// yet, or where a source offers no choice.
+    ///
+    /// # Errors
+    /// When the source cannot be asked or understood.
+    fn metrics(
+        &self,
+        _deployment: &str,
+        _now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Vec<MetricConfig>>, SourceError>> + Send {
+        std::future::ready(Ok(None))
+    }
 }
 
 /// Why a source gave no evidence. Never a pass and never a fail: [`Evidence::failed`] turns it into a reason.

@@ -73,6 +73,11 @@ impl Selector {
         }
     }
 
+    /// The labels that its conditions are about.
+    pub(super) fn labels(&self) -> impl Iterator<Item = &str> {
+        self.matchers.iter().map(|matcher| matcher.label.as_str())
+    }
+
     /// Whether these labels, without the name, fulfil every condition. A label that is not there is empty.
     pub fn fits(&self, labels: &BTreeMap<String, String>) -> bool {
         self.matchers.iter().all(|matcher| {

@@ -1,0 +1,212 @@
+//! The access log of an Application Load Balancer as evidence: what clients saw and what targets said of each arm, and how
+//! long targets took, by the second.
+//!
+//! Lines may come in any order and in any number of pieces, as several load balancer nodes write files of their own. It
+//! knows no file and no bucket.
+
+mod line;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+use super::SourceError;
+use super::origin::Origin;
+use crate::buckets::Buckets;
+use crate::{Block, CountBlock, HistogramBlock, MetricConfig, MetricKind, Timestamp};
+pub use line::{Line, OddLine};
+
+/// Upper edges of the times that targets take, in milliseconds: the log has three decimals of a second.
+const EDGES_MS: [u32; 26] = [
+    1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000, 3000, 5000, 7000, 10_000,
+    20_000, 60_000,
+];
+/// Seconds that are held, the newest: a little more than what an engine that was away catches up on.
+const SECONDS_HELD: usize = 2 * 3600;
+/// Lines of other things than access entries are no log of ours; from this share on it is said.
+const ODD_SHARE_MAX: f64 = 0.01;
+
+/// Which lines belong to which arm.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogArms {
+    /// The baseline's target groups, as the log writes them.
+    pub baseline: BTreeSet<String>,
+    /// The canary's.
+    pub canary: BTreeSet<String>,
+    /// Requests that these rules matched (by priority) are not users': the probe's.
+    pub except_rules: BTreeSet<u32>,
+}
+
+/// Requests of one arm in one second.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Second {
+    requests: u32,
+    clients_saw_5xx: u32,
+    answered: u32,
+    targets_said_5xx: u32,
+    times: [u32; EDGES_MS.len() + 1],
+}
+
+/// What was read of a log so far.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AccessLog {
+    arms: LogArms,
+    seconds: BTreeMap<i64, [Second; 2]>,
+    lines: u64,
+    odd: u64,
+    too_old: u64,
+}
+
+impl AccessLog {
+    /// Nothing yet of these arms.
+    pub fn new(arms: LogArms) -> Self {
+        Self {
+            arms,
+            ..Self::default()
+        }
+    }
+
+    /// Reads lines. What is no entry is counted and left out; entries of other target groups are not looked at.
+    pub fn read(&mut self, text: &str) {
+        text.lines()
+            .filter(|line| !line.trim().is_empty())
+            .for_each(|line| self.read_line(line));
+    }
+
+    fn read_line(&mut self, line: &str) {
+        self.lines += 1;
+        let Ok(line) = Line::parse(line) else {
+            self.odd += 1;
+            return;
+        };
+        let group = line.target_group.as_deref().unwrap_or_default();
+        let arm = match (self.arms.baseline.contains(group), self.arms.canary.contains(group)) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => return,
+        };
+        if line.rule.is_some_and(|rule| self.arms.except_rules.contains(&rule)) {
+            return;
+        }
+        let second = line.time.as_second();
+        if self.seconds.len() >= SECONDS_HELD && !self.seconds.contains_key(&second) {
+            let oldest = self.seconds.first_key_value().map(|(oldest, _)| *oldest);
+            if oldest.is_some_and(|oldest| second < oldest) {
+                self.too_old += 1;
+                return;
+            }
+            self.seconds.pop_first();
+        }
+        self.seconds.entry(second).or_default()[arm].add(&line);
+    }
+
+    /// Lines that belonged to no second that is held any more.
+    pub fn too_old(&self) -> u64 {
+        self.too_old
+    }
+
+    /// The blocks of a metric, by the time of the answer, that lie whole in the window. The caller ends the window where
+    /// no more lines are expected: what comes later for a block that was given is not in it.
+    ///
+    /// # Errors
+    /// [`SourceError::Malformed`] when more than one line in a hundred is no entry; [`SourceError::NoData`] for a metric
+    /// that a log cannot tell.
+    pub fn blocks(
+        &self,
+        metric: &MetricConfig,
+        window: &RangeInclusive<Timestamp>,
+        block_s: i64,
+    ) -> Result<Vec<Block>, SourceError> {
+        if self.odd as f64 > ODD_SHARE_MAX * self.lines as f64 {
+            let what = format!("{} of {} lines are no entries of an access log", self.odd, self.lines);
+            return Err(SourceError::Malformed { what });
+        }
+        let counted = match (&metric.from, metric.kind) {
+            (Origin::ClientsSaw, MetricKind::ErrorShare) => Counted::ClientsSaw,
+            (Origin::TargetsSaid, MetricKind::ErrorShare) => Counted::TargetsSaid,
+            (Origin::ClientsSaw | Origin::TargetsSaid, MetricKind::Histogram) => Counted::Times,
+            (Origin::ClientsSaw | Origin::TargetsSaid | Origin::Series(_), _) => {
+                let what = "an access log tells failures and times of requests only".into();
+                return Err(SourceError::NoData { what });
+            }
+        };
+        let block_s = block_s.max(1);
+        let mut cells: BTreeMap<i64, [Second; 2]> = BTreeMap::new();
+        for (second, arms) in &self.seconds {
+            let sums = cells.entry(second.div_euclid(block_s)).or_default();
+            sums.iter_mut().zip(arms).for_each(|(sum, more)| sum.merge(more));
+        }
+        let blocks = cells.into_iter().filter_map(|(cell, [baseline, canary])| {
+            let (starts, ends) = (cell.checked_mul(block_s)?, cell.checked_add(1)?.checked_mul(block_s)?);
+            let (starts_at, ends_at) = (Timestamp::from_second(starts).ok()?, Timestamp::from_second(ends).ok()?);
+            (starts_at >= *window.start() && ends_at <= *window.end())
+                .then(|| counted.block(ends_at, &baseline, &canary))
+        });
+        Ok(blocks.collect())
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Counted {
+    ClientsSaw,
+    TargetsSaid,
+    Times,
+}
+
+impl Counted {
+    fn block(self, ends_at: Timestamp, baseline: &Second, canary: &Second) -> Block {
+        let counts = |of: fn(&Second) -> (u32, u32)| {
+            let ((baseline_events, baseline_all), (canary_events, canary_all)) = (of(baseline), of(canary));
+            Block::Counts(CountBlock {
+                ends_at,
+                baseline_events: baseline_events.into(),
+                canary_events: canary_events.into(),
+                baseline_exposure: baseline_all.into(),
+                canary_exposure: canary_all.into(),
+            })
+        };
+        match self {
+            Self::ClientsSaw => counts(|second| (second.clients_saw_5xx, second.requests)),
+            Self::TargetsSaid => counts(|second| (second.targets_said_5xx, second.answered)),
+            Self::Times => Block::Histogram(HistogramBlock {
+                ends_at,
+                baseline: baseline.buckets(),
+                canary: canary.buckets(),
+            }),
+        }
+    }
+}
+
+impl Second {
+    fn add(&mut self, line: &Line) {
+        let failed = |status: Option<u16>| u32::from(status.is_some_and(|status| (500..600).contains(&status)));
+        // A client that went away before an answer saw no failure of ours, and is a request all the same.
+        self.requests += 1;
+        self.clients_saw_5xx += failed(line.elb_status);
+        self.answered += u32::from(line.target_status.is_some());
+        self.targets_said_5xx += failed(line.target_status);
+        if let Some(seconds) = line.target_time_s {
+            let ms = seconds * 1000.0;
+            self.times[EDGES_MS.partition_point(|edge| f64::from(*edge) < ms)] += 1;
+        }
+    }
+
+    fn merge(&mut self, more: &Self) {
+        self.requests = self.requests.saturating_add(more.requests);
+        self.clients_saw_5xx = self.clients_saw_5xx.saturating_add(more.clients_saw_5xx);
+        self.answered = self.answered.saturating_add(more.answered);
+        self.targets_said_5xx = self.targets_said_5xx.saturating_add(more.targets_said_5xx);
+        for (sum, more) in self.times.iter_mut().zip(more.times) {
+            *sum = sum.saturating_add(more);
+        }
+    }
+
+    fn buckets(&self) -> Buckets {
+        Buckets {
+            upper_edges: EDGES_MS.iter().map(|ms| f64::from(*ms) / 1000.0).collect(),
+            counts: self.times.iter().map(|count| f64::from(*count)).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
