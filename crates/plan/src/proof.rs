@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::identity::DeploymentId;
-use crate::listener::{Rule, Site};
+use crate::listener::{GroupId, Priority, Rule, Site};
 
 /// What differs. Empty = production is exactly as before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,15 +62,11 @@ pub fn restore_proof(deployment: &DeploymentId, before: &Site, after: Option<&Si
         match rules_after.iter().find(|new| new.id == old.id) {
             None => differences.push(others(
                 format!("rule {}", old.id),
-                format!("The rule at priority {} was deleted by others.", old.priority),
+                format!("{} was deleted by others.", name(old)),
             )),
             Some(new) if new != old => differences.push(others(
                 format!("rule {}", old.id),
-                format!(
-                    "The rule at priority {} was changed by others{}.",
-                    old.priority,
-                    changed_parts(old, new)
-                ),
+                format!("{} was changed by others{}.", name(old), changed_parts(old, new)),
             )),
             Some(_) => {}
         }
@@ -82,16 +78,18 @@ pub fn restore_proof(deployment: &DeploymentId, before: &Site, after: Option<&Si
         let sentence = format!("A rule at priority {} was added by others.", new.priority);
         differences.push(others(format!("rule {}", new.id), sentence));
     }
-    for (id, old) in &before.groups {
+    // Groups that only rules of other deployments name come and go with them.
+    let named = |id: &GroupId| rules_before.iter().any(|rule| names(rule, id));
+    for (id, old) in before.groups.iter().filter(|(id, _)| named(id)) {
         match after.groups.get(id) {
             None => differences.push(others(
                 format!("group {id}"),
-                "No rule names the group any more.".into(),
+                format!("No rule names the group {id} any more."),
             )),
             Some(new) if new.settings != old.settings => {
                 differences.push(others(
                     format!("group {id}"),
-                    "Its settings were changed by others.".into(),
+                    format!("The settings of the group {id} were changed by others."),
                 ));
             }
             Some(_) => {}
@@ -107,6 +105,19 @@ pub fn restore_proof(deployment: &DeploymentId, before: &Site, after: Option<&Si
         differences.push(others(format!("listener {}", before.listener), sentence));
     }
     RestoreProof { differences }
+}
+
+fn names(rule: &Rule, group: &GroupId) -> bool {
+    let mut groups = rule.forward().into_iter().flat_map(|forward| &forward.groups);
+    groups.any(|weighted| weighted.group == *group)
+}
+
+/// A rule at the start of a sentence.
+fn name(rule: &Rule) -> String {
+    match rule.priority {
+        Priority::At(number) => format!("The rule at priority {number}"),
+        Priority::Default => "The default rule".into(),
+    }
 }
 
 fn others(what: String, sentence: String) -> Difference {

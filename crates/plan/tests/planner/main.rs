@@ -7,3 +7,4 @@ mod estimate;
 mod life;
 mod paper;
 mod preview;
+mod proof;
