@@ -94,7 +94,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         }
         let now = self.journal.clock.now();
         let observed = match timeout(OBSERVE_AT_MOST, self.cloud.observe(&stored.desired, now)).await {
-            Ok(Ok(observed)) => observed,
+            Ok(Ok(observed)) => Arc::new(observed),
             Ok(Err(error)) => return Ok(self.blind(&stored, &mut memory, &error)),
             Err(_) => return Ok(self.blind(&stored, &mut memory, &no_answer("a look", OBSERVE_AT_MOST))),
         };
@@ -366,7 +366,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             None => Report::unseen(stored, verdict, &self.settings.timing, now),
         };
         Report {
-            observed: memory.observed.clone(),
+            observed: memory.observed.as_deref().cloned(),
             plan: memory.plan.clone(),
             tracks: memory.judged.tracks.clone(),
             cloud_error: memory.cloud_error.clone(),

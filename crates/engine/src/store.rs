@@ -10,15 +10,19 @@ mod evidence;
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arya_judge::Timestamp;
 use arya_plan::identity::InstallationId;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+#[cfg(feature = "simulation")]
+pub(crate) use deployments::Columns;
 pub use deployments::{Edited, OPEN_MAX, StoredDeployment};
 pub(crate) use deployments::{Known, epoch};
 pub use error::{CreateError, StoreError, SubmitError};
@@ -45,6 +49,10 @@ pub struct Store {
     /// Held for as long as the store is open; the system releases it when the process ends, however it ends. `None` = the
     /// store lives in memory.
     lock: Option<File>,
+    /// The state that the deployments are in: a number for each edit, never given twice. Nobody else writes, so whoever read
+    /// them at this number need not read them again.
+    edition: AtomicU64,
+    editions_given: AtomicU64,
 }
 
 impl Store {
@@ -91,6 +99,8 @@ impl Store {
     fn prepared(mut db: Connection, dir: &Path, lock: Option<File>) -> Result<Self, StoreError> {
         db.pragma_update(None, "foreign_keys", true)?;
         db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        // Else a statement is planned anew for each value that is bound to it, which takes longer than running it.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if found > SCHEMA_VERSION {
             return Err(StoreError::Newer {
@@ -110,6 +120,8 @@ impl Store {
             db: Mutex::new(db),
             installation,
             lock,
+            edition: AtomicU64::new(0),
+            editions_given: AtomicU64::new(0),
         })
     }
 
@@ -130,6 +142,8 @@ impl Store {
     /// may lose its last moments then, and is spared the wait for the disk.
     fn durably<T, E: From<rusqlite::Error>>(&self, edit: impl FnOnce(&mut Connection) -> Result<T, E>) -> Result<T, E> {
         let mut db = self.db();
+        let edition = self.editions_given.fetch_add(1, Ordering::Relaxed) + 1;
+        self.edition.store(edition, Ordering::Relaxed);
         if self.lock.is_none() {
             // Memory outlives no power cut, however it is flushed.
             return edit(&mut db);
@@ -138,6 +152,17 @@ impl Store {
         let answer = edit(&mut db);
         db.pragma_update(None, "synchronous", "NORMAL")?;
         answer
+    }
+
+    /// The state that the deployments are in; says what it says while the connection is held.
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Relaxed)
+    }
+
+    /// The deployments are again as they were then.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn is_again(&self, edition: u64) {
+        self.edition.store(edition, Ordering::Relaxed);
     }
 
     /// A transaction that a panic left half done was rolled back, so the connection behind a poisoned lock is sound.

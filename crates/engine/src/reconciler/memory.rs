@@ -1,6 +1,7 @@
 //! What is kept between looks and may be lost in a crash: timers, attempts, and what the feed has said already.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arya_judge::{Outcome, Timestamp};
@@ -27,7 +28,7 @@ pub const BACK_OFF_AT_LEAST: Duration = Duration::from_secs(1);
 pub(crate) struct Memory {
     pub(crate) known: Known,
     pub(crate) seen: Seen,
-    pub(crate) observed: Option<Observed>,
+    pub(crate) observed: Option<Arc<Observed>>,
     pub(crate) plan: Option<Plan>,
     pub(crate) cloud_error: Option<String>,
     pub(crate) blind_since: Option<Timestamp>,

@@ -1,6 +1,7 @@
 //! Carrying out a plan's steps: at the same time, each with a limit, one event each, and patience where the cloud says no.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arya_judge::{MetricSource, Timestamp};
@@ -36,7 +37,7 @@ pub(crate) struct Attempts {
     /// How often each file began to upload, also when its step left the plan in between. As many as the spec names.
     uploads: BTreeMap<Digest, u32>,
     /// What was seen of ours at the latest try.
-    last_seen: Option<Observed>,
+    last_seen: Option<Arc<Observed>>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,7 +65,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     pub(super) async fn carry_out(
         &self,
         desired: &Desired,
-        observed: &Observed,
+        observed: &Arc<Observed>,
         plan: &mut Plan,
         memory: &mut Memory,
     ) -> Option<MadeRule> {
@@ -146,7 +147,7 @@ impl Attempts {
     }
 
     /// Forgets steps that are no longer wanted, and starts counting anew when something moved.
-    fn look(&mut self, plan: &Plan, observed: &Observed) {
+    fn look(&mut self, plan: &Plan, observed: &Arc<Observed>) {
         self.steps.retain(|attempt| plan.steps.contains(&attempt.step));
         if !self.last_seen.as_ref().is_some_and(|last| same_of_ours(last, observed)) {
             self.last_seen = Some(observed.clone());

@@ -65,27 +65,39 @@ impl Store {
         load(&self.db(), id)
     }
 
-    /// A deployment as it is stored now, for whoever looks every second: its JSON is parsed anew only where the row's text
-    /// differs from what is known.
+    /// A deployment as it is stored now, for whoever looks every second: it is read anew only after an edit, and its JSON
+    /// parsed only where the row's text differs from what is known.
     pub(crate) fn deployment_again(
         &self,
         id: &DeploymentId,
         known: &mut Known,
     ) -> Result<Option<Arc<StoredDeployment>>, StoreError> {
         let db = self.db();
+        let edition = self.edition();
+        if let Some(read) = &known.0
+            && read.edition == edition
+            && read.stored.desired.id == *id
+        {
+            return Ok(Some(read.stored.clone()));
+        }
         let mut statement = db.prepare_cached(SELECT_ONE)?;
         let mut rows = statement.query([id.to_string()])?;
         let Some(row) = rows.next()? else {
             return Ok(None);
         };
-        if let Some((columns, stored)) = &known.0
-            && says(row, columns)?
+        if let Some(read) = &mut known.0
+            && says(row, &read.columns)?
         {
-            return Ok(Some(stored.clone()));
+            read.edition = edition;
+            return Ok(Some(read.stored.clone()));
         }
         let columns = Columns::try_from(row)?;
         let stored = Arc::new(read(columns.clone())?);
-        known.0 = Some((columns, stored.clone()));
+        known.0 = Some(LastRead {
+            edition,
+            columns: Arc::new(columns),
+            stored: stored.clone(),
+        });
         Ok(Some(stored))
     }
 
@@ -167,10 +179,9 @@ impl Store {
     ) -> Result<RecordedEvent, StoreError> {
         self.durably(|db| {
             let transaction = db.transaction()?;
-            transaction.execute(
-                "UPDATE deployments SET closed_at = ?2, restore_proof = ?3 WHERE id = ?1",
-                params![id.to_string(), nanoseconds(at), to_json(proof)?],
-            )?;
+            transaction
+                .prepare_cached("UPDATE deployments SET closed_at = ?2, restore_proof = ?3 WHERE id = ?1")?
+                .execute(params![id.to_string(), nanoseconds(at), to_json(proof)?])?;
             let event = events::insert(&transaction, id, at, event)?;
             transaction.commit()?;
             Ok(event)
@@ -311,11 +322,28 @@ pub(crate) fn epoch(desired: &Desired) -> u32 {
     places.map(|place| desired.incarnation(place).saturating_sub(1)).sum()
 }
 
-type Columns = (String, String, Option<i64>, Option<i64>, Option<i64>, Option<String>);
+pub(crate) type Columns = (String, String, Option<i64>, Option<i64>, Option<i64>, Option<String>);
 
-/// A deployment as it was read last, beside the row that said so.
+/// A deployment as it was read last.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Known(Option<(Columns, Arc<StoredDeployment>)>);
+pub(crate) struct Known(Option<LastRead>);
+
+#[derive(Debug, Clone)]
+struct LastRead {
+    /// The latest edition of the store of which it is known to be true.
+    edition: u64,
+    columns: Arc<Columns>,
+    stored: Arc<StoredDeployment>,
+}
+
+#[cfg(feature = "simulation")]
+impl Known {
+    /// The row, if it is known to be true of an edition of the store, and whether it says *harmful*.
+    pub(crate) fn row(&self, edition: u64) -> Option<(Arc<Columns>, bool)> {
+        let last = self.0.as_ref().filter(|last| last.edition == edition)?;
+        Some((last.columns.clone(), is_harmful(&last.stored.desired)))
+    }
+}
 
 /// Whether a row still says what it said.
 fn says(row: &Row<'_>, known: &Columns) -> rusqlite::Result<bool> {
@@ -349,16 +377,19 @@ fn load(db: &Connection, id: &DeploymentId) -> Result<Option<StoredDeployment>, 
     row.map(read).transpose()
 }
 
+fn is_harmful(desired: &Desired) -> bool {
+    desired.harmful.as_ref().is_some_and(|h| h.overruled.is_none())
+}
+
 fn write(db: &Connection, stored: &StoredDeployment) -> Result<(), StoreError> {
     let desired = &stored.desired;
-    let harmful = desired.harmful.as_ref().is_some_and(|h| h.overruled.is_none());
     db.prepare_cached(
         "UPDATE deployments SET desired = ?2, harmful = ?3, evidence_from = ?4, share_since = ?5 WHERE id = ?1",
     )?
     .execute(params![
         desired.id.to_string(),
         to_json(desired)?,
-        harmful,
+        is_harmful(desired),
         stored.evidence_from.map(nanoseconds),
         stored.share_since.map(nanoseconds),
     ])?;

@@ -27,11 +27,19 @@ impl Store {
         let (id, metric) = (id.to_string(), &evidence.metric);
         let mut db = self.db();
         let transaction = db.transaction()?;
-        transaction.execute(
-            "INSERT INTO series (deployment, metric, epoch, source, query, block_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-             ON CONFLICT DO UPDATE SET source = ?4, query = ?5, block_s = ?6",
-            params![id, metric, epoch, evidence.source, evidence.query, evidence.block_s],
-        )?;
+        transaction
+            .prepare_cached(
+                "INSERT INTO series (deployment, metric, epoch, source, query, block_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+                 ON CONFLICT DO UPDATE SET source = ?4, query = ?5, block_s = ?6",
+            )?
+            .execute(params![
+                id,
+                metric,
+                epoch,
+                evidence.source,
+                evidence.query,
+                evidence.block_s
+            ])?;
         let mut added = 0;
         {
             let mut insert = transaction.prepare_cached(
@@ -58,11 +66,12 @@ impl Store {
                 ])?;
             }
         }
-        transaction.execute(
-            "DELETE FROM blocks WHERE deployment = ?1 AND metric = ?2 AND epoch = ?3 AND ends_at <= (SELECT ends_at FROM \
-             blocks WHERE deployment = ?1 AND metric = ?2 AND epoch = ?3 ORDER BY ends_at DESC LIMIT 1 OFFSET ?4)",
-            params![id, metric, epoch, BLOCKS_KEPT as i64],
-        )?;
+        transaction
+            .prepare_cached(
+                "DELETE FROM blocks WHERE deployment = ?1 AND metric = ?2 AND epoch = ?3 AND ends_at <= (SELECT ends_at \
+                 FROM blocks WHERE deployment = ?1 AND metric = ?2 AND epoch = ?3 ORDER BY ends_at DESC LIMIT 1 OFFSET ?4)",
+            )?
+            .execute(params![id, metric, epoch, BLOCKS_KEPT as i64])?;
         transaction.commit()?;
         Ok(added)
     }
@@ -131,27 +140,25 @@ impl Store {
         let outcome = outcome_word(verdict.verdict.outcome);
         let (at, json) = (nanoseconds(verdict.at), to_json(&verdict.verdict)?);
         let last: Option<(i64, String)> = transaction
-            .query_row(
-                "SELECT id, outcome FROM verdicts WHERE deployment = ?1 ORDER BY id DESC LIMIT 1",
-                [id.to_string()],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
+            .prepare_cached("SELECT id, outcome FROM verdicts WHERE deployment = ?1 ORDER BY id DESC LIMIT 1")?
+            .query_row([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         match last {
-            Some((row, said)) if said == outcome => transaction.execute(
-                "UPDATE verdicts SET at = ?2, verdict = ?3, evidence_digest = ?4 WHERE id = ?1",
-                params![row, at, json, verdict.evidence_digest],
-            )?,
-            Some(_) | None => transaction.execute(
-                "INSERT INTO verdicts (deployment, at, outcome, verdict, evidence_digest) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![id.to_string(), at, outcome, json, verdict.evidence_digest],
-            )?,
+            Some((row, said)) if said == outcome => transaction
+                .prepare_cached("UPDATE verdicts SET at = ?2, verdict = ?3, evidence_digest = ?4 WHERE id = ?1")?
+                .execute(params![row, at, json, verdict.evidence_digest])?,
+            Some(_) | None => transaction
+                .prepare_cached(
+                    "INSERT INTO verdicts (deployment, at, outcome, verdict, evidence_digest) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![id.to_string(), at, outcome, json, verdict.evidence_digest])?,
         };
-        transaction.execute(
-            "DELETE FROM verdicts WHERE deployment = ?1 AND id <= \
-             (SELECT id FROM verdicts WHERE deployment = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-            params![id.to_string(), VERDICTS_KEPT as i64],
-        )?;
+        transaction
+            .prepare_cached(
+                "DELETE FROM verdicts WHERE deployment = ?1 AND id <= \
+                 (SELECT id FROM verdicts WHERE deployment = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+            )?
+            .execute(params![id.to_string(), VERDICTS_KEPT as i64])?;
         transaction.commit()?;
         Ok(())
     }
