@@ -1,6 +1,6 @@
 //! The bounds that every change must pass: which lives are followed, all of them.
 
-use arya_local::world::Mishap;
+use arya_local::world::{FaultKind, Mishap};
 
 use crate::act::{Act, CRASHES, LIES, Person, edits, losses, mishaps};
 use crate::explore::{Bound, Slot};
@@ -55,6 +55,7 @@ pub(crate) fn small() -> Vec<Bound> {
         bound("mishap", vec![Slot::any_time(mishaps())]),
         bound("people", vec![shares(), shares()]),
         bound("lie x destroy", vec![destroy(), lie()]),
+        bound("mishap x destroy", vec![destroy(), Slot::any_time(mishaps())]),
         bound("deadline", vec![Slot::any_time(vec![Act::Deadline]), crash()]),
         Bound {
             setting: Setting::Judged,
@@ -70,13 +71,62 @@ pub(crate) fn small() -> Vec<Bound> {
 
 /// Several at a time: what house rules promise to hold however they meet.
 fn together() -> Vec<Bound> {
+    let lag = || Slot::any_call(&[FaultKind::Lags]);
+    let harm = || Slot::any_time(vec![Act::Mishap(Mishap::CanaryTurnsBad)]);
+    let deadline = || Slot::any_time(vec![Act::Deadline]);
     vec![
         bound("crash x destroy x loss", vec![destroy(), loss(), crash()]),
         bound("crash x destroy x lie", vec![destroy(), lie(), crash()]),
         bound("lie x loss", vec![loss(), lie()]),
+        // All four, around the looks in which users begin to come.
+        bound(
+            "crash x destroy x loss x lag",
+            vec![
+                destroy().within(6..=9),
+                loss().within(5..=7),
+                lag().within(4..=7),
+                crash().within(4..=8),
+            ],
+        ),
+        Bound {
+            setting: Setting::Judged,
+            destroyed_at: 16,
+            ..bound(
+                "edit x share x harm x deadline",
+                vec![
+                    harm().within(5..=9),
+                    Slot::any_time(edits()).within(7..=10),
+                    shares().within(8..=11),
+                    deadline().within(10..=12),
+                ],
+            )
+        },
     ]
 }
 
 pub(crate) fn all() -> Vec<Bound> {
     small().into_iter().chain(together()).collect()
+}
+
+/// Any two things, in every setting; then all four of the rules' own list.
+pub(crate) fn deep() -> Vec<Bound> {
+    let at_once = || {
+        let people = Person::ALL.map(Act::Person).into_iter();
+        Slot::any_time(people.chain(everything_once()).chain([Act::Deadline]).collect())
+    };
+    let in_calls = || Slot::any_call(&FaultKind::ALL);
+    let pairs = |setting: Setting| {
+        let of = move |name, slots| Bound {
+            setting,
+            destroyed_at: if setting.is_judged() { 24 } else { DESTROYED_AT },
+            ..bound(name, slots)
+        };
+        [
+            of("any call x any call", vec![in_calls(), in_calls()]),
+            of("anything x any call", vec![at_once(), in_calls()]),
+            of("anything x anything", vec![at_once(), at_once()]),
+        ]
+    };
+    let four = bound("crash x destroy x loss x lie", vec![destroy(), loss(), lie(), crash()]);
+    Setting::ALL.into_iter().flat_map(pairs).chain([four]).collect()
 }

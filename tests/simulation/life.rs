@@ -38,6 +38,9 @@ pub(crate) struct Life {
     pub(crate) calls: Vec<CallKind>,
     /// Looks of all lives that this one lent its reconciler to.
     pub(crate) looks_made: u64,
+    /// The saved point at which it is, unless something was done since.
+    at: Option<u64>,
+    points_saved: u64,
 }
 
 /// What moves on with each look.
@@ -52,6 +55,7 @@ pub(crate) struct Present {
 
 /// A life at one point, to come back to.
 pub(crate) struct Saved {
+    point: u64,
     state: State,
     moment: Moment,
     now: Present,
@@ -93,11 +97,16 @@ impl Life {
             runtime: process::runtime(),
             calls: Vec::new(),
             looks_made: 0,
+            at: None,
+            points_saved: 0,
         }
     }
 
-    pub(crate) fn save(&self) -> Saved {
+    pub(crate) fn save(&mut self) -> Saved {
+        self.points_saved += 1;
+        self.at = Some(self.points_saved);
         Saved {
+            point: self.points_saved,
             state: self.world.snapshot(),
             moment: self.reconciler.moment(&self.id).expect("a store in memory answers"),
             now: self.now.clone(),
@@ -105,6 +114,9 @@ impl Life {
     }
 
     pub(crate) fn restore(&mut self, saved: &Saved) {
+        if self.at.replace(saved.point) == Some(saved.point) {
+            return;
+        }
         self.world.reset(saved.state.clone());
         self.reconciler
             .rewind(&self.id, &saved.moment)
@@ -114,6 +126,7 @@ impl Life {
 
     /// Has something happen before the next look, or in one of its calls.
     pub(crate) fn happen(&mut self, act: Act) -> Happened {
+        self.at = None;
         let desired = self.now.desired.clone();
         let happened = match act {
             Act::Person(person) => self.ask(person),
@@ -164,6 +177,7 @@ impl Life {
 
     /// One look with all checkers; time then moves on to the next one.
     pub(crate) fn look(&mut self) -> Result<(), Violation> {
+        self.at = None;
         self.looks_made += 1;
         let before = self.world.truth(&self.now.desired);
         let called = self.world.calls();
@@ -252,6 +266,7 @@ impl Life {
     /// What happens before a look without anybody's choice.
     pub(crate) fn begin_look(&mut self) {
         if self.now.look == self.destroyed_at {
+            self.at = None;
             self.now.watch.begins_to_go(self.now.look);
             let _ = self.ask(Person::Destroy);
         }

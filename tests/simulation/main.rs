@@ -30,6 +30,16 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// What this process has cost so far: time by the clock says more of the neighbours. 0 where the kernel does not tell.
+fn processor_s() -> f64 {
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The second field is a name in brackets; the 14th and the 15th are the times in user and in system mode.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
+    ticks.sum::<f64>() / TICKS_PER_SECOND
+}
+
 /// A failure as a person wants to read it: the promise, the smallest life that breaks it, and what happened in it.
 fn told(script: &Script, violation: &Violation) -> String {
     let (script, violation, feed) = shrink::shrink(script, violation);
@@ -61,11 +71,14 @@ fn follow(bounds: &[Bound]) -> u64 {
 
 #[test]
 fn every_life_within_the_bounds_keeps_every_promise() {
-    let begun = Instant::now();
-    let cases = follow(&bounds::all());
+    let (begun, cost_before) = (Instant::now(), processor_s());
+    let deep = std::env::var_os("ARYA_SIM_DEEP").is_some();
+    let cases = follow(&if deep { bounds::deep() } else { bounds::all() });
     println!(
-        "{cases} lives that differ in what happened, each to its end, in {:.1} s",
-        begun.elapsed().as_secs_f64()
+        "{cases} lives that differ in what happened, each to its end, in {:.1} s; {:.1} s of processor time on {} threads",
+        begun.elapsed().as_secs_f64(),
+        processor_s() - cost_before,
+        threads()
     );
     assert!(cases >= CASES_AT_LEAST);
 }
@@ -106,9 +119,11 @@ fn lives_by_chance_keep_every_promise() {
 }
 
 /// Lives that broke a promise once.
-const KEPT: [&str; 1] = [
+const KEPT: [&str; 2] = [
     // A person deletes our main rule before a look has shown it: it came back.
     "Plain 10 7:Edit(DeleteOurRule(Main))",
+    // The dead target of an instance that was replaced stayed in its group, and its arm was never healthy.
+    "Plain 60 5:Edit(TerminateOurs(Place{role:Baseline,index:0}))",
 ];
 
 #[test]

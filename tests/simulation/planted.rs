@@ -30,7 +30,7 @@ pub(crate) const TABLE: [Row; 15] = [
     (Bug::IgnoresTheDeadline, "deadline", "a_lifetime_ends"),
     (
         Bug::OneQuietLook,
-        "lie x destroy",
+        "mishap x destroy",
         "destroyed_is_nothing_left_and_proven",
     ),
     (Bug::KeepsAnEmptyRule, "people", "no_share_is_no_main_rule"),

@@ -128,15 +128,18 @@ impl Setting {
         }
     }
 
+    pub(crate) const fn is_judged(self) -> bool {
+        matches!(self, Self::Judged | Self::JudgedDestroy | Self::JudgedAlert)
+    }
+
     pub(crate) fn engine(self, clock: arya_engine::Clock) -> EngineSettings {
-        let judged = matches!(self, Self::Judged | Self::JudgedDestroy | Self::JudgedAlert);
         let metric = MetricConfig {
             known_dispersion: Some(1.0),
             ..MetricConfig::error_share("errors", "errors")
         };
         let judge = JudgeConfig {
             minimum_bake_s: 10.0,
-            metrics: judged.then_some(metric).into_iter().collect(),
+            metrics: self.is_judged().then_some(metric).into_iter().collect(),
             ..JudgeConfig::default()
         };
         EngineSettings {

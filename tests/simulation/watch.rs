@@ -65,6 +65,8 @@ pub(crate) struct Watch {
     pub(crate) told_the_truth: bool,
     pub(crate) draining: BTreeMap<Who, Timestamp>,
     pub(crate) ended_by_us: BTreeSet<Who>,
+    /// The steps to which the cloud said no when they were tried last.
+    pub(crate) refused: Vec<Arc<Step>>,
     /// When something was last done, in looks.
     pub(crate) acted_at: u16,
     production: Arc<BTreeSet<GroupId>>,
@@ -93,6 +95,7 @@ impl Watch {
             told_the_truth: false,
             draining: BTreeMap::new(),
             ended_by_us: BTreeSet::new(),
+            refused: Vec::new(),
             acted_at: 0,
             production: Arc::new(site.groups.keys().cloned().collect()),
         }
@@ -197,6 +200,12 @@ impl Watch {
         self.main_stands = stands;
         if desired.goal == arya_plan::desired::Goal::Absent {
             self.begins_to_go(look);
+        }
+        for entry in entries {
+            self.refused.retain(|step| *step != entry.step);
+            if matches!(entry.answer, Answer::No(_)) {
+                self.refused.push(entry.step.clone());
+            }
         }
         for entry in entries.iter().filter(|entry| entry.effect == Effect::Done) {
             self.acted_at = look;

@@ -6,9 +6,10 @@ use arya_plan::desired::{Goal, MainRule};
 use arya_plan::identity::{LogicalId, RuleKind};
 use arya_plan::listener::{Rule, SiteGroup};
 use arya_plan::phase::Phase;
-use arya_plan::plan::Step;
+use arya_plan::plan::{Plan, Step, WaitReason};
 
 use super::Scene;
+use super::serving::arms_are_healthy;
 
 /// So many looks after the last happening everything has come to rest: the longest limit of the timing, twice.
 pub(super) const PATIENCE: u16 = 45;
@@ -62,8 +63,10 @@ pub(super) fn every_effect_was_stored_before(scene: &Scene<'_>) -> Result<(), St
             } => desired.main_rule != MainRule::NotYet,
             Step::DeleteRule { kind: RuleKind::Main } => !desired.wants_traffic(),
             Step::LaunchInstance { place, incarnation } => *incarnation <= desired.incarnation(*place),
-            Step::DeregisterTarget { .. }
-            | Step::TerminateInstance { .. }
+            Step::DeregisterTarget { place, incarnation, .. } => {
+                desired.goal == Goal::Absent || *incarnation < desired.incarnation(*place)
+            }
+            Step::TerminateInstance { .. }
             | Step::DeleteTargetGroup { .. }
             | Step::DeleteSecurityGroup { .. }
             | Step::DeleteBucket
@@ -122,17 +125,46 @@ pub(super) fn quiet_is_stable(scene: &Scene<'_>) -> Result<(), String> {
     if !about_to_go || watch.disturbed_at + PATIENCE > look {
         return Ok(());
     }
-    if !matches!(plan.phase, Phase::Serving | Phase::Held | Phase::Failed) {
+    let at_rest = match plan.phase {
+        Phase::Serving | Phase::Held | Phase::Failed => true,
+        Phase::WarmingUp => waits_for_production(scene, plan),
+        Phase::Uploading | Phase::Provisioning | Phase::Draining | Phase::Destroying | Phase::Destroyed => false,
+    };
+    if !at_rest {
         return Err(format!(
             "{PATIENCE} looks after the last happening it is still {}.",
             plan.phase
         ));
     }
-    let steps: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
-    if !steps.is_empty() {
-        return Err(format!("It is {} and still wants to {}.", plan.phase, steps.join(", ")));
-    }
-    Ok(())
+    let wanted = plan.steps.iter().find(|step| !is_refused(scene, plan, step));
+    wanted.map_or(Ok(()), |step| {
+        Err(format!("It is {} and still wants to {step}.", plan.phase))
+    })
+}
+
+/// Whether the cloud says no to a step each time, as to a priority that somebody else took, and the page says so.
+fn is_refused(scene: &Scene<'_>, plan: &Plan, step: &Step) -> bool {
+    let is_told = plan.waiting.iter().any(|waiting| match &waiting.reason {
+        WaitReason::Stuck { step: stuck, .. } => *stuck == step.to_string(),
+        _ => false,
+    });
+    is_told && scene.watch().refused.iter().any(|refused| **refused == *step)
+}
+
+/// Whether all that is missing is production's own health: no user is sent beside a group that serves nobody, and only
+/// whoever runs production can mend it. Nothing of ours may be missing as well, and what is waited for must be true.
+fn waits_for_production(scene: &Scene<'_>, plan: &Plan) -> bool {
+    let [waiting] = &plan.waiting[..] else {
+        return false;
+    };
+    let WaitReason::ProductionHealthy { group } = &waiting.reason else {
+        return false;
+    };
+    let groups = scene.before.site.as_ref().map(|site| &site.groups);
+    let sick = groups
+        .and_then(|groups| groups.get(group))
+        .is_some_and(|group| group.health.healthy == 0);
+    sick && arms_are_healthy(scene.before)
 }
 
 /// A look changes nothing that others made.

@@ -105,11 +105,12 @@ pub(super) fn users_come_after_two_healthy_looks(scene: &Scene<'_>) -> Result<()
     Ok(())
 }
 
-/// Whether every place of both arms has a healthy target.
+/// Whether both arms have targets, and all that take new requests are healthy.
 pub(crate) fn arms_are_healthy(seen: &Observed) -> bool {
     let healthy = |group: &OurGroup| {
-        let targets = || group.targets.iter();
-        targets().count() > 0 && targets().all(|target| target.health.state == TargetState::Healthy)
+        let states = || group.targets.iter().map(|target| target.health.state);
+        let mut standing = states().filter(|state| *state != TargetState::Draining).peekable();
+        standing.peek().is_some() && standing.all(|state| state == TargetState::Healthy)
     };
     seen.groups.len() == 2 && seen.groups.values().all(healthy)
 }
