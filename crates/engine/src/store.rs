@@ -7,6 +7,7 @@ mod deployments;
 mod error;
 mod events;
 mod evidence;
+mod metrics;
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -30,10 +31,14 @@ pub use events::{EVENTS_AT_ONCE, EVENTS_KEPT};
 pub use evidence::{BLOCKS_KEPT, StoredVerdict, VERDICTS_KEPT};
 
 /// The newest format that this version reads; a new one gets the next number and a migration from each older one.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 const SCHEMA: &str = include_str!("store/schema.sql");
-/// Version 2 keeps blocks of every kind.
-const FROM_VERSION_1: &str = "ALTER TABLE blocks ADD COLUMN wide TEXT";
+/// What each version changed, from the first one on: version 2 keeps blocks of every kind, version 3 the chosen metrics.
+const MIGRATIONS: [&str; 2] = [
+    "ALTER TABLE blocks ADD COLUMN wide TEXT",
+    "CREATE TABLE judged_by (deployment TEXT NOT NULL REFERENCES deployments (id), epoch INTEGER NOT NULL, \
+     metrics TEXT NOT NULL, PRIMARY KEY (deployment, epoch)) STRICT",
+];
 const DATABASE_FILE: &str = "arya.sqlite";
 /// All statements of the store; the library's 16 would have a look parse its SQL anew.
 const STATEMENTS_KEPT: usize = 64;
@@ -111,7 +116,12 @@ impl Store {
         }
         if found < SCHEMA_VERSION {
             let transaction = db.transaction()?;
-            transaction.execute_batch(if found == 0 { SCHEMA } else { FROM_VERSION_1 })?;
+            match usize::try_from(found).ok().and_then(|version| version.checked_sub(1)) {
+                None => transaction.execute_batch(SCHEMA)?,
+                Some(done) => MIGRATIONS[done..]
+                    .iter()
+                    .try_for_each(|one| transaction.execute_batch(one))?,
+            }
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             transaction.commit()?;
         }

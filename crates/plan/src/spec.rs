@@ -1,10 +1,12 @@
 //! What the user asks for. The form, a YAML file and the API all write the same document; it is parsed once, here.
 
 mod document;
+mod metrics;
 mod ranges;
 
 use std::collections::BTreeMap;
 
+use arya_judge::source::pack::MetricEdit;
 use serde::{Deserialize, Serialize};
 
 use crate::listener::shares::CanaryPercent;
@@ -286,10 +288,13 @@ fn default_metrics_path() -> String {
 }
 
 /// How to judge, and what to do on *harmful*.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Analysis {
     pub margin: String,
+    /// Changes of the default metrics, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricEdit>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kayenta_config: Option<serde_json::Value>,
     pub on_harmful: OnHarmful,
@@ -299,6 +304,7 @@ impl Default for Analysis {
     fn default() -> Self {
         Self {
             margin: default_word(),
+            metrics: Vec::new(),
             kayenta_config: None,
             on_harmful: OnHarmful::default(),
         }

@@ -14,8 +14,10 @@ mod login;
 mod output;
 mod pages;
 mod patience;
+mod prometheus;
 mod serve;
 mod signals;
+mod sources;
 mod try_mode;
 mod web;
 

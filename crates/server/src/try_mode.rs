@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arya_engine::{Engine, EngineSettings, Store};
-use arya_judge::{JudgeConfig, MetricConfig};
+use arya_judge::JudgeConfig;
+use arya_judge::source::pack::error_share_of_clients;
 use arya_local::live::{LiveCloud, LiveError, LiveSettings};
 use arya_local::samples::{Sample, Samples, write_samples};
 use arya_plan::timing::Timing;
@@ -23,7 +24,9 @@ use crate::auth::{Auth, secret};
 use crate::client::Connection;
 use crate::counters::Counters;
 use crate::guard::Hosts;
+use crate::prometheus::{Monitored, Prometheus};
 use crate::serve::{Limits, listen, router, serve};
+use crate::sources::Sources;
 use crate::{output, signals};
 
 /// What `arya try` was asked for.
@@ -49,12 +52,20 @@ pub(crate) enum Browser {
 /// Production's two instances start in half a second; a plan made before they are healthy would be refused.
 const PRODUCTION_WITHIN: Duration = Duration::from_secs(10);
 
-/// The metric that every deployment is judged by until its own analysis configuration is read.
+/// How a deployment is judged until its metrics are chosen from what its arms show.
 fn judging() -> JudgeConfig {
-    let query = "5xx answers of all answers, by target group, as the load balancer counted them";
     JudgeConfig {
-        metrics: vec![MetricConfig::error_share("error share", query)],
+        metrics: vec![error_share_of_clients()],
         ..JudgeConfig::default()
+    }
+}
+
+/// The load balancer's counters and the embedded monitor, which is asked as any other.
+fn sources(cloud: &LiveCloud) -> Sources {
+    let monitor = Monitored::Embedded(cloud.monitor().clone());
+    Sources {
+        balancer: cloud.clone(),
+        monitor: Prometheus::new(monitor, arya_local::monitor::Settings::default().interval),
     }
 }
 
@@ -130,7 +141,7 @@ async fn start(options: &TryOptions) -> anyhow::Result<Running> {
     };
     let token = secret().context("the system gives no random numbers")?;
     let cloud = start_cloud(live_settings(options, &samples, &artifacts, &store)?).await?;
-    let engine = match Engine::start(store, cloud.clone(), cloud.clone(), settings) {
+    let engine = match Engine::start(store, cloud.clone(), sources(&cloud), settings) {
         Ok(engine) => engine,
         Err(error) => {
             cloud.stop().await;

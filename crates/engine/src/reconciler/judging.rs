@@ -1,5 +1,6 @@
 //! From the source's blocks to a verdict: each block is read once, stored, and given to the judge.
 
+mod choosing;
 mod following;
 
 use std::collections::BTreeMap;
@@ -8,13 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arya_judge::{
-    Block, Evidence, MAX_BLOCKS, MetricConfig, MetricSource, Outcome, SourceError, Timestamp, Verdict, judge,
+    Block, Evidence, JudgeConfig, MAX_BLOCKS, MetricConfig, MetricSource, Outcome, SourceError, Timestamp, Verdict,
+    judge,
 };
 use arya_plan::cloud::Cloud;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 use tracing::error;
 
+use self::choosing::Chosen;
 use self::following::Following;
 use super::memory::Memory;
 use super::{Reconciler, after};
@@ -39,6 +42,8 @@ const BLOCK_S: (f64, f64) = (0.1, 86_400.0);
 pub(crate) struct Judged {
     pub(crate) verdict: Option<Verdict>,
     pub(crate) tracks: Vec<Track>,
+    /// By what it is judged.
+    chosen: Chosen,
     /// The judge's state; shared until it changes, because moments of a simulation remember it too.
     following: Option<Arc<Following>>,
     /// What the sources answered since the judge last heard of it.
@@ -68,27 +73,24 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         memory: &mut Memory,
     ) -> Option<Verdict> {
         let from = stored.evidence_from?;
-        let due = self
-            .settings
-            .judge
-            .metrics
-            .iter()
-            .any(|metric| memory.judged.is_due(metric, now));
+        let config = self.choose(stored, now, &mut memory.judged.chosen).await;
+        let due = config.metrics.iter().any(|metric| memory.judged.is_due(metric, now));
         if due {
-            self.gather(stored, from, now, &mut memory.judged).await;
+            self.gather(stored, &config, from..=now, &mut memory.judged).await;
         }
         let stale = memory.judged.verdict.is_none() || memory.judged.share_since != stored.share_since;
         if due || stale {
-            let followed = self.follow_evidence(stored, from, &mut memory.judged);
+            let followed = self.follow_evidence(stored, &config, from, &mut memory.judged);
             let was_harmful = |verdict: &Verdict| verdict.outcome == Outcome::Harmful;
             if followed.is_ok() || !memory.judged.verdict.as_ref().is_some_and(was_harmful) {
                 let (verdict, tracks) = match followed {
                     Ok(mut following) => {
-                        let said = self.judge_known(stored, now, Arc::make_mut(&mut following));
+                        let following_now = Arc::make_mut(&mut following);
+                        let said = self.judge_known(stored, now, following_now, config.minimum_bake_s);
                         memory.judged.following = Some(following);
                         said
                     }
-                    Err(problem) => (self.unread(&problem), Vec::new()),
+                    Err(problem) => (unread(&config, &problem), Vec::new()),
                 };
                 self.tell_verdict(stored, &verdict, memory);
                 memory.judged.verdict = Some(verdict);
@@ -111,15 +113,17 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         })
     }
 
-    async fn gather(&self, stored: &StoredDeployment, from: Timestamp, now: Timestamp, judged: &mut Judged) {
+    async fn gather(
+        &self,
+        stored: &StoredDeployment,
+        config: &JudgeConfig,
+        span: RangeInclusive<Timestamp>,
+        judged: &mut Judged,
+    ) {
+        let (from, now) = span.into_inner();
         let deployment = stored.desired.id.to_string();
         let oldest = now.checked_sub(CATCH_UP_AT_MOST).unwrap_or(from);
-        let due = self
-            .settings
-            .judge
-            .metrics
-            .iter()
-            .filter(|metric| judged.is_due(metric, now));
+        let due = config.metrics.iter().filter(|metric| judged.is_due(metric, now));
         let questions: Vec<(&MetricConfig, Timestamp)> = due
             .map(|metric| (metric, self.last_block(stored, metric).unwrap_or(from).max(oldest)))
             // A clock that was set back has nothing to ask for.
@@ -200,27 +204,34 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     fn follow_evidence(
         &self,
         stored: &StoredDeployment,
+        config: &Arc<JudgeConfig>,
         from: Timestamp,
         judged: &mut Judged,
     ) -> Result<Arc<Following>, StoreError> {
         if let Some(mut following) = judged
             .following
             .take()
-            .filter(|following| following.is_of(stored, from))
+            .filter(|following| following.is_of(stored, from, config))
         {
             Arc::make_mut(&mut following).advance(judged);
             return Ok(following);
         }
-        let known = self.known(stored, from, judged)?;
+        let known = self.known(stored, config, from, judged)?;
         judged.fresh.clear();
-        Ok(Arc::new(Following::new(&self.settings.judge, stored, from, &known)))
+        Ok(Arc::new(Following::new(config, stored, from, &known)))
     }
 
     /// Everything known of this filling of the arms: what is stored, and what could not be stored yet.
-    fn known(&self, stored: &StoredDeployment, from: Timestamp, judged: &Judged) -> Result<Vec<Evidence>, StoreError> {
+    fn known(
+        &self,
+        stored: &StoredDeployment,
+        config: &JudgeConfig,
+        from: Timestamp,
+        judged: &Judged,
+    ) -> Result<Vec<Evidence>, StoreError> {
         let desired = &stored.desired;
         let mut evidence = Vec::new();
-        for metric in &self.settings.judge.metrics {
+        for metric in &config.metrics {
             let mut known = self.journal.store.evidence(&desired.id, epoch(desired), metric)?;
             if let Some(fresh) = judged.unstored.get(&metric.name) {
                 let known = known.get_or_insert_with(|| Evidence {
@@ -252,9 +263,10 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         stored: &StoredDeployment,
         now: Timestamp,
         following: &mut Following,
+        minimum_bake_s: f64,
     ) -> (Verdict, Vec<Track>) {
         let id = &stored.desired.id;
-        following.bake_since(stored.share_since, self.settings.judge.minimum_bake_s);
+        following.bake_since(stored.share_since, minimum_bake_s);
         let verdict = following.judging.verdict();
         let said = StoredVerdict {
             at: now,
@@ -265,18 +277,6 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             error!(deployment = %id, error = %problem, "a verdict counts although it could not be stored");
         }
         (verdict, following.tracks())
-    }
-
-    /// What is said while the stored evidence cannot be read: nothing, and why. An older pass may be untrue by now.
-    fn unread(&self, problem: &StoreError) -> Verdict {
-        error!(error = %problem, "the evidence was not judged");
-        let what = format!("what was measured cannot be read from the store: {problem}");
-        let failed = |metric: &MetricConfig| Evidence {
-            problem: Some(what.clone()),
-            ..Evidence::failed(metric, "", &SourceError::NoData { what: String::new() })
-        };
-        let evidence: Vec<Evidence> = self.settings.judge.metrics.iter().map(failed).collect();
-        judge(&self.settings.judge, &evidence)
     }
 
     fn tell_verdict(&self, stored: &StoredDeployment, verdict: &Verdict, memory: &mut Memory) {
@@ -295,4 +295,16 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             self.journal.mention(&stored.desired.id, event);
         }
     }
+}
+
+/// What is said while the stored evidence cannot be read: nothing, and why. An older pass may be untrue by now.
+fn unread(config: &JudgeConfig, problem: &StoreError) -> Verdict {
+    error!(error = %problem, "the evidence was not judged");
+    let what = format!("what was measured cannot be read from the store: {problem}");
+    let failed = |metric: &MetricConfig| Evidence {
+        problem: Some(what.clone()),
+        ..Evidence::failed(metric, "", &SourceError::NoData { what: String::new() })
+    };
+    let evidence: Vec<Evidence> = config.metrics.iter().map(failed).collect();
+    judge(config, &evidence)
 }

@@ -1,4 +1,4 @@
--- Version 2. Times are nanoseconds since 1970 UTC; JSON is what the crates' types serialise to.
+-- Version 3. Times are nanoseconds since 1970 UTC; JSON is what the crates' types serialise to.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
@@ -60,3 +60,11 @@ CREATE TABLE verdicts (
     evidence_digest TEXT NOT NULL
 ) STRICT;
 CREATE INDEX verdicts_of_a_deployment ON verdicts (deployment, id);
+
+-- The metrics that were chosen for a filling of a deployment's arms.
+CREATE TABLE judged_by (
+    deployment TEXT NOT NULL REFERENCES deployments (id),
+    epoch INTEGER NOT NULL,
+    metrics TEXT NOT NULL,
+    PRIMARY KEY (deployment, epoch)
+) STRICT;

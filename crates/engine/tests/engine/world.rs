@@ -151,6 +151,8 @@ struct State {
     hanging: Vec<Question>,
     observe_error: Option<CloudError>,
     source_error: Option<SourceError>,
+    /// The metrics that the arms show.
+    offered: Option<Vec<MetricConfig>>,
     /// Failed requests of the canary in percent; the baseline's are 1.
     canary_errors: f64,
     windows: Vec<RangeInclusive<Timestamp>>,
@@ -191,6 +193,7 @@ impl World {
             hanging: vec![],
             observe_error: None,
             source_error: None,
+            offered: None,
             canary_errors: 1.0,
             windows: vec![],
             freeze: None,
@@ -247,6 +250,10 @@ impl World {
 
     pub(crate) fn fail_source(&self, error: Option<SourceError>) {
         self.state().source_error = error;
+    }
+
+    pub(crate) fn offer(&self, metrics: Vec<MetricConfig>) {
+        self.state().offered = Some(metrics);
     }
 
     pub(crate) fn canary_fails(&self, percent: f64) {
@@ -402,5 +409,9 @@ impl MetricSource for World {
             blocks: blocks.collect(),
             problem: None,
         })
+    }
+
+    async fn metrics(&self, _: &str, _: Timestamp) -> Result<Option<Vec<MetricConfig>>, SourceError> {
+        Ok(self.state().offered.clone())
     }
 }

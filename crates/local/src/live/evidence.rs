@@ -4,12 +4,17 @@
 
 use std::ops::RangeInclusive;
 
-use arya_judge::{Block, CountBlock, Evidence, MetricConfig, MetricKind, MetricSource, SourceError, Timestamp};
+use arya_judge::source::Origin;
+use arya_judge::{
+    Block, Buckets, CountBlock, Evidence, HistogramBlock, MetricConfig, MetricKind, MetricSource, SourceError,
+    Timestamp,
+};
 use arya_plan::identity::{Arm, DeploymentId};
 
-use super::traffic::arm_tally;
+use super::traffic::{Tally, arm_tally};
 use super::{Inner, LiveCloud};
-use crate::balancer::measured::REMEMBERED_SECONDS;
+use crate::balancer::Counts;
+use crate::balancer::measured::{LATENCY_BUCKETS, REMEMBERED_SECONDS};
 use crate::clock::clock;
 
 /// Seconds of one block: at the default load and 5 % some dozens of requests of each arm, and a new answer every 5 s.
@@ -25,64 +30,111 @@ impl MetricSource for LiveCloud {
         metric: &MetricConfig,
         window: RangeInclusive<Timestamp>,
     ) -> Result<Evidence, SourceError> {
-        match metric.kind {
-            MetricKind::ErrorShare => error_share(&self.0, deployment, metric, &window),
-            MetricKind::EventRate | MetricKind::Histogram | MetricKind::Gauge | MetricKind::Leak => {
-                Err(SourceError::NoData {
-                    what: "the local load balancer counts requests and failures only".into(),
+        let counted = Counted::of(metric).ok_or_else(|| SourceError::NoData {
+            what: "the local load balancer counts requests, failures and times only".into(),
+        })?;
+        counted.evidence(&self.0, deployment, metric, &window)
+    }
+}
+
+/// What the balancer counts of each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    ClientsSaw,
+    TargetsSaid,
+    Times,
+}
+
+impl Counted {
+    fn of(metric: &MetricConfig) -> Option<Self> {
+        match (&metric.from, metric.kind) {
+            (Origin::ClientsSaw, MetricKind::ErrorShare) => Some(Self::ClientsSaw),
+            (Origin::TargetsSaid, MetricKind::ErrorShare) => Some(Self::TargetsSaid),
+            (Origin::ClientsSaw | Origin::TargetsSaid, MetricKind::Histogram) => Some(Self::Times),
+            (Origin::ClientsSaw | Origin::TargetsSaid | Origin::Series(_), _) => None,
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::ClientsSaw => "answers with status 500 to 599 as clients saw them, of all requests",
+            Self::TargetsSaid => "answers with status 500 to 599 that targets gave, of all their answers to requests",
+            Self::Times => "seconds from the request's head to the answer's head of all requests",
+        }
+    }
+
+    fn evidence(
+        self,
+        inner: &Inner,
+        deployment: &str,
+        metric: &MetricConfig,
+        window: &RangeInclusive<Timestamp>,
+    ) -> Result<Evidence, SourceError> {
+        let id: DeploymentId = deployment.parse().map_err(|_| SourceError::Malformed {
+            what: format!("`{deployment}` is no deployment's id"),
+        })?;
+        let world = inner.world();
+        let rules = inner.balancer.rules();
+        let mut blocks = Vec::new();
+        for end in block_ends(window, clock()) {
+            let (Ok(from), Ok(ends_at)) = (Timestamp::from_second(end - BLOCK_S), Timestamp::from_second(end)) else {
+                continue;
+            };
+            let range = from..ends_at;
+            let tally = |arm| {
+                arm_tally(inner, &world, &rules, &id, arm, &range).ok_or_else(|| SourceError::NoData {
+                    what: format!("there is no {arm} target group any more"),
                 })
+            };
+            let (baseline, canary) = (tally(Arm::Baseline)?, tally(Arm::Canary)?);
+            if baseline.requests + canary.requests > 0 {
+                blocks.push(self.block(ends_at, &baseline, &canary));
             }
+        }
+        Ok(Evidence {
+            metric: metric.name.clone(),
+            source: "the local load balancer's counters".into(),
+            query: format!(
+                "{} that reached each arm's target group through the main rule of deployment {deployment} (group total \
+                 less the probe rule's), in blocks of {BLOCK_S} s by the time of the answer; bodies that end more than \
+                 {FINISHED_AFTER_S} s after their block are not in it",
+                self.words()
+            ),
+            block_s: BLOCK_S as f64,
+            blocks,
+            problem: None,
+        })
+    }
+
+    fn block(self, ends_at: Timestamp, baseline: &Tally, canary: &Tally) -> Block {
+        let counts = |of: fn(&Tally) -> (u64, u64)| {
+            let ((baseline_events, baseline_all), (canary_events, canary_all)) = (of(baseline), of(canary));
+            Block::Counts(CountBlock {
+                ends_at,
+                baseline_events: baseline_events as f64,
+                canary_events: canary_events as f64,
+                baseline_exposure: baseline_all as f64,
+                canary_exposure: canary_all as f64,
+            })
+        };
+        match self {
+            Self::ClientsSaw => counts(|tally| (tally.errors, tally.requests)),
+            Self::TargetsSaid => counts(|tally| (tally.target_errors, tally.answered)),
+            Self::Times => Block::Histogram(HistogramBlock {
+                ends_at,
+                baseline: buckets(baseline),
+                canary: buckets(canary),
+            }),
         }
     }
 }
 
-fn error_share(
-    inner: &Inner,
-    deployment: &str,
-    metric: &MetricConfig,
-    window: &RangeInclusive<Timestamp>,
-) -> Result<Evidence, SourceError> {
-    let id: DeploymentId = deployment.parse().map_err(|_| SourceError::Malformed {
-        what: format!("`{deployment}` is no deployment's id"),
-    })?;
-    let world = inner.world();
-    let rules = inner.balancer.rules();
-    let mut blocks = Vec::new();
-    for end in block_ends(window, clock()) {
-        let (Ok(from), Ok(ends_at)) = (Timestamp::from_second(end - BLOCK_S), Timestamp::from_second(end)) else {
-            continue;
-        };
-        let range = from..ends_at;
-        let tally = |arm| {
-            arm_tally(inner, &world, &rules, &id, arm, &range).ok_or_else(|| SourceError::NoData {
-                what: format!("there is no {arm} target group any more"),
-            })
-        };
-        let (baseline, canary) = (tally(Arm::Baseline)?, tally(Arm::Canary)?);
-        if baseline.requests + canary.requests == 0 {
-            continue;
-        }
-        blocks.push(Block::Counts(CountBlock {
-            ends_at,
-            baseline_events: baseline.errors as f64,
-            canary_events: canary.errors as f64,
-            baseline_exposure: baseline.requests as f64,
-            canary_exposure: canary.requests as f64,
-        }));
+fn buckets(tally: &Tally) -> Buckets {
+    let edges = (0..LATENCY_BUCKETS).filter_map(Counts::latency_upper_micros);
+    Buckets {
+        upper_edges: edges.map(|micros| micros as f64 / 1e6).collect(),
+        counts: tally.latency.iter().map(|count| *count as f64).collect(),
     }
-    Ok(Evidence {
-        metric: metric.name.clone(),
-        source: "the local load balancer's counters".into(),
-        query: format!(
-            "answers with status 500 to 599 as clients saw them, of all requests that reached each arm's target group \
-             through the main rule of deployment {deployment} (group total less the probe rule's), in blocks of \
-             {BLOCK_S} s by the time of the answer; bodies that end more than {FINISHED_AFTER_S} s after their block are not \
-             in it"
-        ),
-        block_s: BLOCK_S as f64,
-        blocks,
-        problem: None,
-    })
 }
 
 /// The ends (in seconds) of the finished blocks that lie whole inside the window and the balancer's memory. Aligned to

@@ -26,7 +26,10 @@ pub(super) struct Tally {
     pub(super) requests: u64,
     /// Answers with status 500 to 599, whoever gave them.
     pub(super) errors: u64,
-    latency: [u64; LATENCY_BUCKETS],
+    /// Answers that targets gave, and those of them with status 500 to 599.
+    pub(super) answered: u64,
+    pub(super) target_errors: u64,
+    pub(super) latency: [u64; LATENCY_BUCKETS],
 }
 
 impl From<Counts> for Tally {
@@ -34,6 +37,8 @@ impl From<Counts> for Tally {
         Self {
             requests: counts.requests,
             errors: counts.failed(),
+            answered: counts.target.iter().sum(),
+            target_errors: counts.target[3],
             latency: counts.latency,
         }
     }
@@ -45,6 +50,8 @@ impl Tally {
     pub(super) fn without(mut self, part: &Self) -> Self {
         self.requests = self.requests.saturating_sub(part.requests);
         self.errors = self.errors.saturating_sub(part.errors);
+        self.answered = self.answered.saturating_sub(part.answered);
+        self.target_errors = self.target_errors.saturating_sub(part.target_errors);
         for (whole, part) in self.latency.iter_mut().zip(part.latency) {
             *whole = whole.saturating_sub(part);
         }
@@ -54,6 +61,8 @@ impl Tally {
     fn with(mut self, other: &Self) -> Self {
         self.requests += other.requests;
         self.errors += other.errors;
+        self.answered += other.answered;
+        self.target_errors += other.target_errors;
         for (sum, other) in self.latency.iter_mut().zip(other.latency) {
             *sum += other;
         }
@@ -171,8 +180,8 @@ mod tests {
         }
         Tally {
             requests,
-            errors: 0,
             latency,
+            ..Tally::default()
         }
     }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use arya_local::balancer::{AccessLogSettings, Balancer, BalancerSettings};
+use arya_judge::source::Origin;
+use arya_judge::source::access_log::{AccessLog, LogArms};
+use arya_judge::{MetricConfig, Timestamp};
+use arya_local::balancer::{AccessLogSettings, Balancer, BalancerSettings, Counts};
 
 use crate::world::*;
 
@@ -122,6 +125,70 @@ async fn the_access_log_has_a_line_for_each_request() {
         lines[1]
     );
     assert!(lines[2].contains(" - -1 -1 -1 400 - 0 0 \"- - - \" "), "{}", lines[2]);
+}
+
+/// The log and the counters are two ways to the same evidence, also when the log comes compressed as from AWS.
+#[tokio::test]
+async fn the_access_log_tells_what_the_counters_tell() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let settings = BalancerSettings {
+        access_log: Some(AccessLogSettings::at(&path)),
+        ..BalancerSettings::default()
+    };
+    let (balancer, _origins) = world_with(settings, &["a", "b"], everything_to(&[("a", 1), ("b", 1)])).await;
+    let mut caller = Caller::connect(&balancer).await;
+    for _ in 0..20 {
+        caller.send(get("/x", &[("user-agent", "a \"b\" c")])).await.unwrap();
+    }
+    for _ in 0..6 {
+        // The target hangs up; the load balancer answers 502.
+        get_once(&balancer, "/drop").await;
+    }
+    balancer.shutdown().await;
+    let all = Timestamp::UNIX_EPOCH..Timestamp::MAX;
+    let counted = ["a", "b"].map(|group| balancer.measured(&id(group), all.clone()).unwrap());
+
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, &std::fs::read(&path).unwrap()).unwrap();
+    let compressed = gzip.finish().unwrap();
+    let mut log = AccessLog::new(LogArms {
+        baseline: ["a".to_owned()].into(),
+        canary: ["b".to_owned()].into(),
+        ..LogArms::default()
+    });
+    log.read_from(std::io::BufReader::new(flate2::read::MultiGzDecoder::new(
+        &compressed[..],
+    )))
+    .unwrap();
+    let sums = |from: Origin| {
+        let metric = MetricConfig {
+            from,
+            ..MetricConfig::error_share("errors", "")
+        };
+        let blocks = log.blocks(&metric, &(Timestamp::MIN..=Timestamp::MAX), 5).unwrap();
+        blocks.iter().fold([0.0; 4], |sums, block| {
+            let one = block.counts().unwrap();
+            let more = [
+                one.baseline_events,
+                one.baseline_exposure,
+                one.canary_events,
+                one.canary_exposure,
+            ];
+            [0, 1, 2, 3].map(|place| sums[place] + more[place])
+        })
+    };
+    let expected =
+        |of: fn(&Counts) -> [u64; 2]| -> Vec<f64> { counted.iter().flat_map(of).map(|count| count as f64).collect() };
+    assert_eq!(
+        sums(Origin::ClientsSaw).to_vec(),
+        expected(|one| [one.failed(), one.requests])
+    );
+    assert_eq!(
+        sums(Origin::TargetsSaid).to_vec(),
+        expected(|one| [one.target[3], one.target.iter().sum()])
+    );
+    assert_eq!(counted.iter().map(Counts::failed).sum::<u64>(), 6);
 }
 
 #[tokio::test]

@@ -2,6 +2,10 @@
 
 use serde_json::Value;
 
+use arya_judge::source::pack::MetricEdit;
+use arya_judge::source::{Selector, Watched};
+use arya_judge::{Direction, MetricKind, Unit};
+
 use super::ranges::short_text;
 use super::{Analysis, App, Exporter, InFrontOf, Instances, Monitor, Services, Spec, Version, WarmUp};
 use crate::listener::{ListenerId, Protocol};
@@ -28,8 +32,7 @@ impl Spec {
                 next: "Start from the example in the README.".into(),
             });
         }
-        let known = serde_json::to_value(full_example()).expect("the example is plain data");
-        unknown_key(document, &known, "")?;
+        unknown_key(document, &known_keys(), "")?;
         serde_path_to_error::deserialize(document).map_err(|error| {
             let path = error.path().to_string();
             let within = (path != ".").then_some(path);
@@ -111,6 +114,16 @@ fn unknown<'k>(key: &str, path: String, known: impl Iterator<Item = &'k String>)
 /// Marks a free mapping in the example.
 const ANY_KEY: &str = "*";
 
+/// The example as a document.
+fn known_keys() -> Value {
+    let mut known = serde_json::to_value(full_example()).expect("the example is plain data");
+    if let Some(series) = known.pointer_mut("/analysis/metrics/0/series") {
+        // Which keys it has depends on what is watched; reading it tells.
+        *series = serde_json::json!({ (ANY_KEY): null });
+    }
+    known
+}
+
 /// A spec with every key present, so that the list of known keys cannot drift from the types.
 fn full_example() -> Spec {
     let digest: super::Digest = format!("sha256:{}", "0".repeat(64))
@@ -156,11 +169,28 @@ fn full_example() -> Spec {
             path: "/metrics".into(),
         }],
         analysis: Analysis {
+            metrics: vec![metric_example()],
             kayenta_config: Some(serde_json::json!({ (ANY_KEY): null })),
             ..Analysis::default()
         },
         lifetime_h: 4.0,
         acknowledged: vec![],
+    }
+}
+
+fn metric_example() -> MetricEdit {
+    MetricEdit {
+        name: "latency".into(),
+        off: true,
+        critical: Some(true),
+        worse: Some(Direction::Up),
+        allowed_ratio: Some(1.0),
+        effect_gate_ratio: Some(1.0),
+        absolute_floor: Some(0.0),
+        pass_margin: Some(1.5),
+        kind: Some(MetricKind::Gauge),
+        unit: Some(Unit::Plain),
+        series: Some(Watched::Level(Selector::named("example"))),
     }
 }
 

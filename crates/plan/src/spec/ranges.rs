@@ -106,6 +106,7 @@ impl Spec {
             let sentence = "This version has no Kayenta-equal judge, so `kayenta_config` cannot be followed.".into();
             refuse("analysis.kayenta_config", sentence, "Leave it out.");
         }
+        super::metrics::problems(&self.analysis.metrics, problems);
     }
 
     fn warm_up_problems(&self, problems: &mut Vec<Problem>) {

@@ -2,6 +2,7 @@
 //! the stored blocks give the same verdict.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arya_judge::{Block, Evidence, JudgeConfig, Judging, Timestamp};
 use sha2::{Digest as _, Sha256};
@@ -15,6 +16,8 @@ use crate::store::{StoredDeployment, epoch};
 pub(crate) struct Following {
     /// The filling of the arms, the beginning of its evidence, and the planned time that it is judged for.
     of: (u32, Timestamp, f64),
+    /// What it judges by, but for the planned time.
+    template: Arc<JudgeConfig>,
     pub(super) judging: Judging,
     digests: BTreeMap<String, Hashed>,
     /// Seconds compared before the latest change of the share.
@@ -31,25 +34,32 @@ struct Hashed {
 
 impl Following {
     /// A judge of everything that is known.
-    pub(super) fn new(template: &JudgeConfig, stored: &StoredDeployment, from: Timestamp, known: &[Evidence]) -> Self {
+    pub(super) fn new(
+        template: &Arc<JudgeConfig>,
+        stored: &StoredDeployment,
+        from: Timestamp,
+        known: &[Evidence],
+    ) -> Self {
         let planned_s = stored.desired.spec.lifetime_h * 3600.0;
         let config = JudgeConfig {
             planned_s,
-            ..template.clone()
+            ..JudgeConfig::clone(template)
         };
         let mut judging = Judging::new(&config);
         known.iter().for_each(|evidence| judging.advance(evidence));
         Self {
             of: (epoch(&stored.desired), from, planned_s),
+            template: Arc::clone(template),
             judging,
             digests: BTreeMap::new(),
             baked: None,
         }
     }
 
-    /// Whether it is about the evidence of these arms and judges them by this plan.
-    pub(super) fn is_of(&self, stored: &StoredDeployment, from: Timestamp) -> bool {
+    /// Whether it is about the evidence of these arms and judges them by this plan and these metrics.
+    pub(super) fn is_of(&self, stored: &StoredDeployment, from: Timestamp, template: &Arc<JudgeConfig>) -> bool {
         self.of == (epoch(&stored.desired), from, stored.desired.spec.lifetime_h * 3600.0)
+            && (Arc::ptr_eq(&self.template, template) || self.template == *template)
     }
 
     /// Takes what the sources answered since the last look, and what they said instead.

@@ -5,7 +5,7 @@ use crate::Timestamp;
 /// Up to the rule's priority; what follows is not looked at.
 const FIELDS_READ: usize = 21;
 /// A longer line is no entry: a request line has at most 64 KB, a user agent 8 KB.
-const LINE_BYTES_MAX: usize = 256 * 1024;
+pub(super) const LINE_BYTES_MAX: usize = 256 * 1024;
 
 /// What an entry tells of the answer. Fields that AWS adds at the end are ignored, as its guide asks.
 #[derive(Debug, Clone, PartialEq)]

@@ -133,6 +133,19 @@ fn something_else_than_a_log_is_said_to_be_so() {
 }
 
 #[test]
+fn a_file_is_read_line_by_line_whatever_it_holds() {
+    let mut file = entry(11, GROUP, ("200", "200"), "0", "1").into_bytes();
+    file.extend(b"\r\n\xff\xfe\n");
+    file.extend(vec![b'x'; 3 * line::LINE_BYTES_MAX]);
+    file.extend(b"\n");
+    file.extend(entry(12, GROUP, ("500", "500"), "0", "1").into_bytes());
+    let mut log = AccessLog::new(arms());
+    log.read_from(&file[..]).unwrap();
+    assert_eq!((log.lines, log.odd), (6, 4));
+    assert_eq!(log.seconds.len(), 2);
+}
+
+#[test]
 fn a_log_of_any_length_takes_bounded_memory() {
     let mut log = AccessLog::new(arms());
     for second in 0..3 * SECONDS_HELD as i64 {

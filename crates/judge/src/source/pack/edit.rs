@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Signal;
+
 use crate::sequential::histogram::Direction;
 use crate::source::{Origin, Watched};
 use crate::{MetricConfig, MetricKind, Unit};
@@ -185,6 +187,8 @@ pub fn edited(defaults: Vec<MetricConfig>, edits: &[MetricEdit]) -> Result<Vec<M
             }
             (Some(known), Some(series)) => metrics[known] = edit.apply(edit.own(series)),
             (None, Some(series)) => metrics.push(edit.apply(edit.own(series))),
+            // A default that the arms do not show has nothing to be changed.
+            (None, None) if Signal::ALL.iter().any(|signal| signal.name() == edit.name) => {}
             (None, None) => return Err(EditError::Unknown { name: name() }),
         }
     }
@@ -228,6 +232,10 @@ mod tests {
         check(
             r#"[{"name":"latency","critical":false,"pass_margin":2},{"name":"error share","off":true},{"name":"gone","off":true}]"#,
             &[("latency", false, 2.0)],
+        );
+        check(
+            r#"[{"name":"cpu","allowed_ratio":2}]"#,
+            &[("error share", true, 1.5), ("latency", true, 1.5)],
         );
         check(
             r#"[{"name":"queue","kind":"leak","critical":true,"series":{"level":"queue_length{queue=\"mail\"}"}}]"#,
