@@ -147,7 +147,7 @@ fn bounded(blocks: &[Counted], block_s: f64, information: f64) -> Bounded {
         dispersion,
         information,
     };
-    let spread = Spread { scores, information };
+    let spread = Spread::seen(scores, information);
     Bounded {
         spread: scores,
         dispersion,

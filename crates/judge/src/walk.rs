@@ -75,6 +75,8 @@ pub(crate) struct Settled {
     pub(crate) log_e: f64,
     /// How many times more than by chance the numbers scatter, at least 1.
     pub(crate) dispersion: f64,
+    /// The same for what is said beside the alarm: the interval, a pass. The alarm's may hold more doubt.
+    pub(crate) plain_dispersion: f64,
     /// Whether the effect is large enough to speak of.
     pub(crate) gate_open: bool,
     /// The starting point that says most, and when it was.

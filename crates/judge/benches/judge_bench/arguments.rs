@@ -1,4 +1,4 @@
-//! `--cells PART,PART --runs N --seed N --check`: cells are chosen by a part of their table's or their own name.
+//! `--cells PART;PART --runs N --threads N --seed N --check`: cells are chosen by a part of their table's or their own name.
 
 /// What is asked.
 #[derive(Debug)]
@@ -6,18 +6,21 @@ pub(crate) struct Arguments {
     cells: Vec<String>,
     /// Simulated canaries a cell.
     pub(crate) runs: usize,
+    /// At once; as many as there are cores when not said. It changes no number.
+    pub(crate) threads: Option<usize>,
     pub(crate) seed: u64,
     /// Whether a broken bound is a failure.
     pub(crate) check: bool,
 }
 
-const USAGE: &str = "usage: judge_bench [--cells NAME,…] [--runs N] [--seed N] [--check]";
+const USAGE: &str = "usage: judge_bench [--cells PART;PART…] [--runs N] [--threads N] [--seed N] [--check]";
 
 impl Arguments {
     pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut arguments = Self {
             cells: Vec::new(),
             runs: 1000,
+            threads: None,
             seed: 20_261_121,
             check: false,
         };
@@ -26,8 +29,11 @@ impl Arguments {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value; {USAGE}"));
             match word.as_str() {
-                "--cells" => arguments.cells.extend(value()?.split(',').map(str::to_lowercase)),
+                "--cells" => arguments
+                    .cells
+                    .extend(value()?.split(';').map(|part| part.trim().to_lowercase())),
                 "--runs" => arguments.runs = number(&value()?)? as usize,
+                "--threads" => arguments.threads = Some((number(&value()?)? as usize).max(1)),
                 "--seed" => arguments.seed = number(&value()?)?,
                 "--check" => arguments.check = true,
                 other => return Err(format!("{other} is not known; {USAGE}")),

@@ -7,8 +7,8 @@ use arya_judge::{Block, Buckets, Evidence, HistogramBlock, JudgeConfig, Judging,
 
 use crate::counts::{BLOCK_S, BLOCKS, first_over, harmful_minute};
 use crate::noise::{Chance, normal_below};
-use crate::peeking::first_high;
-use crate::table::{Alarms, Bound, Cell};
+use crate::peeking::{fifth, first_high};
+use crate::table::{Alarms, Bound, Canary, Cell};
 
 /// Upper edges in seconds that client libraries make without being told.
 pub(crate) const CLASSIC: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -103,7 +103,22 @@ impl Times {
         HistogramTest::new(edges, Direction::Up, scatter)
     }
 
-    fn evidence(&self, edges: &[f64]) -> Evidence {
+    /// The 95th percentiles of both arms, one a minute.
+    pub(crate) fn p95_by_minute(&self, edges: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let p95 = |blocks: &[Vec<f64>]| -> Vec<f64> {
+            let minute = |minute: &[Vec<f64>]| {
+                let sums: Vec<f64> = (0..=edges.len())
+                    .map(|j| minute.iter().map(|block| block[j]).sum())
+                    .collect();
+                quantile::estimate(&sums, edges, 0.95).unwrap_or(f64::NAN)
+            };
+            blocks.chunks_exact(4).map(minute).collect()
+        };
+        (p95(&self.baseline), p95(&self.canary))
+    }
+
+    /// The same as evidence of a metric of this name.
+    pub(crate) fn evidence(&self, metric: &str, edges: &[f64]) -> Evidence {
         let buckets = |counts: &[f64]| Buckets {
             upper_edges: edges.to_vec(),
             counts: counts.to_vec(),
@@ -116,7 +131,7 @@ impl Times {
             })
         });
         Evidence {
-            metric: "response time".to_owned(),
+            metric: metric.to_owned(),
             source: "simulation".to_owned(),
             query: String::new(),
             block_s: BLOCK_S,
@@ -155,7 +170,15 @@ pub(crate) fn alarms(edges: &[f64], times: &Times, past: &Times) -> Alarms {
         "SEQ hist, 2 h history",
         "SEQ hist, 2 h history, 5% effect gate",
     ];
-    let mut alarms: Alarms = vec![("MW peek p95 (Kayenta rule)", kayenta(edges, times))];
+    let (baseline, canary) = times.p95_by_minute(edges);
+    let usual = quantile::estimate(&shares(edges, Slower::Not, 0.0), edges, 0.95).unwrap_or(f64::NAN);
+    let mut alarms: Alarms = vec![
+        ("MW peek p95 (Kayenta rule)", first_high(&baseline, &canary)),
+        (
+            "threshold p95 > 1.2x usual, 5 fails",
+            fifth(canary.iter().map(|p95| *p95 > 1.2 * usual)),
+        ),
+    ];
     alarms.extend(
         names
             .into_iter()
@@ -180,23 +203,10 @@ fn is_up(edges: &[f64], (baseline, canary): (&[f64], &[f64])) -> bool {
         .any(up)
 }
 
-fn kayenta(edges: &[f64], times: &Times) -> Option<f64> {
-    let p95 = |blocks: &[Vec<f64>]| -> Vec<f64> {
-        let minute = |minute: &[Vec<f64>]| {
-            let sums: Vec<f64> = (0..=edges.len())
-                .map(|j| minute.iter().map(|block| block[j]).sum())
-                .collect();
-            quantile::estimate(&sums, edges, 0.95).unwrap_or(f64::NAN)
-        };
-        blocks.chunks_exact(4).map(minute).collect()
-    };
-    first_high(&p95(&times.baseline), &p95(&times.canary))
-}
-
 fn judged(edges: &[f64], times: &Times, past: Option<&Times>) -> Option<f64> {
     let metric = MetricConfig::latency("response time", "");
     let metric = MetricConfig {
-        past: past.and_then(|past| Past::learn(metric.kind, &past.evidence(edges))),
+        past: past.and_then(|past| Past::learn(metric.kind, &past.evidence("response time", edges))),
         ..metric
     };
     let config = JudgeConfig {
@@ -205,7 +215,7 @@ fn judged(edges: &[f64], times: &Times, past: Option<&Times>) -> Option<f64> {
         ..JudgeConfig::default()
     };
     let mut judging = Judging::without_charts(&config);
-    judging.advance(&times.evidence(edges));
+    judging.advance(&times.evidence("response time", edges));
     harmful_minute(&judging.verdict())
 }
 
@@ -215,7 +225,13 @@ const WOBBLE_MEMORY: f64 = 0.88;
 
 fn bounds(name: &str, per_second: f64) -> Vec<(&'static str, Bound)> {
     const HISTORY: &str = "SEQ hist, 2 h history";
-    let found = |minute: f64| vec![(HISTORY, Bound::Median((1.2 * minute).max(minute + 0.25)))];
+    const JUDGE: &str = "JUDGE, as shipped, 2 h history";
+    let found = |minute: f64| {
+        vec![
+            (HISTORY, Bound::Median((1.2 * minute).max(minute + 0.25))),
+            (JUDGE, Bound::Median((1.5 * minute).max(minute + 0.25))),
+        ]
+    };
     match (name, per_second as u32) {
         ("p95 +10 %", 5) => found(7.0),
         ("p95 +10 %", 50) => found(1.0),
@@ -225,10 +241,7 @@ fn bounds(name: &str, per_second: f64) -> Vec<(&'static str, Bound)> {
         ("p95 +25 %, tail only", 5) => found(4.5),
         ("p95 +25 %, tail only", 50) => found(0.75),
         ("p95 +25 %, tail only", _) => found(0.5),
-        _ => vec![
-            (HISTORY, Bound::Alarms(0.05)),
-            ("JUDGE, as shipped, 2 h history", Bound::Alarms(0.05)),
-        ],
+        _ => vec![(HISTORY, Bound::Alarms(0.05)), (JUDGE, Bound::Alarms(0.05))],
     }
 }
 
@@ -269,6 +282,7 @@ pub(crate) fn cells() -> Vec<Cell> {
             cells.push(Cell {
                 table,
                 name,
+                canary: Canary::by(name),
                 run: Box::new(run),
                 bounds: bounds(name, per_second),
             });

@@ -7,19 +7,22 @@
 
 mod arguments;
 mod counts;
+mod family;
 mod gauges;
 mod latency;
 mod noise;
 mod peeking;
 mod second;
 mod table;
+mod third;
 mod timing;
+mod trying;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use arguments::Arguments;
-use table::Cell;
+use table::{Cell, Row};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
@@ -33,13 +36,21 @@ fn main() -> ExitCode {
     cells.extend(counts::cells());
     cells.extend(latency::cells());
     cells.extend(gauges::cells());
+    cells.extend(family::cells());
+    cells.extend(trying::cells());
     cells.extend(second::cells());
+    cells.extend(third::cells());
     let began = Instant::now();
     let mut broken = Vec::new();
-    for cell in cells.iter().filter(|cell| arguments.wants(cell.table, cell.name)) {
-        let rows = table::run(cell, arguments.runs, arguments.seed);
-        table::print(cell, &rows);
-        broken.extend(table::broken(cell, &rows));
+    let wanted = cells.iter().filter(|cell| arguments.wants(cell.table, cell.name));
+    for of_table in by_table(wanted).chunk_by(|a, b| a.table == b.table) {
+        let mut done: Vec<(&Cell, Vec<Row>)> = Vec::new();
+        for cell in of_table {
+            let rows = table::run(cell, &arguments);
+            broken.extend(table::broken(cell, &rows));
+            done.push((cell, rows));
+        }
+        table::print(of_table[0].table, &done);
     }
     if arguments.wants("timing", "ticks") {
         broken.extend(timing::report());
@@ -55,4 +66,17 @@ fn main() -> ExitCode {
     }
     eprintln!("{} bounds are broken:\n{}", broken.len(), broken.join("\n"));
     ExitCode::FAILURE
+}
+
+/// Cells of one table side by side, tables in the order in which they first come.
+fn by_table<'a>(cells: impl Iterator<Item = &'a Cell>) -> Vec<&'a Cell> {
+    let mut cells: Vec<&Cell> = cells.collect();
+    let mut order: Vec<&str> = Vec::new();
+    for cell in &cells {
+        if !order.contains(&cell.table) {
+            order.push(cell.table);
+        }
+    }
+    cells.sort_by_key(|cell| order.iter().position(|table| *table == cell.table));
+    cells
 }

@@ -1,10 +1,11 @@
-//! The second set: noise that the defaults were never chosen on. Harmless canaries only.
+//! The second set: harsher noise, harmless canaries only. The reference's defaults were chosen without it, those of the
+//! judge's cautions with it.
 
 use crate::counts::{self, BLOCK_S, BLOCKS, Errors, PAST_BLOCKS};
 use crate::gauges::{self, Levels};
 use crate::latency::{self, CLASSIC, Slower, Times};
 use crate::noise::Chance;
-use crate::table::Cell;
+use crate::table::{Bound, Canary, Cell};
 
 const SHARE: f64 = 0.005;
 const RATES: [f64; 3] = [5.0, 50.0, 500.0];
@@ -41,6 +42,7 @@ enum Offset {
 }
 
 fn error_cells() -> Vec<Cell> {
+    const JUDGE: &str = "JUDGE, as shipped, 6 h history";
     let kinds: [(&'static str, Process, Offset); 4] = [
         (
             "outages x20, 30 s, 4/h",
@@ -85,7 +87,8 @@ fn error_cells() -> Vec<Cell> {
                 table,
                 name,
                 run: Box::new(run),
-                bounds: Vec::new(),
+                canary: Canary::Harmless,
+                bounds: vec![(JUDGE, Bound::Alarms(0.10))],
             });
         }
     }
@@ -93,6 +96,7 @@ fn error_cells() -> Vec<Cell> {
 }
 
 fn gauge_cells() -> Vec<Cell> {
+    const JUDGE: &str = "JUDGE, as shipped (leak, 5 %), 6 h history";
     let kinds: [(&'static str, Process); 5] = [
         ("t3 innovations, AR .7", |chance, length| {
             let unit = 3f64.sqrt();
@@ -139,13 +143,17 @@ fn gauge_cells() -> Vec<Cell> {
             table: "Second set, gauges",
             name,
             run: Box::new(run),
-            bounds: Vec::new(),
+            canary: Canary::Harmless,
+            bounds: ["SEQ gauge level, 6 h history", "SEQ gauge slope, 6 h history", JUDGE]
+                .map(|row| (row, Bound::Alarms(0.10)))
+                .to_vec(),
         }
     };
     kinds.into_iter().map(cell).collect()
 }
 
 fn latency_cells() -> Vec<Cell> {
+    const JUDGE: &str = "JUDGE, as shipped, 2 h history";
     let kinds: [(&'static str, Process); 4] = [
         ("iid requests", |_, length| vec![0.0; length]),
         ("slow episodes x1.5, 1 min, 4/h", |chance, length| {
@@ -181,7 +189,8 @@ fn latency_cells() -> Vec<Cell> {
                 table,
                 name,
                 run: Box::new(run),
-                bounds: Vec::new(),
+                canary: Canary::Harmless,
+                bounds: vec![(JUDGE, Bound::Alarms(0.10))],
             });
         }
     }

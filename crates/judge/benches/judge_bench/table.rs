@@ -4,15 +4,36 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::thread;
 
+use crate::arguments::Arguments;
 use crate::noise::Chance;
 
 /// What one simulated canary gives: for each method, the minute of its first alarm, if any.
 pub(crate) type Alarms = Vec<(&'static str, Option<f64>)>;
 
+/// What a simulated canary is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Canary {
+    /// No worse than the baseline: every alarm is a false one.
+    Harmless,
+    Worse,
+}
+
+impl Canary {
+    /// Cells of harmless canaries are called so by their name.
+    pub(crate) fn by(name: &str) -> Self {
+        if name.starts_with("healthy") {
+            Self::Harmless
+        } else {
+            Self::Worse
+        }
+    }
+}
+
 /// One kind of canary under one kind of noise.
 pub(crate) struct Cell {
     pub(crate) table: &'static str,
     pub(crate) name: &'static str,
+    pub(crate) canary: Canary,
     pub(crate) run: Box<dyn Fn(&mut Chance) -> Alarms + Sync>,
     /// Bounds by row: the most alarms (a share), or the latest median minute.
     pub(crate) bounds: Vec<(&'static str, Bound)>,
@@ -23,8 +44,10 @@ pub(crate) struct Cell {
 pub(crate) enum Bound {
     /// A harmless canary: the share that may be called harmful.
     Alarms(f64),
-    /// A worse canary: the median minute by which it must be found.
+    /// A worse canary: the minute by which half of them must be found.
     Median(f64),
+    /// A worse canary: the minute by which 19 of 20 must be found.
+    Nearly(f64),
 }
 
 /// What all canaries of a cell gave.
@@ -58,8 +81,11 @@ impl Row {
 }
 
 /// Simulates a cell on all cores; each canary has its own stream of chance, so the number of cores changes nothing.
-pub(crate) fn run(cell: &Cell, runs: usize, seed: u64) -> Vec<Row> {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+pub(crate) fn run(cell: &Cell, arguments: &Arguments) -> Vec<Row> {
+    let (runs, seed) = (arguments.runs, arguments.seed);
+    let cores = arguments
+        .threads
+        .unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get));
     let name: u64 = cell
         .table
         .bytes()
@@ -93,19 +119,43 @@ pub(crate) fn run(cell: &Cell, runs: usize, seed: u64) -> Vec<Row> {
     order.into_iter().map(row).collect()
 }
 
-/// One line a method: share alarmed, and the median minute where more than half were.
-pub(crate) fn print(cell: &Cell, rows: &[Row]) {
+/// One table as it is stated elsewhere: a line a method, a column a cell. Of harmless canaries the share alarmed, of
+/// worse ones also the median minute, where more than half were found.
+pub(crate) fn print(title: &str, cells: &[(&Cell, Vec<Row>)]) {
+    let runs = cells
+        .first()
+        .and_then(|(_, rows)| rows.first())
+        .map_or(0, |row| row.minutes.len());
+    println!("\n**{title}** ({runs} runs a cell)\n");
+    let names: Vec<&str> = cells.iter().map(|(cell, _)| cell.name).collect();
     println!(
-        "\n**{}: {}** ({} runs)\n\n| method | alarmed | median minute |\n|---|---|---|",
-        cell.table,
-        cell.name,
-        rows.first().map_or(0, |row| row.minutes.len())
+        "| method | {} |\n|---|{}",
+        names.join(" | "),
+        "---|".repeat(names.len())
     );
-    for row in rows {
-        let median = row
-            .median()
-            .map_or_else(|| "-".to_owned(), |minute| format!("{minute}"));
-        println!("| {} | {:.1}% | {median} |", row.method, 100.0 * row.share());
+    let mut methods: Vec<&'static str> = Vec::new();
+    for row in cells.iter().flat_map(|(_, rows)| rows) {
+        if !methods.contains(&row.method) {
+            methods.push(row.method);
+        }
+    }
+    for method in methods {
+        let entries: Vec<String> = cells.iter().map(|(cell, rows)| entry(cell, rows, method)).collect();
+        println!("| {method} | {} |", entries.join(" | "));
+    }
+}
+
+fn entry(cell: &Cell, rows: &[Row], method: &str) -> String {
+    let Some(row) = rows.iter().find(|row| row.method == method) else {
+        return String::new();
+    };
+    let share = 100.0 * row.share();
+    match cell.canary {
+        Canary::Harmless => format!("{share:.1}%"),
+        Canary::Worse => {
+            let median = row.median().map_or_else(|| "-".to_owned(), |minute| minute.to_string());
+            format!("{share:.0}% / {median}")
+        }
     }
 }
 
@@ -115,21 +165,26 @@ pub(crate) fn broken(cell: &Cell, rows: &[Row]) -> Vec<String> {
     let line = |(method, bound): &(&'static str, Bound)| {
         let row = find(method)?;
         let place = format!("{}: {}: {method}", cell.table, cell.name);
+        let runs = row.minutes.len() as f64;
+        let slack = |share: f64| 3.0 * (share * (1.0 - share) / runs).sqrt();
+        let by = |latest: f64| row.minutes.iter().flatten().filter(|minute| **minute <= latest).count() as f64 / runs;
         match bound {
-            Bound::Alarms(most) => {
-                let slack = 3.0 * (most * (1.0 - most) / row.minutes.len() as f64).sqrt();
-                (row.share() > most + slack).then(|| {
-                    format!(
-                        "{place}: {:.1} % alarmed, at most {:.1} % allowed",
-                        100.0 * row.share(),
-                        100.0 * most
-                    )
-                })
-            }
-            Bound::Median(latest) => {
-                let median = row.median().unwrap_or(f64::INFINITY);
-                (median > *latest).then(|| format!("{place}: found at minute {median}, at most {latest} allowed"))
-            }
+            Bound::Alarms(most) => (row.share() > most + slack(*most)).then(|| {
+                let (share, most) = (100.0 * row.share(), 100.0 * most);
+                format!("{place}: {share:.1} % alarmed, at most {most:.1} % allowed")
+            }),
+            Bound::Median(latest) => (by(*latest) < 0.5 - slack(0.5)).then(|| {
+                format!(
+                    "{place}: {:.0} % found by minute {latest}, half of them expected",
+                    100.0 * by(*latest)
+                )
+            }),
+            Bound::Nearly(latest) => (by(*latest) < 0.95 - slack(0.95)).then(|| {
+                format!(
+                    "{place}: {:.1} % found by minute {latest}, 95 % expected",
+                    100.0 * by(*latest)
+                )
+            }),
         }
     };
     cell.bounds.iter().filter_map(line).collect()

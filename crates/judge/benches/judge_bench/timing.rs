@@ -120,6 +120,7 @@ pub(crate) fn report() -> Vec<String> {
         began.elapsed()
     });
     let slowest_chart = charts.max().unwrap_or_default();
+    by_kind(&metrics);
     ticks.sort();
     let (fastest, median, slowest) = (ticks[0], ticks[ticks.len() / 2], ticks[ticks.len() - 1]);
     println!(
@@ -137,4 +138,37 @@ pub(crate) fn report() -> Vec<String> {
         }
     }
     broken
+}
+
+/// Prints what one metric of each kind takes of a tick, at least.
+fn by_kind(metrics: &[(MetricConfig, Vec<Block>)]) {
+    for of_kind in metrics.chunk_by(|(a, _), (b, _)| a.kind == b.kind) {
+        let config = JudgeConfig {
+            metrics: of_kind.iter().map(|(metric, _)| metric.clone()).collect(),
+            ..JudgeConfig::default()
+        };
+        let mut judging = Judging::new(&config);
+        of_kind
+            .iter()
+            .for_each(|(metric, blocks)| judging.advance(&answer(metric, &blocks[..BLOCKS - TICKS])));
+        let mut tick = |block: usize| {
+            let fresh: Vec<Evidence> = of_kind
+                .iter()
+                .map(|(m, blocks)| answer(m, &blocks[block..=block]))
+                .collect();
+            let began = Instant::now();
+            fresh.iter().for_each(|evidence| judging.advance(evidence));
+            let advanced = began.elapsed();
+            assert_eq!(judging.verdict().metrics.len(), of_kind.len());
+            (advanced, began.elapsed() - advanced)
+        };
+        let took: Vec<_> = (BLOCKS - TICKS..BLOCKS).map(&mut tick).collect();
+        let per_metric = |least: Option<Duration>| least.unwrap_or_default() / of_kind.len() as u32;
+        println!(
+            "{:?}: {:?} to advance, {:?} for the verdict",
+            of_kind[0].0.kind,
+            per_metric(took.iter().map(|(advance, _)| *advance).min()),
+            per_metric(took.iter().map(|(_, verdict)| *verdict).min())
+        );
+    }
 }

@@ -16,6 +16,9 @@ use super::restart::Starts;
 
 /// A usual span is believed up to so many standard deviations: one more extreme comes once in 2,000 harmless ones.
 pub const BOUND: f64 = 3.5;
+/// The same where usual spans are not known: what is assumed of them may be wrong, and a plainly broken canary of a
+/// service without a history must be found within seconds.
+const BOUND_UNKNOWN: f64 = 4.5;
 /// Spread of the logarithm of the ratio of two machines of one version: rates that differ by some 6 % from machine to
 /// machine. Larger ones were tried: they cost more time than half again.
 pub const OFFSET_SPREAD: f64 = 0.08;
@@ -101,7 +104,7 @@ impl Span {
 
     /// The part of the span that is believed.
     fn weight(&self, spread: Spread) -> f64 {
-        let most = 0.5 * BOUND * BOUND * spread.variance(self.sums.information);
+        let most = 0.5 * spread.bound * spread.bound * spread.variance(self.sums.information);
         let surprise = self.surprise();
         if surprise > most { most / surprise } else { 1.0 }
     }
@@ -114,14 +117,26 @@ pub struct Spread {
     pub scores: f64,
     /// How much such a span said; excess is scaled by it to what a span says, but never up.
     pub information: f64,
+    /// A span is believed up to so many times what a usual one strays by.
+    pub bound: f64,
 }
 
 impl Spread {
+    /// What was seen of two old instances.
+    pub const fn seen(scores: f64, information: f64) -> Self {
+        Self {
+            scores,
+            information,
+            bound: BOUND,
+        }
+    }
+
     /// What is assumed of spans that say so much on average, when nothing is known.
     fn assumed(information: f64) -> Self {
         Self {
             scores: (1.0 + 2.0 * ASSUMED_WANDER * ASSUMED_WANDER * information).sqrt(),
             information,
+            bound: BOUND_UNKNOWN,
         }
     }
 
@@ -226,7 +241,8 @@ impl CautiousOnset {
 
     /// The largest score that is believed of a usual span.
     pub fn largest_score(&self) -> f64 {
-        BOUND * self.spread().scores
+        let spread = self.spread();
+        spread.bound * spread.scores
     }
 
     fn now(&self) -> Sums {
@@ -299,6 +315,104 @@ impl CautiousOnset {
         match self.side {
             Side::Above => lower_bound(pooled, threshold, phi),
             Side::Below => upper_bound(pooled, threshold, phi),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::counts::EdgeTrack;
+    use super::*;
+
+    const USUAL: f64 = 10.0;
+
+    fn block(baseline: f64, canary: f64) -> Block {
+        Block {
+            baseline,
+            canary,
+            odds: 1.0,
+        }
+    }
+
+    /// The evidence after some blocks that are bet on from the beginning only.
+    fn after(blocks: &[Block], block_s: f64, known: Option<Spread>) -> f64 {
+        let mut onset = CautiousOnset::new(Starts::blocks(1, 1), 1.0, Side::Above, block_s, known);
+        let mut totals = Totals::default();
+        for block in blocks {
+            onset.push(block, &totals, &Pooled::default());
+            totals.add(block);
+        }
+        let log_e = onset.evidence(1.0).log_e;
+        assert!(log_e <= onset.ceiling() + 1e-9, "{log_e} is above its ceiling");
+        log_e
+    }
+
+    fn plain(blocks: &[Block]) -> f64 {
+        let mut track = EdgeTrack::new(1.0, Side::Above);
+        blocks.iter().for_each(|block| track.push(block));
+        track.log_e(1.0)
+    }
+
+    fn known() -> Option<Spread> {
+        Some(Spread::seen(1.0, USUAL))
+    }
+
+    #[test]
+    fn a_violent_span_says_no_more_than_a_bounded_one() {
+        let violent = [block(4.0, 400.0)];
+        assert!(plain(&violent) > 100.0);
+        assert!(after(&violent, 15.0, known()) <= 0.5 * BOUND * BOUND);
+    }
+
+    #[test]
+    fn a_span_in_short_blocks_is_bounded_alike() {
+        let whole = after(&[block(6.0, 90.0), block(9.0, 30.0)], 15.0, known());
+        let parts = [
+            (2.0, 30.0),
+            (1.0, 40.0),
+            (3.0, 20.0),
+            (4.0, 10.0),
+            (4.0, 15.0),
+            (1.0, 5.0),
+        ];
+        let short = after(&parts.map(|(b, c)| block(b, c)), 5.0, known());
+        assert!((whole - short).abs() < 1e-9, "{whole} and {short}");
+    }
+
+    #[test]
+    fn a_small_lasting_difference_is_put_down_to_the_machines() {
+        let blocks = [block(1_000.0, 1_100.0); 200];
+        assert!(plain(&blocks) > 100.0);
+        assert!(after(&blocks, 15.0, known()) < 1.0);
+    }
+
+    #[test]
+    fn a_large_lasting_difference_is_shown() {
+        assert!(after(&[block(20.0, 30.0); 100], 15.0, known()) > 5.0);
+    }
+
+    #[test]
+    fn without_a_history_nothing_is_put_down_to_the_machines() {
+        let blocks = [block(10.0, 13.0); 100];
+        assert!((after(&blocks, 15.0, None) - plain(&blocks)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn cautions_only_take_evidence_away() {
+        for (b, c) in [
+            (0.0, 3.0),
+            (5.0, 5.0),
+            (2.0, 50.0),
+            (40.0, 60.0),
+            (900.0, 1_000.0),
+            (3.0, 0.0),
+        ] {
+            let blocks = [block(b, c); 12];
+            let (cautious, plain) = (after(&blocks, 15.0, known()), plain(&blocks));
+            assert!(
+                cautious <= plain + 1e-9 || plain < 0.0,
+                "{b} {c}: {cautious} above {plain}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How much longer (S5): the same test on the traffic to come, with expected counts in place of counts.
 
-use super::counts::{EdgeTrack, Totals};
-use super::grid::{COUNT_GRID, POINTS, log_sum_exp};
+use super::counts::{EdgeTrack, Side, Totals};
+use super::grid::{COUNT_GRID, POINTS};
 use super::search::crossing;
 
 /// Beyond a day a forecast says "more than a day", for nobody waits for the difference.
@@ -64,7 +64,11 @@ impl Forecast<'_> {
         let at_edge = (odds * edge).ln_1p();
         std::array::from_fn(|k| {
             let shift = side.past(0.0, COUNT_GRID.delta[k]);
-            canary * shift - (baseline + canary) * ((odds * edge * shift.exp()).ln_1p() - at_edge)
+            let factor = match side {
+                Side::Above => COUNT_GRID.factor[k],
+                Side::Below => 1.0 / COUNT_GRID.factor[k],
+            };
+            canary * shift - (baseline + canary) * ((odds * edge * factor).ln_1p() - at_edge)
         })
     }
 }
@@ -98,14 +102,13 @@ pub fn minutes_until(log_weights: &[f64], seen: &[f64], per_minute: &[f64], phi:
 
 /// Log evidence of a mixture after so many minutes, and its growth per minute.
 pub fn after(log_weights: &[f64], seen: &[f64], per_minute: &[f64], phi: f64, minutes: f64) -> (f64, f64) {
-    let parts = log_weights.iter().zip(seen.iter().zip(per_minute));
-    let terms: Vec<f64> = parts
-        .map(|(weight, (seen, rate))| weight + (seen + minutes * rate) / phi)
-        .collect();
-    let log_e = log_sum_exp(&terms);
-    let growth = terms
-        .iter()
-        .zip(per_minute)
-        .map(|(term, rate)| (term - log_e).exp() * rate);
-    (log_e, growth.sum::<f64>() / phi)
+    let part = |k: usize| log_weights[k] + (seen[k] + minutes * per_minute[k]) / phi;
+    let top = (0..seen.len()).map(part).fold(f64::NEG_INFINITY, f64::max);
+    let (mut sum, mut growth) = (0.0, 0.0);
+    for (k, rate) in per_minute.iter().enumerate() {
+        let weight = (part(k) - top).exp();
+        sum += weight;
+        growth += weight * rate;
+    }
+    (top + sum.ln(), growth / sum / phi)
 }

@@ -12,6 +12,8 @@ pub const GAUGE_POINTS: usize = 24;
 pub struct Grid<const K: usize> {
     /// How far past the edge, in the unit of the grid; positive and rising.
     pub delta: [f64; K],
+    /// The same as factors.
+    pub factor: [f64; K],
     /// Logarithm of the part of the bet that is on it.
     pub log_weight: [f64; K],
 }
@@ -33,6 +35,7 @@ impl<const K: usize> Grid<K> {
         let whole = log_sum_exp(&raw);
         Self {
             delta,
+            factor: delta.map(f64::exp),
             log_weight: raw.map(|weight| weight - whole),
         }
     }

@@ -25,6 +25,9 @@ const EVENTS_PER_SCORE: f64 = 5.0;
 const FEWEST_SCORES: usize = 4;
 /// A batch length is used while it leaves at least this many batches.
 const FEWEST_BATCHES: usize = 6;
+/// The same where nothing is drawn towards what was known before: the largest of several variances, each of six batches,
+/// would be half again too large by chance. Slower noise than that is met by the rehearsal.
+const FEWEST_BATCHES_OF_A_HISTORY: usize = 20;
 /// The most memory that is read from a series, as an AR(1) coefficient.
 const LARGEST_MEMORY: f64 = 0.95;
 
@@ -111,7 +114,7 @@ impl Guard {
         let (scores, _) = self.scores(blocks, log_ratio, f64::INFINITY);
         let usual = usual_size(&scores).max(1.0);
         let (scores, _) = self.scores(blocks, log_ratio, bound * usual);
-        (usual, shrunk(scores, 1.0, 0.0))
+        (usual, shrunk_by_batches(scores, 1.0, 0.0, FEWEST_BATCHES_OF_A_HISTORY))
     }
 
     /// Standardised differences from the fitted ratio, none beyond `largest`, and the Fisher information of all blocks.
@@ -148,17 +151,22 @@ fn usual_size(scores: &[f64]) -> f64 {
 
 /// The dispersion of scores that have unit variance under the model: the largest of their long-run variance and their
 /// batch variances, each drawn towards what was known before with a weight in scores; at least 1.
-pub fn shrunk(mut scores: Vec<f64>, known: f64, weight: f64) -> f64 {
+pub fn shrunk(scores: Vec<f64>, known: f64, weight: f64) -> f64 {
+    shrunk_by_batches(scores, known, weight, FEWEST_BATCHES)
+}
+
+fn shrunk_by_batches(mut scores: Vec<f64>, known: f64, weight: f64, fewest: usize) -> f64 {
     let count = scores.len();
     if count < FEWEST_SCORES {
         return known.max(1.0);
     }
     let towards = |n: f64, variance: f64| (weight * known + n * variance) / (weight + n);
     let mut largest = 1.0f64;
-    let mut length = 1;
-    while count / length >= FEWEST_BATCHES {
-        let batches = count / length;
-        largest = largest.max(towards(batches as f64, batch_variance(&scores, length, batches)));
+    let (mut sums, mut length) = (scores.clone(), 1_u32);
+    while sums.len() >= fewest {
+        let batches = sums.len() as f64;
+        largest = largest.max(towards(batches, variance(&sums) / f64::from(length)));
+        sums = sums.chunks_exact(2).map(|pair| pair[0] + pair[1]).collect();
         length *= 2;
     }
     let mean = scores.iter().sum::<f64>() / count as f64;
@@ -166,16 +174,11 @@ pub fn shrunk(mut scores: Vec<f64>, known: f64, weight: f64) -> f64 {
     largest.max(towards(count as f64, long_run_variance(&scores)))
 }
 
-/// Variance of sums of `length` neighbours, each divided by the root of their number.
-fn batch_variance(scores: &[f64], length: usize, batches: usize) -> f64 {
-    let scale = (length as f64).sqrt();
-    let sums = || {
-        scores
-            .chunks_exact(length)
-            .map(|batch| batch.iter().sum::<f64>() / scale)
-    };
-    let mean = sums().sum::<f64>() / batches as f64;
-    sums().map(|sum| (sum - mean).powi(2)).sum::<f64>() / (batches - 1) as f64
+/// Variance of some sums.
+fn variance(sums: &[f64]) -> f64 {
+    let count = sums.len() as f64;
+    let mean = sums.iter().sum::<f64>() / count;
+    sums.iter().map(|sum| (sum - mean).powi(2)).sum::<f64>() / (count - 1.0)
 }
 
 /// Long-run variance of residuals under AR(1) memory, which is used only where it is visibly positive.

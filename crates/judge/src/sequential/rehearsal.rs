@@ -71,3 +71,62 @@ fn least_quiet(loud: impl Fn(f64) -> bool, from: f64) -> f64 {
     }
     high.exp()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPREAD: Spread = Spread::seen(1.0, 10.0);
+    const INDEPENDENT: Known = Known::Dispersion(1.0);
+
+    /// Two hours of 15 s blocks, by their number.
+    fn past(arms: impl Fn(usize) -> (f64, f64)) -> Vec<Block> {
+        let block = |index: usize| {
+            let (baseline, canary) = arms(index);
+            Block {
+                baseline,
+                canary,
+                odds: 1.0,
+            }
+        };
+        (0..480).map(block).collect()
+    }
+
+    fn check(blocks: &[Block], expected: std::ops::Range<f64>) {
+        let found = caution(blocks, 15.0, INDEPENDENT, SPREAD);
+        assert!(expected.contains(&found), "{found} is not in {expected:?}");
+        let turned: Vec<Block> = blocks.iter().map(Block::turned).collect();
+        assert_eq!(
+            caution(&turned, 15.0, INDEPENDENT, SPREAD),
+            found,
+            "either arm may be the canary"
+        );
+        let guard = Guard::new(INDEPENDENT, 15.0);
+        for hour in blocks.chunks_exact(240) {
+            assert_eq!(
+                rehearse(hour, 15.0, &guard, SPREAD, found),
+                found,
+                "an hour is loud still"
+            );
+        }
+    }
+
+    #[test]
+    fn quiet_hours_need_no_caution() {
+        check(
+            &past(|i| (20.0 + (i % 3) as f64, 20.0 + (i % 5) as f64 - 1.0)),
+            1.0..1.001,
+        );
+    }
+
+    #[test]
+    fn an_arm_that_was_bad_for_five_minutes_teaches_caution() {
+        let bad = |i: usize| if (100..120).contains(&i) { 3.0 } else { 1.0 };
+        check(&past(|i| (20.0, 20.0 * bad(i))), 1.5..MOST_CAUTION);
+    }
+
+    #[test]
+    fn less_than_an_hour_teaches_nothing() {
+        assert_eq!(caution(&past(|_| (0.0, 99.0))[..200], 15.0, INDEPENDENT, SPREAD), 1.0);
+    }
+}

@@ -178,10 +178,7 @@ impl Alarmed {
                         dispersion: bounded.dispersion,
                         information,
                     },
-                    spread: Some(Spread {
-                        scores: bounded.spread,
-                        information,
-                    }),
+                    spread: Some(Spread::seen(bounded.spread, information)),
                     caution: bounded.caution,
                 }
             }
@@ -228,6 +225,7 @@ impl Follow for CountWalk {
         Settled {
             log_e: now.log_e,
             dispersion,
+            plain_dispersion: self.test.dispersion(),
             gate_open: self.effect_matters(now.start),
             start: now.start,
             since: self.starts.get(now.start).and_then(|start| start.at),
@@ -255,8 +253,8 @@ impl Follow for CountWalk {
         }
     }
 
-    fn interval(&self, _: &Settled) -> (f64, Option<f64>) {
-        let (lower, upper) = self.test.interval(self.alpha, self.test.dispersion());
+    fn interval(&self, settled: &Settled) -> (f64, Option<f64>) {
+        let (lower, upper) = self.test.interval(self.alpha, settled.plain_dispersion);
         (lower, upper.is_finite().then_some(upper))
     }
 
@@ -272,8 +270,8 @@ impl Follow for CountWalk {
         }
     }
 
-    fn pass(&self, _: &Settled, threshold: f64) -> Pass {
-        let phi = self.test.dispersion();
+    fn pass(&self, settled: &Settled, threshold: f64) -> Pass {
+        let phi = settled.plain_dispersion;
         if self.pass.log_e(phi) < threshold {
             return Pass::NotYet;
         }
@@ -316,7 +314,7 @@ impl Follow for CountWalk {
         };
         Outlook {
             to_pass: self
-                .forecast(self.test.dispersion())
+                .forecast(settled.plain_dispersion)
                 .minutes(&self.pass, 1.0, pass_threshold),
             to_fail: alarm.minutes(&self.fail, regression, threshold),
             regression,

@@ -18,8 +18,8 @@ use crate::{Block, GaugeBlock, JudgeConfig, Means, Measured, MetricConfig, Metri
 const SMALLEST_REGRESSION: f64 = 1.10;
 /// Beyond a day a forecast says "more than a day".
 const HORIZON_MIN: f64 = 24.0 * 60.0;
-/// Halvings of a span in which a time or a size is looked for: to about a second, or a thousandth.
-const HALVINGS: usize = 24;
+/// Halvings of a span in which a time or a size is looked for: to a thousandth of it.
+const HALVINGS: usize = 10;
 /// Ratios beyond this are not looked for.
 const LARGEST_RATIO: f64 = 100.0;
 /// The largest shift, in standard errors, that a bound is looked for at.
@@ -257,7 +257,7 @@ impl GaugeWalk {
             return None;
         }
         let (mut low, mut high) = (self.allowed.ln(), LARGEST_RATIO.ln());
-        for _ in 0..HALVINGS / 2 {
+        for _ in 0..HALVINGS {
             let middle = 0.5 * (low + high);
             (low, high) = if shown(middle.exp()) {
                 (low, middle)
@@ -297,10 +297,12 @@ impl Follow for GaugeWalk {
 
     fn settled(&self) -> Settled {
         let level = self.now.difference;
+        // How many samples count as one.
+        let dispersion = level.map_or(1.0, |level| ((1.0 + level.memory) / (1.0 - level.memory)).max(1.0));
         Settled {
             log_e: self.now.log_e,
-            // How many samples count as one.
-            dispersion: level.map_or(1.0, |level| ((1.0 + level.memory) / (1.0 - level.memory)).max(1.0)),
+            dispersion,
+            plain_dispersion: dispersion,
             gate_open: self.now.gate_open,
             start: 0,
             since: None,

@@ -356,6 +356,7 @@ impl Follow for HistogramWalk {
             return Settled {
                 log_e: 0.0,
                 dispersion: 1.0,
+                plain_dispersion: 1.0,
                 gate_open: false,
                 start: 0,
                 since: None,
@@ -366,6 +367,7 @@ impl Follow for HistogramWalk {
         Settled {
             log_e,
             dispersion,
+            plain_dispersion: dispersion,
             gate_open: self.effect_matters(test, start),
             start,
             since: self.reached.get(start).and_then(|start| start.at),
