@@ -4,7 +4,7 @@
 use std::fmt;
 
 use arya_judge::{Outcome, Timestamp};
-use arya_plan::desired::{Actor, Change, HoldReason};
+use arya_plan::desired::{Actor, Change};
 use arya_plan::identity::{DeploymentId, Place};
 use arya_plan::listener::shares::CanaryPercent;
 use arya_plan::observed::BootPhase;
@@ -59,6 +59,12 @@ pub enum Event {
         error: String,
         times: u32,
     },
+    /// Nobody knows whether a step was carried out; `times` in a row.
+    Unanswered {
+        step: String,
+        what: String,
+        times: u32,
+    },
     /// An instance reported how far it is; seconds since its launch where that is known.
     InstanceReported {
         place: Place,
@@ -91,6 +97,7 @@ impl Event {
             | Self::Launched { .. }
             | Self::Done { .. }
             | Self::Refused { .. }
+            | Self::Unanswered { .. }
             | Self::InstanceReported { .. }
             | Self::Restored { .. }
             | Self::Noted { .. } => Actor::Arya,
@@ -141,6 +148,13 @@ impl fmt::Display for Event {
                 "The cloud said no to \"{step}\" {times} times in a row: {} It will be tried again.",
                 sentence(error)
             ),
+            Self::Unanswered { step, what, times } => {
+                write!(f, "No answer to \"{step}\"")?;
+                if *times > 1 {
+                    write!(f, " {times} times in a row")?;
+                }
+                write!(f, ": {} The next look shows what was done.", sentence(what))
+            }
             Self::InstanceReported {
                 place, phase, after_s, ..
             } => {
@@ -151,18 +165,7 @@ impl fmt::Display for Event {
                 }
             }
             Self::VerdictChanged { sentence, .. } => write!(f, "Verdict: {sentence}"),
-            Self::Restored { ours: 0, others: 0 } => f.write_str("Production is exactly as before: 0 differences."),
-            Self::Restored { ours: 0, others } => {
-                write!(
-                    f,
-                    "Everything of ours is gone. Others changed production meanwhile: {others} difference(s)."
-                )
-            }
-            Self::Restored { ours, others } => write!(
-                f,
-                "The restore proof failed: {ours} thing(s) of ours are left; others made {others} difference(s). Arya \
-                 goes on removing."
-            ),
+            Self::Restored { ours, others } => restored(f, *ours, *others),
             Self::Noted { sentence } => f.write_str(sentence),
         }
     }
@@ -185,12 +188,10 @@ fn changed(
         }
         Change::SetShare { .. } if before == after => write!(f, "{who} set the canary share to {after} again."),
         Change::SetShare { .. } => write!(f, "{who} set the canary share to {after} (before: {before})."),
-        Change::RemoveTraffic {
-            reason: reason @ (HoldReason::OurRuleRemoved | HoldReason::ListenerGone),
-        } => {
+        // Not that our rule goes: it may never have stood, or be gone already. Its deletion is an event of its own.
+        Change::RemoveTraffic { reason } => {
             write!(f, "{who} took the canary share to 0 % (before: {before}): {reason}")
         }
-        Change::RemoveTraffic { reason } => write!(f, "{who} removed our main rule: {reason}"),
         Change::LatchHarmful { sentence } if after < before => {
             write!(f, "{who} removed the canary's traffic (before: {before}). {sentence}")
         }
@@ -203,15 +204,46 @@ fn changed(
             )
         }
         Change::MainRuleMade { priority } => write!(f, "{who} created the main rule at priority {priority}."),
-        Change::MainRuleSeen => f.write_str("Our main rule stands on the listener."),
+        Change::MainRuleSeen => write!(
+            f,
+            "Our main rule stands on the listener: canary and baseline get {after} each."
+        ),
         Change::Replace { place } => write!(f, "The {place} ended by itself; {} launches it anew.", by),
         Change::GiveUp { why } => write!(
             f,
             "{who} gave up: {} Users stay on production; what stands waits for destroy.",
             sentence(why)
         ),
+        Change::Destroy if *by == Actor::Deadline => {
+            f.write_str("The deployment's lifetime is over: everything of ours is to be removed.")
+        }
         Change::Destroy => write!(f, "{who} asked for everything of ours to be removed."),
     }
+}
+
+/// What the restore proof found.
+fn restored(f: &mut fmt::Formatter<'_>, ours: usize, others: usize) -> fmt::Result {
+    if (ours, others) == (0, 0) {
+        return f.write_str("Production is exactly as before: 0 differences.");
+    }
+    let changed = counted(others, "difference");
+    if ours == 0 {
+        return write!(
+            f,
+            "Everything of ours is gone. Others changed production meanwhile: {changed}."
+        );
+    }
+    let left = counted(ours, "thing");
+    write!(
+        f,
+        "The restore proof failed: {left} of ours still there; others made {changed}. Arya goes on removing."
+    )
+}
+
+/// A number of things that form their plural with an s.
+fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }
 
 /// An actor at the start of a sentence.
@@ -242,7 +274,7 @@ const fn phase_sentence(phase: Phase) -> &'static str {
     match phase {
         Phase::Uploading => "The files are being uploaded.",
         Phase::Provisioning => "The files are up; the instances are being made ready.",
-        Phase::WarmingUp => "The apps run and are warming up; no user reaches them yet.",
+        Phase::WarmingUp => "The apps run; no user reaches them yet.",
         Phase::Serving => "Users reach baseline and canary now.",
         Phase::Held => "Users reach production only; the instances stand, and a person decides.",
         Phase::Draining => "No new requests reach our instances; those they have are being finished.",

@@ -1,6 +1,7 @@
 //! The sentences of the feed, and that each event survives its JSON.
 
 use super::*;
+use arya_plan::desired::HoldReason;
 use arya_plan::identity::{Arm, Role, RuleKind};
 
 fn check(event: Event, expected: &str) {
@@ -39,6 +40,25 @@ fn a_change_of_share_names_both_shares() {
 }
 
 #[test]
+fn an_answer_that_is_missing_is_no_refusal() {
+    let unanswered = |times| Event::Unanswered {
+        step: "create the probe rule at priority 49999".into(),
+        what: "The connection broke".into(),
+        times,
+    };
+    check(
+        unanswered(1),
+        "No answer to \"create the probe rule at priority 49999\": The connection broke. The next look shows what was \
+         done.",
+    );
+    check(
+        unanswered(10),
+        "No answer to \"create the probe rule at priority 49999\" 10 times in a row: The connection broke. The next look \
+         shows what was done.",
+    );
+}
+
+#[test]
 fn what_happens_by_itself_says_who_and_why() {
     let latch = || Change::LatchHarmful {
         sentence: "Harmful: 10 % against 0.2 %.".into(),
@@ -63,8 +83,12 @@ fn what_happens_by_itself_says_who_and_why() {
         "The watchdog took the canary share to 0 % (before: 5 %): The listener is gone. A person decides.",
     );
     check(
+        changed(Actor::Arya, Change::MainRuleSeen, 2.5, 2.5),
+        "Our main rule stands on the listener: canary and baseline get 2.5 % each.",
+    );
+    check(
         changed(Actor::Deadline, Change::Destroy, 5.0, 0.0),
-        "The deadline asked for everything of ours to be removed.",
+        "The deployment's lifetime is over: everything of ours is to be removed.",
     );
     check(
         changed(
@@ -140,7 +164,7 @@ fn the_proof_says_whose_differences_there_are() {
     );
     check(
         Event::Restored { ours: 0, others: 2 },
-        "Everything of ours is gone. Others changed production meanwhile: 2 difference(s).",
+        "Everything of ours is gone. Others changed production meanwhile: 2 differences.",
     );
 }
 

@@ -77,6 +77,7 @@ impl Memory {
                 | Event::Abandoned
                 | Event::Done { .. }
                 | Event::Refused { .. }
+                | Event::Unanswered { .. }
                 | Event::Restored { .. }
                 | Event::Noted { .. } => {}
             }

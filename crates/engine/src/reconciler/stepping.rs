@@ -203,13 +203,18 @@ impl Attempts {
                 attempt.refusals = if same { attempt.refusals.saturating_add(1) } else { 1 };
                 let times = attempt.refusals;
                 let tell = times == 1 || times.is_multiple_of(REFUSALS_PER_EVENT);
+                let (step, what) = (attempt.step.to_string(), error.to_string());
                 let news = match error.kind {
                     // Patience is a reason to wait, not news.
-                    ErrorKind::Throttled | ErrorKind::NotYet => false,
-                    ErrorKind::Unknown | ErrorKind::Refused => tell,
+                    ErrorKind::Throttled | ErrorKind::NotYet => return None,
+                    ErrorKind::Unknown => Event::Unanswered { step, what, times },
+                    ErrorKind::Refused => Event::Refused {
+                        step,
+                        error: what,
+                        times,
+                    },
                 };
-                let (step, error) = (attempt.step.to_string(), error.to_string());
-                news.then_some(Event::Refused { step, error, times })
+                tell.then_some(news)
             }
         }
     }

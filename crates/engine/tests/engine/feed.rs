@@ -113,7 +113,7 @@ async fn the_feed_reads_as_a_story() {
         "Arya created the probe rule at priority 49999.",
         "Arya began: the canary gets 5 % of matching traffic, the baseline 5 %.",
         "Arya created the main rule at priority 50000.",
-        "Our main rule stands on the listener.",
+        "Our main rule stands on the listener: canary and baseline get 5 % each.",
         "Users reach baseline and canary now.",
         "Production deploys now.",
         "Ana set the canary share to 25 % (before: 5 %).",

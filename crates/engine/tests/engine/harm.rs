@@ -110,7 +110,7 @@ async fn check_watchdog(happens: impl Fn(&Rig), expected: HoldReason) {
     let told = if matches!(expected, HoldReason::OurRuleRemoved) {
         "by hand"
     } else {
-        "The watchdog removed our main rule:"
+        "The watchdog took the canary share to 0 %"
     };
     assert_eq!(rig.told(told), 1, "{:?}", rig.feed());
     for _ in 0..5 {

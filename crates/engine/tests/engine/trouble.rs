@@ -158,7 +158,7 @@ async fn others_changes_meanwhile_are_listed_and_do_not_block() {
     rig.submit(&Change::Destroy).unwrap();
     let last = rig.until_phase(Phase::Destroyed).await;
     assert_eq!(last.restore_proof.unwrap().differences.len(), 1);
-    assert_eq!(rig.told("Others changed production meanwhile: 1 difference(s)."), 1);
+    assert_eq!(rig.told("Others changed production meanwhile: 1 difference."), 1);
 }
 
 /// Makes every edit fail as a broken disk would.
