@@ -4,11 +4,14 @@
 
 mod bench;
 mod fuzz;
+mod sim;
 mod stages;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::sim::Lives;
 
 #[derive(Debug, Parser)]
 #[command(about = "Arya's own commands")]
@@ -34,6 +37,20 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Simulated lives: all within the bounds that CI checks, one by its script, or long ones by chance
+    Sim {
+        /// The line that a failure prints
+        #[arg(long, conflicts_with_all = ["seed", "minutes"])]
+        replay: Option<String>,
+        /// Lives by chance, from this number
+        #[arg(long, requires = "minutes")]
+        seed: Option<u64>,
+        /// For so long
+        #[arg(long)]
+        minutes: Option<u64>,
+    },
+    /// Simulated lives: two things go wrong in each, in every setting; hours
+    SimAll,
     /// Searches for inputs that break a reader
     Fuzz {
         /// A folder of tests/fuzz/corpus
@@ -57,6 +74,15 @@ fn main() -> ExitCode {
             let form = if quick { bench::Form::Quick } else { bench::Form::Full };
             bench::bench(&names, form)
         }
+        Command::Sim { replay, seed, minutes } => sim::sim(&match (replay, minutes) {
+            (Some(script), _) => Lives::Replay(script),
+            (None, Some(minutes)) => Lives::Chance {
+                seed: seed.unwrap_or(1),
+                minutes,
+            },
+            (None, None) => Lives::Bounds,
+        }),
+        Command::SimAll => sim::sim(&Lives::Deep),
         Command::Fuzz { target, seconds, keep } => {
             let found = if keep { fuzz::Found::Keep } else { fuzz::Found::Leave };
             fuzz::fuzz(&target, seconds, found)

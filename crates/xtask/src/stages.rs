@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::bench;
+use crate::sim::{self, Lives};
 
 /// One stage. Over budget is a failure: a slow check is a check that people stop running.
 struct Stage {
@@ -18,7 +19,7 @@ struct Stage {
     run: fn() -> Result<()>,
 }
 
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 13] = [
     Stage {
         name: "fmt",
         budget_s: 20,
@@ -74,6 +75,18 @@ const STAGES: [Stage; 11] = [
         run: || product_test("browser", &[]),
     },
     Stage {
+        name: "lives",
+        budget_s: 240,
+        needs: &[],
+        run: sim::compile,
+    },
+    Stage {
+        name: "sim",
+        budget_s: 120,
+        needs: &[],
+        run: || sim::sim(&Lives::Bounds),
+    },
+    Stage {
         name: "benches",
         budget_s: 240,
         needs: &[],
@@ -105,6 +118,7 @@ pub(crate) fn test(only: &[String]) -> Result<()> {
     let wanted = |stage: &&Stage| {
         asked(&[stage.name])
             || (stage.name == "build" && asked(&["api", "stories", "browser", "bench"]))
+            || (stage.name == "lives" && asked(&["sim"]))
             || (stage.name == "benches" && asked(&["bench"]))
     };
     let chosen: Vec<_> = STAGES.iter().filter(wanted).collect();
@@ -193,6 +207,20 @@ fn clippy() -> Result<()> {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ])?;
+    // What is compiled for the simulation alone.
+    cargo(&[
+        "clippy",
+        "--package",
+        "tests",
+        "--features",
+        "simulation",
+        "--test",
+        "simulation",
         "--quiet",
         "--",
         "-D",
