@@ -8,6 +8,7 @@ mod archive;
 mod bundle;
 mod compose;
 mod documents;
+mod evidence;
 mod http;
 mod layer;
 mod seeds;
@@ -32,6 +33,11 @@ pub struct Target {
 
 /// In alphabetical order.
 pub const TARGETS: &[Target] = &[
+    Target {
+        name: "access_log",
+        run: evidence::run_log,
+        seeds: evidence::log_seeds,
+    },
     Target {
         name: "archive",
         run: archive::run,
@@ -61,6 +67,11 @@ pub const TARGETS: &[Target] = &[
         name: "layer",
         run: layer::run,
         seeds: seeds::layers,
+    },
+    Target {
+        name: "monitor",
+        run: evidence::run_monitor,
+        seeds: evidence::monitor_seeds,
     },
     Target {
         name: "spec",
