@@ -2,14 +2,17 @@
 //! verdict. What it computes is kept even where it is odd, because the verdict depends on the last bit of these numbers.
 
 mod abort;
+mod analysis;
 pub mod classifier;
 pub mod config;
+mod constants;
 pub mod document;
 pub mod effect;
 mod judging;
 pub mod mann_whitney;
 pub mod mixing;
-pub mod reading;
+pub mod options;
+mod reading;
 pub mod result;
 pub mod scoring;
 pub mod statistics;

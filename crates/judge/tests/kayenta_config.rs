@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use arya_judge::kayenta::CanaryConfig;
+use arya_judge::kayenta::config::CanaryMetric;
 use arya_judge::kayenta::validation::{ConfigProblem, ExecutionRequest, MetricNames, check_run, check_stored};
 use serde_json::{Value, json};
 
@@ -39,6 +40,14 @@ fn everything_is_written_back_unknown_keys_and_every_query_type_among_it() {
         "judge": {"name": "j", "judgeConfigurations": {}, "other": null}, "unknown": {"deep": [null, 1]}
     });
     assert_eq!(written(&document), document);
+}
+
+#[test]
+fn options_are_written_back_to_the_letter() {
+    let metric =
+        r#"{"name":"m","analysisConfigurations":{"canary":{"z":10000000000000000000000, "a":[1.50]},"b":null}}"#;
+    let read: CanaryMetric = serde_json::from_str(metric).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), metric);
 }
 
 #[test]

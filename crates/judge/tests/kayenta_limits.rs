@@ -64,6 +64,40 @@ fn an_infinite_value_passes() {
 }
 
 #[test]
+fn an_infinite_value_passes_not_where_it_is_dropped_or_all_there_is_on_the_baseline() {
+    let high = f64::INFINITY;
+    let dropped = json!({"critical": true, "outliers": {"strategy": "remove"}});
+    let (baseline, canary) = ([1.0, 2.0, 3.0, 4.0].repeat(5), [900.0, 901.0, 902.0].repeat(34));
+    // The fence reaches at least to the 99th percentile, which of up to 101 values is the infinite one itself.
+    for (finite, class, score) in [(100, "Pass", 100.0), (101, "High", 0.0)] {
+        let with_infinity = [&canary[..finite], &[high]].concat();
+        check(dropped.clone(), &baseline, &with_infinity, class, score);
+    }
+    check(json!({}), &[high; 3], &[1.0; 3], "Error", 100.0);
+    check(json!({}), &[high; 3], &[1.0, 2.0], "Error", 100.0);
+}
+
+#[test]
+fn differences_beyond_all_doubles_pass() {
+    check(json!({"critical": true}), &[-1e308], &[1e308], "Pass", 100.0);
+}
+
+#[test]
+fn one_value_against_negative_zeros_is_judged_and_against_zeros_it_is_not() {
+    for zeros in [&[-0.0][..], &[0.0, -0.0]] {
+        check(json!({"direction": "increase"}), zeros, &[5.0], "High", 0.0);
+    }
+    check(json!({"direction": "increase"}), &[0.0; 3], &[5.0], "Error", 100.0);
+}
+
+#[test]
+fn one_value_against_one_is_an_error_where_kayenta_gives_no_other_answer() {
+    for (baseline, canary) in [(5.0, 11.0), (4.1, 12.0), (100.0, 227.0), (-5.0, -11.0)] {
+        check(json!({}), &[baseline], &[canary], "Error", 100.0);
+    }
+}
+
+#[test]
 fn an_empty_side_passes_where_missing_values_are_zeros() {
     let canary = json!({"nanStrategy": "replace", "critical": true, "mustHaveData": true});
     check(canary, &[1.0, 2.0, 3.0], &[], "Pass", 100.0);

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use arya_judge::kayenta::reading::{Direction, Measure, MetricOptions, NanStrategy, Outliers};
+use arya_judge::kayenta::config::CanaryMetric;
+use arya_judge::kayenta::options::{Direction, Measure, MetricOptions, NanStrategy, Outliers};
 use arya_judge::kayenta::{Abort, CanaryConfig, MetricPair, Thresholds, judge};
 use serde_json::{Value, json};
 
@@ -29,13 +30,7 @@ fn what_is_left_out_has_a_default() {
         (usual.effect.allowed_increase, usual.effect.critical_decrease),
         (1.0, 1.0)
     );
-    for nothing in [
-        json!({}),
-        Value::Null,
-        json!([]),
-        json!("canary"),
-        json!({"effectSize": null, "outliers": 3}),
-    ] {
+    for nothing in [json!({}), Value::Null, json!({"effectSize": null, "outliers": 3})] {
         assert_eq!(read(nothing.clone()).unwrap(), usual, "{nothing}");
     }
     let other_entry = json!({"name": "m", "analysisConfigurations": {"other": {"critical": true}}});
@@ -165,7 +160,58 @@ fn a_list_on_the_way_gives_a_list() {
     assert!(listed(json!([{"allowedIncrease": 2}])).is_err());
     assert!(listed(json!([[{"allowedIncrease": 2}]])).is_err());
     assert_eq!(listed(json!([{}, 3, []])).unwrap().effect.allowed_increase, 1.0);
-    assert!(read(json!([{"critical": true}])).is_err());
+}
+
+#[test]
+fn an_entry_that_is_no_object_is_refused_with_its_place() {
+    for (configurations, words) in [
+        (r#"{"canary": []}"#, "`analysisConfigurations.canary`: a list stands"),
+        (r#"{"canary": "x"}"#, "`analysisConfigurations.canary`: a text stands"),
+        (r#"{"other": 3}"#, "`analysisConfigurations.other`: a number stands"),
+        (r#"[{"canary": {}}]"#, "`analysisConfigurations`: a list stands"),
+    ] {
+        let metric = format!(r#"{{"name": "m", "analysisConfigurations": {configurations}}}"#);
+        let text = serde_json::from_str::<CanaryMetric>(&metric).unwrap_err().to_string();
+        assert!(
+            text.contains(words) && text.contains("where an object is needed at line 1"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_whole_number_beyond_64_bits_is_no_decimal() {
+    let read = |canary: &str| {
+        let metric = format!(r#"{{"name": "m", "analysisConfigurations": {{"canary": {canary}}}}}"#);
+        MetricOptions::read(&serde_json::from_str(&metric).unwrap())
+    };
+    let long = "10000000000000000000000";
+    for (canary, option) in [
+        (
+            format!(r#"{{"effectSize": {{"allowedIncrease": {long}}}}}"#),
+            "effectSize.allowedIncrease",
+        ),
+        (
+            format!(r#"{{"effectSize": {{"criticalDecrease": -{long}}}}}"#),
+            "effectSize.criticalDecrease",
+        ),
+        (
+            format!(r#"{{"outliers": {{"outlierFactor": {long}}}}}"#),
+            "outliers.outlierFactor",
+        ),
+    ] {
+        let text = read(&canary).unwrap_err().to_string();
+        assert!(text.contains(&format!("`{option}`")) && text.contains(long), "{text}");
+    }
+    // As a decimal it is fine, and where nobody reads it too; of two of one name the later counts.
+    for canary in [
+        format!(r#"{{"effectSize": {{"allowedIncrease": {long}.0}}}}"#),
+        r#"{"effectSize": {"allowedIncrease": 1e22}}"#.to_owned(),
+        format!(r#"{{"effectSize": {{"ours": {long}}}, "x": {long}, "y": "{long}"}}"#),
+        format!(r#"{{"effectSize": {{"allowedIncrease": {long}, "allowedIncrease": 1e22}}}}"#),
+    ] {
+        read(&canary).unwrap();
+    }
 }
 
 fn aborted(config: &Value, pair: &str) -> Abort {

@@ -1,8 +1,9 @@
 //! One metric: is the canary's distribution shifted against the baseline's, and does the shift matter?
 
+use super::constants::{self, AllTied, Constant};
 use super::effect::{mean_ratio, measured};
-use super::mann_whitney::{self, Interval};
-use super::reading::{Direction, EffectThresholds, NanStrategy};
+use super::mann_whitney::{self, Interval, IntervalError};
+use super::options::{Direction, EffectThresholds, NanStrategy};
 use super::statistics::{mean, sorted};
 
 /// What a metric is found to be.
@@ -92,7 +93,7 @@ impl Reason {
 pub struct Criteria {
     /// Share of the estimated shift that the interval must exclude, from 0.
     pub tolerance: f64,
-    /// Of the interval, in (0, 1).
+    /// Of the interval, in (0, 1); the classifier panics on what is no share.
     pub confidence: f64,
     /// Which shift is bad.
     pub direction: Direction,
@@ -181,34 +182,38 @@ pub(super) fn classify_with_means(
         return Classified::untested(Classification::Pass, Reason::Identical);
     }
     let ratio = mean_ratio(control_mean, experiment_mean);
-    if let (Some(baseline), Some(canary)) = (constant(control), constant(experiment)) {
-        if baseline == canary {
-            return Classified::untested(Classification::Pass, Reason::None);
-        }
-        if ties_everything((baseline, control.len()), (canary, experiment.len())) {
-            return Classified::error(Test::Constant);
-        }
-        let effect_size = measured(criteria.effect.measure, ratio, control, experiment);
-        return decided(
-            &exactly(canary - baseline),
-            ratio,
-            effect_size,
-            criteria,
-            Test::Constant,
-        );
+    if let (Some(baseline), Some(canary)) = (Constant::of(control), Constant::of(experiment)) {
+        return of_constants(&baseline, &canary, ratio, (control, experiment), criteria);
     }
     match mann_whitney::interval(control, experiment, criteria.confidence) {
         Ok(interval) => {
             let effect_size = measured(criteria.effect.measure, ratio, control, experiment);
-            decided(
-                &interval,
-                ratio,
-                effect_size,
-                criteria,
-                Test::Ran { interval, effect_size },
-            )
+            let test = Test::Ran { interval, effect_size };
+            decided(&interval, ratio, effect_size, criteria, test)
         }
-        Err(_) => Classified::error(Test::Threw),
+        Err(IntervalError::AllTied) => Classified::error(Test::Threw),
+        Err(error @ (IntervalError::NoValues | IntervalError::ConfidenceOutOfRange)) => {
+            unreachable!("both sides have values and the confidence is a share, yet: {error}")
+        }
+    }
+}
+
+fn of_constants(
+    baseline: &Constant,
+    canary: &Constant,
+    ratio: f64,
+    (control, experiment): (&[f64], &[f64]),
+    criteria: &Criteria,
+) -> Classified {
+    if baseline.is_same_as(canary) {
+        return Classified::untested(Classification::Pass, Reason::None);
+    }
+    match constants::interval(baseline, canary) {
+        Ok(interval) => {
+            let effect_size = measured(criteria.effect.measure, ratio, control, experiment);
+            decided(&interval, ratio, effect_size, criteria, Test::Constant)
+        }
+        Err(AllTied) => Classified::error(Test::Constant),
     }
 }
 
@@ -255,41 +260,6 @@ fn decided(interval: &Interval, ratio: f64, effect_size: f64, criteria: &Criteri
         ratio: Some(ratio),
         test,
     }
-}
-
-/// The interval of two different constants. Kayenta adds noise of 1e-5 of each constant and tests that, with numbers that
-/// differ from run to run. The class does not, wherever the constants differ by more than the noise, and it is the one
-/// that the exact shift gives. Where it does differ (one value against one) we give one of the classes it takes.
-fn exactly(shift: f64) -> Interval {
-    Interval {
-        lower: shift,
-        upper: shift,
-        estimate: shift,
-    }
-}
-
-/// Below this ratio a canary's constant, with its noise, vanishes in the rounding of a baseline's single value.
-const VANISHES: f64 = 1e-12;
-
-/// Whether shifting the canary onto the baseline leaves no two values different, so that the test has no variance.
-/// Each side is its constant and how many values have it.
-fn ties_everything((baseline, baselines): (f64, usize), (canary, canaries): (f64, usize)) -> bool {
-    let (far, near) = (canary.abs(), baseline.abs());
-    match (baselines, canaries) {
-        _ if baseline.is_infinite() => true,
-        // The shifted value returns exactly onto the other one, or does so by a toss of the noise; far out it cannot.
-        (1, 1) => baseline == 0.0 || far <= 2.0 * near,
-        // Zeros get no noise, so they stay one value against the other side's only one.
-        (1, _) => canary == 0.0 || far < VANISHES * near,
-        (_, 1) => baseline == 0.0,
-        _ => false,
-    }
-}
-
-/// The one value that all have; zeros of either sign are one value.
-fn constant(values: &[f64]) -> Option<f64> {
-    let first = *values.first()?;
-    values.iter().all(|value| *value == first).then_some(first)
 }
 
 /// Whether both sides have the same values, whatever their order; zeros of either sign are one value.

@@ -9,10 +9,12 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+pub use super::analysis::AnalysisConfigurations;
+
 /// What to judge and how to weigh it. Nothing is required on reading; see [`super::validation`] for what is checked
 /// when a configuration is stored or run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 pub struct CanaryConfig {
     /// Given by the store.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
@@ -48,7 +50,7 @@ pub struct CanaryConfig {
 
 /// Which judge is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 pub struct JudgeChoice {
     /// Empty or missing stands for the only judge there is.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
@@ -60,7 +62,7 @@ pub struct JudgeChoice {
 
 /// One metric.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 pub struct CanaryMetric {
     /// Joins the metric with its data.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
@@ -71,9 +73,9 @@ pub struct CanaryMetric {
     /// The groups it counts in: twice if named twice, in none if empty. Missing, it ends the judgement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<String>>,
-    /// The judge reads the entry `canary`, by the rules of [`super::reading`].
+    /// The judge reads the entry `canary`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub analysis_configurations: Option<Map<String, Value>>,
+    pub analysis_configurations: Option<AnalysisConfigurations>,
     /// Which of an execution's scopes it belongs to.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub scope_name: Option<String>,
@@ -84,7 +86,7 @@ pub struct CanaryMetric {
 
 /// Weights of groups.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 pub struct ClassifierConfig {
     /// Percent by group; a group without a weight gets its share of what is left of 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,8 @@ use super::abort::Abort;
 use super::judging::MetricPair;
 use super::scoring::Thresholds;
 
-/// More metrics than any configuration has; it bounds the memory of a document that has nothing but them.
+/// Some hundred metrics by some ten tags are a large configuration. Without a limit a document of 32 MiB could name two
+/// million empty metrics, each of which takes ten times the room that its text does.
 const MOST_PAIRS: usize = 10_000;
 
 /// What is to be judged.
@@ -34,7 +35,7 @@ impl From<Object<Entries>> for DataDocument {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct PairDocument {
     name: String,
     id: Option<String>,
@@ -162,7 +163,9 @@ fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PairDocument>
             let mut pairs = Vec::new();
             while let Some(Object(pair)) = list.next_element()? {
                 if pairs.len() == MOST_PAIRS {
-                    return Err(A::Error::custom(format!("more than {MOST_PAIRS} metrics")));
+                    return Err(A::Error::custom(format!(
+                        "there are more than {MOST_PAIRS} metrics; judge them in parts"
+                    )));
                 }
                 pairs.push(pair);
             }

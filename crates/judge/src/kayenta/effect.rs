@@ -1,6 +1,6 @@
 //! Effect sizes: how large a difference is, whatever the test says about it.
 
-use super::reading::Measure;
+use super::options::Measure;
 use super::statistics::{Summary, sorted};
 
 /// Mean of the canary over mean of the baseline; NaN when either is zero, and then every threshold counts as met.
@@ -63,7 +63,8 @@ pub fn measured(measure: Measure, ratio: f64, control: &[f64], experiment: &[f64
     }
 }
 
-/// Cohen's d with the pooled standard deviation. Kayenta has it and its judge never asks it.
+/// Cohen's d with the pooled standard deviation. Kayenta has it and its judge never asks it; here it is so that the cases
+/// of Kayenta's own tests can be compared whole.
 pub fn cohens_d(control: &Summary, experiment: &Summary) -> f64 {
     let weighted = |side: &Summary| (side.count as f64 - 1.0) * (side.std * side.std);
     let freedom = (control.count + experiment.count) as f64 - 2.0;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::abort::Abort;
 use super::classifier::{Classified, Criteria, classify_with_means};
 use super::config::{CanaryConfig, CanaryMetric};
-use super::reading::MetricOptions;
+use super::options::MetricOptions;
 use super::scoring::{self, Score, Scored, Thresholds};
 use super::statistics::Summary;
 use super::transforms::prepared;

@@ -55,7 +55,8 @@ pub fn interval(control: &[f64], experiment: &[f64], confidence: f64) -> Result<
 }
 
 /// W: how many standard deviations the rank sum of the experiment, shifted down by `mu`, lies from what equal
-/// distributions would give, less `z`; continuity and ties corrected.
+/// distributions would give, less `z`; continuity and ties corrected. The interval asks for it from within; by itself it
+/// is there to be compared with Kayenta's, step by step.
 pub fn w_statistic(control: &[f64], experiment: &[f64], mu: f64, z: f64) -> Result<f64, IntervalError> {
     Ok(Shift::new(control, experiment)?.standardised(mu)? - z)
 }

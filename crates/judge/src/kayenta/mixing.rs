@@ -1,4 +1,5 @@
-//! From series of both sides to the pairs that are judged. It decides which missing values the judge sees.
+//! From series of both sides to the pairs that are judged. It decides which missing values the judge sees. Data from files
+//! are pairs already; this is for whoever asks a metrics service on the judge's behalf.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,109 +4,10 @@
 use serde_json::{Map, Value};
 
 use super::abort::Abort;
-use super::config::CanaryMetric;
+use super::config::{AnalysisConfigurations, CanaryMetric};
+use super::options::{Direction, EffectThresholds, Measure, MetricOptions, NanStrategy, Outliers};
 
 const DEFAULT_OUTLIER_FACTOR: f64 = 3.0;
-/// No change of the ratio of means.
-const DEFAULT_MEAN_RATIO: f64 = 1.0;
-/// No change of the chance that a canary's value is the larger one.
-const DEFAULT_CLES: f64 = 0.5;
-
-/// Which shift is bad.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Direction {
-    /// Upwards.
-    Increase,
-    /// Downwards.
-    Decrease,
-    /// Both.
-    #[default]
-    Either,
-}
-
-/// What a missing value is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum NanStrategy {
-    /// Nothing: it is dropped.
-    #[default]
-    Remove,
-    /// A zero.
-    Replace,
-}
-
-/// What happens to outliers.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum Outliers {
-    /// They stay.
-    #[default]
-    Keep,
-    /// They are dropped, beyond `factor` interquartile ranges (above 0).
-    Remove {
-        /// In interquartile ranges.
-        factor: f64,
-    },
-}
-
-/// Which effect size the thresholds are compared with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Measure {
-    /// Mean of the canary over mean of the baseline.
-    #[default]
-    MeanRatio,
-    /// The chance that a canary's value is larger than a baseline's, ties counting half.
-    Cles,
-}
-
-/// How large an effect must be, in terms of [`Measure`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct EffectThresholds {
-    /// What is measured.
-    pub measure: Measure,
-    /// High needs at least this.
-    pub allowed_increase: f64,
-    /// Low needs at most this.
-    pub allowed_decrease: f64,
-    /// A critical metric that is High is critical from here.
-    pub critical_increase: f64,
-    /// A critical metric that is Low is critical down from here.
-    pub critical_decrease: f64,
-}
-
-impl EffectThresholds {
-    /// Thresholds that exclude only effects in the other direction.
-    pub fn neutral(measure: Measure) -> Self {
-        let none = match measure {
-            Measure::MeanRatio => DEFAULT_MEAN_RATIO,
-            Measure::Cles => DEFAULT_CLES,
-        };
-        Self {
-            measure,
-            allowed_increase: none,
-            allowed_decrease: none,
-            critical_increase: none,
-            critical_decrease: none,
-        }
-    }
-}
-
-/// Everything the judge reads of a metric's `analysisConfigurations.canary`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MetricOptions {
-    /// Which shift is bad.
-    pub direction: Direction,
-    /// What a missing value is.
-    pub nan_strategy: NanStrategy,
-    /// Whether a failure fails the whole judgement.
-    pub critical: bool,
-    /// Whether missing data count as a failure.
-    pub must_have_data: bool,
-    /// Whether the result is left out of all scores.
-    pub muted: bool,
-    /// What happens to outliers.
-    pub outliers: Outliers,
-    /// How large an effect must be.
-    pub effect: EffectThresholds,
-}
 
 impl MetricOptions {
     /// Reads every option, also those that the others make pointless: a wrong type anywhere ends the judgement.
@@ -147,7 +48,7 @@ impl MetricOptions {
 
 struct Options<'a> {
     metric: &'a str,
-    canary: Option<&'a Value>,
+    configurations: Option<&'a AnalysisConfigurations>,
 }
 
 /// What a path leads to.
@@ -184,15 +85,13 @@ impl<'a> Options<'a> {
     fn of(metric: &'a CanaryMetric) -> Self {
         Self {
             metric: metric.name.as_deref().unwrap_or_default(),
-            canary: metric
-                .analysis_configurations
-                .as_ref()
-                .and_then(|configurations| configurations.get("canary")),
+            configurations: metric.analysis_configurations.as_ref(),
         }
     }
 
     fn find(&self, path: &[&str]) -> Found<'a> {
-        self.canary.map_or(Found::Nothing, |canary| look_up(canary, path))
+        let canary = self.configurations.and_then(AnalysisConfigurations::canary);
+        canary.map_or(Found::Nothing, |canary| look_up(canary, path))
     }
 
     /// A text; of anything else that has one, a text that is no option's name.
@@ -220,6 +119,10 @@ impl<'a> Options<'a> {
 
     /// A number: one with a decimal point or an exponent, or a whole one of 32 bits. An explicit null is zero.
     fn number(&self, path: &[&str]) -> Result<Option<f64>, Abort> {
+        const NEEDED: &str = "a decimal number, or a whole one of 32 bits";
+        if let Some(digits) = self.configurations.and_then(|known| known.overlong(path)) {
+            return Err(self.wrong_type(path, format!("the number {}", shortened(digits)), NEEDED));
+        }
         let found = self.find(path);
         match &found {
             Found::Nothing => Ok(None),
@@ -227,7 +130,7 @@ impl<'a> Options<'a> {
             Found::One(Value::Number(number)) if number.is_f64() => Ok(number.as_f64()),
             Found::One(Value::Number(number)) => match number.as_i64().and_then(|whole| i32::try_from(whole).ok()) {
                 Some(whole) => Ok(Some(f64::from(whole))),
-                None => Err(self.wrong(path, &found, "a decimal number, or a whole one of 32 bits")),
+                None => Err(self.wrong(path, &found, NEEDED)),
             },
             Found::One(Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) | Found::Several => {
                 Err(self.wrong(path, &found, "a number"))
@@ -259,6 +162,10 @@ impl<'a> Options<'a> {
             Found::One(Value::Bool(truth)) => format!("`{truth}`"),
             Found::One(Value::Null) => "null".to_owned(),
         };
+        self.wrong_type(path, found, expected)
+    }
+
+    fn wrong_type(&self, path: &[&str], found: String, expected: &'static str) -> Abort {
         Abort::WrongType {
             metric: self.metric.to_owned(),
             option: path.join("."),

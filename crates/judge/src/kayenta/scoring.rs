@@ -112,7 +112,8 @@ pub fn score(metrics: &[Scored], weights: &[(String, f64)], thresholds: Threshol
     let outright = outright(&counted);
     let score = match outright {
         Some(_) => 0.0,
-        None => rounded(weighted(&tallies, weights)),
+        // Decimals know no negative zero, so rounding in decimal gives none; adding zero makes it a positive one.
+        None => rounded(weighted(&tallies, weights)) + 0.0,
     };
     let rating = if score >= thresholds.pass {
         Rating::Pass

@@ -71,7 +71,7 @@ fn sample_variance(values: &[f64], mean: f64) -> f64 {
     }
 }
 
-/// Of the values as a whole population; 0 of a single value, NaN of none.
+/// Of the values as a whole population; 0 of a single value, NaN of none. Only [`super::transforms::beyond_sigma`] asks it.
 pub fn population_std(values: &[f64]) -> f64 {
     match values.len() {
         1 => 0.0,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::reading::{NanStrategy, Outliers};
+use super::options::{NanStrategy, Outliers};
 use super::statistics::{mean, percentile, population_std, sorted};
 
 /// The values that are judged, in their order.
@@ -40,7 +40,7 @@ fn without_nan(values: &[f64], strategy: NanStrategy) -> Cow<'_, [f64]> {
 /// How far an interquartile fence reaches at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// As far as the factor says.
+    /// As far as the factor says. The judge never asks for it; cases of Kayenta's own tests do.
     Plain,
     /// Also to the 1st and 99th percentile, so that of 101 values at most one is outside at each end.
     Wide,
@@ -86,7 +86,8 @@ fn greatest(a: f64, b: f64) -> f64 {
 }
 
 /// Which values are further from the mean than `factor` population standard deviations. Kayenta has this detector
-/// beside the interquartile one; its judge never asks it.
+/// beside the interquartile one and its judge never asks it; here it is so that the cases of Kayenta's own tests can be
+/// compared whole.
 pub fn beyond_sigma(values: &[f64], factor: f64) -> Vec<bool> {
     let (mean, limit) = (mean(values), factor * population_std(values));
     values.iter().map(|value| (value - mean).abs() > limit).collect()

@@ -1,5 +1,5 @@
 //! What Kayenta checks when a configuration is stored, and when it is run. Nothing checks that weights sum to 100 or
-//! that thresholds make sense.
+//! that thresholds make sense. The judge asks none of it: whoever stores or runs configurations for others does.
 
 use std::collections::{BTreeMap, BTreeSet};
 

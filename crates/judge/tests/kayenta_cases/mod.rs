@@ -4,7 +4,7 @@ use arya_judge::kayenta::classifier::{Classified, Criteria, Test, classify};
 use arya_judge::kayenta::document::DataDocument;
 use arya_judge::kayenta::effect::{cohens_d, common_language, mean_ratio};
 use arya_judge::kayenta::mann_whitney::{interval, w_statistic};
-use arya_judge::kayenta::reading::{Direction, EffectThresholds, Measure, NanStrategy};
+use arya_judge::kayenta::options::{Direction, EffectThresholds, Measure, NanStrategy};
 use arya_judge::kayenta::result::Number;
 use arya_judge::kayenta::scoring::{Scored, Thresholds, score};
 use arya_judge::kayenta::statistics::{Summary, percentile, sorted};
