@@ -1,16 +1,19 @@
 //! `arya judge`: verdicts on data from files, without any server.
 
+mod faults;
 mod kayenta;
 mod lines;
 mod table;
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use arya_judge::sequential::document::{Document, answer};
+use anyhow::{Context as _, anyhow};
+use arya_judge::sequential::document::{Answer, Document, answer};
 use clap::Args;
 
+use self::faults::{Place, told};
+use self::lines::Answered;
 use crate::output;
 
 /// The largest document that is read, in bytes: a day of 5 s blocks, or a week of fifty metrics by the minute, is some
@@ -39,11 +42,28 @@ pub(super) enum Form {
 
 /// Judges and answers the exit code.
 pub(super) fn judge(asked: &Judge, form: Form) -> anyhow::Result<u8> {
+    match answered(asked, form) {
+        // Whoever reads closed the pipe (`head -1`) and has what they wanted; there is nobody to complain to.
+        Err(error) if is_broken_pipe(&error) => Ok(0),
+        outcome => outcome,
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn answered(asked: &Judge, form: Form) -> anyhow::Result<u8> {
     let from_lines = asked.data == Path::new("-");
     match (asked.sequential, from_lines) {
-        (true, true) => lines::answer_each(std::io::stdin().lock(), sequential),
+        (true, true) => lines::answer_each(io::stdin().lock(), |line, text| {
+            lines::numbered(line, sequential(text, Place::Line)?).map(Answered::Judged)
+        }),
         (true, false) => {
-            output::line(&sequential(&read(&asked.data, DOCUMENT_LIMIT)?)?)?;
+            let text = read(&asked.data, DOCUMENT_LIMIT, "Give fewer rows, or one metric at a time.")?;
+            let answer = sequential(&text, Place::File).context("Nothing was judged")?;
+            output::line(&serde_json::to_string(&answer)?)?;
             Ok(0)
         }
         (false, true) => kayenta::judge_lines(asked.config.as_deref()),
@@ -51,21 +71,30 @@ pub(super) fn judge(asked: &Judge, form: Form) -> anyhow::Result<u8> {
     }
 }
 
-fn sequential(text: &[u8]) -> anyhow::Result<String> {
-    let document: Document = serde_json::from_slice(text)
-        .context("The data is not a document that the sequential judge reads. Nothing was judged")?;
-    let answer = answer(&document).context("Nothing was judged")?;
-    Ok(serde_json::to_string(&answer)?)
+fn sequential(text: &[u8], place: Place) -> anyhow::Result<Answer> {
+    let document: Document = serde_json::from_slice(text).map_err(|error| anyhow!(told(&error, place)))?;
+    Ok(answer(&document)?)
 }
 
-fn read(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+fn read(path: &Path, limit: u64, smaller: &str) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
     let name = path.display();
-    let unreadable = || format!("{name} cannot be read. Nothing was judged. Check the path");
-    let file = std::fs::File::open(path).with_context(unreadable)?;
-    file.take(limit + 1).read_to_end(&mut text).with_context(unreadable)?;
+    let unreadable = |error| anyhow!("{name} cannot be read ({error}), so nothing was judged. Check the path");
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(limit + 1).read_to_end(&mut text).map_err(unreadable)?;
     if text.len() as u64 > limit {
-        anyhow::bail!("{name} is larger than {limit} bytes. Nothing was judged. Split it.");
+        anyhow::bail!("{name} is larger than {}. Nothing was judged. {smaller}", sized(limit));
     }
+    text.drain(..text.len() - without_mark(&text).len());
     Ok(text)
+}
+
+/// Editors put a mark of the byte order before a text, which is no part of it.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+/// A limit in words; limits are whole mebibytes.
+fn sized(limit: u64) -> String {
+    format!("{} MiB", limit / (1024 * 1024))
 }

@@ -156,10 +156,16 @@ fn what_cannot_be_read_is_named_with_line_and_column_and_exits_3() {
         r#"{"metrics":[{"name":"m","controlValues":[1],"experimentValues":[2]}],"thresholds":{"pass":1,"marginal":0}}"#;
     let wrong_value = data.replace("[1]", "[1,\n \"x\"]");
     let unknown_query = config.replace("\"groups\"", "\"query\":{\"type\":\"cloudwatch\"},\"groups\"");
+    let list_of_options = config.replace("\"groups\"", "\"analysisConfigurations\":{\"canary\":[]},\"groups\"");
     let cases = [
         ("{\n  \"metrics\": [}", data, "config.json", "line 2 column 15"),
-        ("", data, "config.json", "line 1 column 0"),
-        ("{\"metrics\":{}}", data, "config.json", "line 1 column"),
+        ("", data, "config.json", "it ends too early, at line 1 column 1"),
+        (
+            "{\"metrics\":{}}",
+            data,
+            "config.json",
+            "an object stands where a list is needed",
+        ),
         (&unknown_query, data, "config.json", "`cloudwatch` is no query type"),
         (
             "{\"classifier\":{\"groupWeights\":{\"g\":\"x\"}}}",
@@ -173,11 +179,23 @@ fn what_cannot_be_read_is_named_with_line_and_column_and_exits_3() {
             config,
             "{\"thresholds\":{\"pass\":1,\"marginal\":0}}",
             "data.json",
-            "missing field `metrics`",
+            "`metrics` is missing",
         ),
         (config, "{\"metrics\":[{\"name\":3}]}", "data.json", "line 1 column 21"),
         (config, "\u{0}", "data.json", "line 1 column 1"),
-        (config, "[[],{}]", "data.json", "expected an object"),
+        (
+            config,
+            "[[],{}]",
+            "data.json",
+            "a list stands where an object is needed",
+        ),
+        ("name: c\nmetrics: []", data, "config.json", "line 1 column 2"),
+        (
+            &list_of_options,
+            data,
+            "config.json",
+            "`analysisConfigurations.canary`: a list",
+        ),
         (
             config,
             "{\"metrics\":[],\"thresholds\":[95,75]}",
@@ -192,8 +210,54 @@ fn what_cannot_be_read_is_named_with_line_and_column_and_exits_3() {
         assert_eq!(output.status.code(), Some(3), "{config} {data}: {text}");
         assert!(output.stdout.is_empty(), "{output:?}");
         assert!(text.contains(file) && text.contains(words), "{words:?} in {text}");
-        assert!(!text.contains("panicked"), "{text}");
+        for word in ["panicked", "expected", "struct", "sequence", "EOF", "f64"] {
+            assert!(!text.contains(word), "{word:?} in {text}");
+        }
+        let capital = |after: &str| after.starts_with(char::is_uppercase);
+        assert!(!text.split(": ").skip(1).any(capital), "{text}");
     }
+}
+
+#[test]
+fn a_mark_of_the_byte_order_is_no_part_of_a_text() {
+    let (config, data) = split(&vector("edge-2v1"));
+    let output = on_files(&format!("\u{feff}{config}"), &format!("\u{feff}{data}"), &["--json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let output = on_lines(format!("\u{feff}{}\r\n", vector("edge-2v1")).as_bytes());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn a_reader_that_has_enough_is_not_complained_to() {
+    let good = vector("edge-2v1").to_string();
+    let mut judge = Command::new(ARYA)
+        .args(["judge", "--data", "-", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Nobody reads any more when the first answer comes.
+    drop(judge.stdout.take());
+    let mut stdin = judge.stdin.take().unwrap();
+    // The judge may have ended before it reads this.
+    let _ = stdin.write_all(format!("{good}\n").as_bytes());
+    drop(stdin);
+    let output = judge.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn an_aborted_line_is_answered_like_others_and_ends_with_3() {
+    let aborting = vector("edge-unknown-metric");
+    let output = on_lines(format!("{aborting}\n{}\n", vector("edge-2v1")).as_bytes());
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let text = out(&output);
+    let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&answers[0]["line"], &answers[0]["aborted"]), (&json!(1), &json!(true)));
+    assert_eq!(answers[1]["line"], 2);
+    assert_eq!(answers[1]["judgeResult"]["judgeName"], "NetflixACAJudge-v1.0");
 }
 
 #[test]
@@ -210,7 +274,8 @@ fn a_file_beyond_the_limit_is_refused_before_it_is_read_whole() {
         let output = run(config, data, &["--json"]);
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(3), "{text}");
-        assert!(text.contains("large.json is larger than"), "{text}");
+        let limit = if config == &path { "1 MiB" } else { "32 MiB" };
+        assert!(text.contains(&format!("large.json is larger than {limit}.")), "{text}");
     }
 }
 
@@ -225,9 +290,10 @@ fn each_line_is_answered_in_order() {
     }
     let input: String = cases.iter().map(|case| format!("{case}\n")).collect();
     let output = on_lines(input.as_bytes());
+    // Some of them are aborted.
     assert_eq!(
         output.status.code(),
-        Some(0),
+        Some(3),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
@@ -236,7 +302,8 @@ fn each_line_is_answered_in_order() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert!(cases.len() >= 200 && answers.len() == cases.len());
-    for (case, answer) in cases.iter().zip(answers) {
+    for ((case, answer), number) in cases.iter().zip(answers).zip(1..) {
+        assert_eq!(answer["line"], json!(number));
         let expected = &case["expected"];
         assert_eq!(
             answer["aborted"] == true,
@@ -259,7 +326,8 @@ fn each_line_is_answered_in_order() {
 #[test]
 fn a_bad_line_is_answered_with_its_number_and_the_rest_goes_on() {
     let good = vector("edge-2v1").to_string();
-    let mut input = format!("{good}\n{{\"canaryConfig\": }}\n\n[]\n{{}}\n{{\"metrics\": []}}\n").into_bytes();
+    let mut input =
+        format!("{good}\n{{\"canaryConfig\": }}\n\n[]\n{{}}\n{{\"metrics\": []}}\n{{\"metrics\": [\n").into_bytes();
     input.extend(std::iter::repeat_n(b'7', 100 * 1024 * 1024));
     input.extend(b"\n{\"canaryConfig\":{\"metrics\":3},\"metrics\":[]}\n\xff\n");
     input.extend(good.as_bytes());
@@ -275,18 +343,24 @@ fn a_bad_line_is_answered_with_its_number_and_the_rest_goes_on() {
         .collect();
     let expected = [
         (2, "column 18"),
-        (4, "invalid type"),
-        (5, "missing field `metrics`"),
+        (4, "a list stands where an object is needed, at column 1"),
+        (5, "`metrics` is missing, at column 2"),
         (6, "no `canaryConfig`"),
-        (7, "longer than"),
-        (8, "`canaryConfig`"),
-        (9, "column 1"),
+        (7, "it ends too early, at column 13"),
+        (8, "longer than 32 MiB"),
+        (
+            9,
+            "in `canaryConfig`, counted from its start: the number `3` stands where a list is needed, at column 12",
+        ),
+        (10, "column 1"),
     ];
     assert_eq!(errors.len(), expected.len(), "{errors:?}");
     for ((line, error), (number, words)) in errors.iter().zip(expected) {
         assert_eq!(*line, Some(number), "{error}");
         assert!(error.contains(words), "{words:?} in {error}");
+        assert!(!error.contains("line 1"), "{error}");
     }
-    assert_eq!(answers.first(), answers.last());
+    let judged = |answer: Option<&Value>| answer.map(|answer| answer["judgeResult"].clone());
+    assert_eq!(judged(answers.first()), judged(answers.last()));
     assert_eq!(answers[0]["judgeResult"]["judgeName"], "NetflixACAJudge-v1.0");
 }

@@ -3,16 +3,38 @@
 
 use std::io::{self, BufRead, Read as _};
 
+use serde::Serialize;
 use serde_json::json;
 
-use super::DOCUMENT_LIMIT;
+use super::{DOCUMENT_LIMIT, sized, without_mark};
 use crate::cli::TOOL_ERROR;
 use crate::output;
 
-/// Answers each line that is not blank. The exit code tells whether any of them was bad.
+/// What a line comes to.
+pub(super) enum Answered {
+    /// It was judged, whatever the verdict.
+    Judged(String),
+    /// It can be read and not be judged.
+    Aborted(String),
+}
+
+/// An answer with the number of its line, from 1.
+#[derive(Serialize)]
+struct Numbered<A> {
+    line: u64,
+    #[serde(flatten)]
+    answer: A,
+}
+
+/// Of an answer that is an object.
+pub(super) fn numbered(line: u64, answer: impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(&Numbered { line, answer })?)
+}
+
+/// Answers each line that is not blank. The exit code tells whether any of them was not judged.
 pub(super) fn answer_each(
     input: impl BufRead,
-    mut judged: impl FnMut(&[u8]) -> anyhow::Result<String>,
+    mut judged: impl FnMut(u64, &[u8]) -> anyhow::Result<Answered>,
 ) -> anyhow::Result<u8> {
     let mut lines = Lines {
         input,
@@ -21,17 +43,25 @@ pub(super) fn answer_each(
     let (mut number, mut code) = (0_u64, 0);
     while let Some(length) = lines.next()? {
         number += 1;
-        let answer = match length {
+        let answered = match length {
             Length::Blank => continue,
-            Length::Whole => judged(&lines.text),
+            Length::Whole => judged(number, lines.document()),
             Length::TooLong => Err(anyhow::anyhow!(
-                "The line is longer than {DOCUMENT_LIMIT} bytes, so it was not judged. Split it."
+                "the line is longer than {}; put fewer metrics or a shorter time on it",
+                sized(DOCUMENT_LIMIT)
             )),
         };
-        let answer = answer.unwrap_or_else(|error| {
-            code = TOOL_ERROR;
-            json!({"line": number, "error": format!("{error:#}")}).to_string()
-        });
+        let answer = match answered {
+            Ok(Answered::Judged(answer)) => answer,
+            Ok(Answered::Aborted(answer)) => {
+                code = TOOL_ERROR;
+                answer
+            }
+            Err(error) => {
+                code = TOOL_ERROR;
+                numbered(number, json!({"error": format!("{error:#}")}))?
+            }
+        };
         output::line(&answer)?;
     }
     Ok(code)
@@ -62,8 +92,13 @@ impl<R: BufRead> Lines<R> {
             self.input.skip_until(b'\n')?;
             return Ok(Some(Length::TooLong));
         }
-        let is_blank = self.text.iter().all(u8::is_ascii_whitespace);
+        let is_blank = self.document().is_empty();
         Ok(Some(if is_blank { Length::Blank } else { Length::Whole }))
+    }
+
+    /// Without the line's end, so that a document cut off in the middle ends on its own line.
+    fn document(&self) -> &[u8] {
+        without_mark(&self.text).trim_ascii_end()
     }
 }
 
@@ -74,7 +109,7 @@ mod tests {
     #[test]
     fn a_line_beyond_the_limit_is_skipped_and_the_next_one_is_read() {
         let endless = io::repeat(b'1').take(3 * DOCUMENT_LIMIT);
-        let input = io::BufReader::new((b"a\n\n".chain(endless)).chain(&b"\nb"[..]));
+        let input = io::BufReader::new((b"a\r\n \n".chain(endless)).chain(&b"\nb"[..]));
         let mut lines = Lines {
             input,
             text: Vec::new(),
@@ -84,10 +119,10 @@ mod tests {
             assert!(lines.text.capacity() as u64 <= 2 * DOCUMENT_LIMIT + 2);
             seen.push(match length {
                 Length::Blank => "blank".to_owned(),
-                Length::Whole => String::from_utf8(lines.text.clone()).unwrap(),
+                Length::Whole => String::from_utf8(lines.document().to_vec()).unwrap(),
                 Length::TooLong => "too long".to_owned(),
             });
         }
-        assert_eq!(seen, ["a\n", "blank", "too long", "b"]);
+        assert_eq!(seen, ["a", "blank", "too long", "b"]);
     }
 }
