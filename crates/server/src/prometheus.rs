@@ -19,10 +19,13 @@ use arya_judge::{Evidence, MetricConfig, SourceError, Timestamp};
 pub(crate) use asking::Monitored;
 use batch::{Batch, Need};
 
-/// A span that is asked for at once. A longer one, after a pause, is read in pieces, so that no answer grows with it.
-const SPAN_S_MAX: f64 = 600.0;
-/// Pieces without any data that one question steps over; the next question goes on behind them.
-const EMPTY_PIECES_MAX: usize = 6;
+/// So many scrapes are asked for at once: a thousand series of them are 3 MB. A longer span, after a pause, is read in
+/// pieces, so that no answer grows with it.
+const SCRAPES_AT_ONCE: f64 = 120.0;
+/// The longest piece, in seconds.
+const PIECE_S_MAX: f64 = 600.0;
+/// Pieces without any data that one question steps over: the hour that the engine looks back is 30 of the shortest.
+const EMPTY_PIECES_MAX: usize = 32;
 /// So far back a deployment's series are looked for when its metrics are chosen.
 const CHOOSE_FROM_S: u64 = 300;
 
@@ -32,6 +35,8 @@ pub(crate) struct Prometheus {
     monitor: Monitored,
     /// Seconds between scrapes, as this installation configures its monitors.
     scrape_s: f64,
+    /// Seconds that are asked for at once.
+    piece_s: f64,
     batches: Mutex<HashMap<String, Arc<Batch>>>,
 }
 
@@ -40,6 +45,7 @@ impl Prometheus {
         Self {
             monitor,
             scrape_s: scrape.as_secs_f64(),
+            piece_s: (scrape.as_secs_f64() * SCRAPES_AT_ONCE).min(PIECE_S_MAX),
             batches: Mutex::default(),
         }
     }
@@ -74,7 +80,7 @@ impl Prometheus {
             return Err(SourceError::NoData { what });
         };
         let span_s = window.end().duration_since(*window.start()).as_secs_f64();
-        let found = if span_s <= SPAN_S_MAX {
+        let found = if span_s <= self.piece_s {
             let series = self.with_others(deployment, watched, &window).await?;
             blocks(metric, watched, &series, &window, self.scrape_s)?
         } else {
@@ -86,7 +92,7 @@ impl Prometheus {
             query: format!(
                 "{}, from the raw samples of {}",
                 metric.query,
-                samples_of(deployment, &names(watched), SPAN_S_MAX as u64)
+                samples_of(deployment, &names(watched), self.piece_s as u64)
             ),
             block_s: block_s(self.scrape_s),
             blocks: found,
@@ -105,7 +111,7 @@ impl Prometheus {
         let (mut start, end) = window.into_inner();
         let mut last = Ok(Vec::new());
         for _ in 0..EMPTY_PIECES_MAX {
-            let piece_end = after(start, SPAN_S_MAX).min(end);
+            let piece_end = after(start, self.piece_s).min(end);
             let piece = start..=piece_end;
             let series = self.samples(deployment, &names(watched), &piece).await?;
             last = blocks(metric, watched, &series, &piece, self.scrape_s);

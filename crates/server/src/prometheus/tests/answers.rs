@@ -12,6 +12,7 @@ use super::*;
 /// Answers every connection's first request with these bytes; with `None` it stays silent.
 struct Scripted {
     address: SocketAddr,
+    questions: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -24,9 +25,12 @@ impl Drop for Scripted {
 async fn scripted(answer: Option<Vec<u8>>) -> Scripted {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let questions = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::clone(&questions);
     let task = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let answer = answer.clone();
+            asked.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(async move {
                 let mut head = vec![0; 64 * 1024];
                 let _ = stream.read(&mut head).await;
@@ -39,7 +43,11 @@ async fn scripted(answer: Option<Vec<u8>>) -> Scripted {
             });
         }
     });
-    Scripted { address, task }
+    Scripted {
+        address,
+        questions,
+        task,
+    }
 }
 
 fn http(status: &str, more: &str, body: &str) -> Vec<u8> {
@@ -47,9 +55,14 @@ fn http(status: &str, more: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{more}\r\n{body}").into_bytes()
 }
 
+fn at_address(address: SocketAddr) -> Prometheus {
+    Prometheus::new(Monitored::at(&format!("http://{address}/")), Duration::from_secs(15))
+}
+
 async fn asked(address: SocketAddr) -> Result<Evidence, SourceError> {
-    let prometheus = Prometheus::new(Monitored::at(&format!("http://{address}/")), Duration::from_secs(15));
-    prometheus.evidence("d", &share("r"), at(1000)..=at(1060)).await
+    at_address(address)
+        .evidence("d", &share("r"), at(1000)..=at(1060))
+        .await
 }
 
 async fn refused(answer: Option<Vec<u8>>, expected: &str) {
@@ -98,6 +111,31 @@ async fn errors_of_a_monitor_are_sentences() {
         "the baseline shows none of these series: r",
     )
     .await;
+}
+
+#[tokio::test]
+async fn metrics_that_are_asked_at_one_moment_are_one_question() {
+    let server = scripted(Some(http("200 OK", "", NOTHING))).await;
+    let prometheus = at_address(server.address);
+    let (r, s) = (share("r"), share("s"));
+    let ask = |metric, end| prometheus.evidence("d", metric, at(1000)..=at(end));
+    let (first, second) = tokio::join!(ask(&r, 1060), ask(&s, 1060));
+    assert!(first.is_err() && second.is_err());
+    assert_eq!(server.questions.load(Ordering::Relaxed), 1);
+    let _ = tokio::join!(ask(&r, 1075), ask(&s, 1076));
+    assert_eq!(server.questions.load(Ordering::Relaxed), 3);
+    assert!(prometheus.batches().is_empty());
+}
+
+/// Ten minutes at once, and an hour in one look, so that a gap of any length is stepped over.
+#[tokio::test]
+async fn a_long_pause_is_read_in_pieces_until_there_is_something() {
+    let server = scripted(Some(http("200 OK", "", NOTHING))).await;
+    let answer = at_address(server.address)
+        .evidence("d", &share("r"), at(1000)..=at(4600))
+        .await;
+    assert!(matches!(answer, Err(SourceError::NoData { .. })), "{answer:?}");
+    assert_eq!(server.questions.load(Ordering::Relaxed), 6);
 }
 
 #[tokio::test]
