@@ -34,4 +34,5 @@ pub use digest::{Digest, ParseDigestError};
 pub use error::BundleError;
 pub use limits::Limits;
 pub use reference::{names_same_image, normalise_reference};
+pub use shown::beginning;
 pub use unpack::{Skipped, Unpacked, Wanted, unpack_layers};

@@ -42,6 +42,21 @@ pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
+/// The beginning of what somebody wrote, of at most so many characters; a character that would act on a terminal is
+/// written out.
+#[must_use]
+pub fn beginning(text: &str, characters: usize) -> String {
+    let mut letters = text.chars();
+    let mut begin = String::new();
+    for letter in letters.by_ref().take(characters) {
+        push_safe(&mut begin, letter).expect("writing to a text cannot fail");
+    }
+    if letters.next().is_some() {
+        begin.push('…');
+    }
+    begin
+}
+
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let half = self.characters / 2;
@@ -59,13 +74,15 @@ impl fmt::Display for Shown<'_> {
 }
 
 fn write_safe(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    text.chars().try_for_each(|c| {
-        if c.is_control() || turns_direction(c) {
-            write!(f, "{}", c.escape_unicode())
-        } else {
-            write!(f, "{c}")
-        }
-    })
+    text.chars().try_for_each(|c| push_safe(f, c))
+}
+
+fn push_safe(f: &mut impl fmt::Write, c: char) -> fmt::Result {
+    if c.is_control() || turns_direction(c) {
+        write!(f, "{}", c.escape_unicode())
+    } else {
+        f.write_char(c)
+    }
 }
 
 /// Unicode's bidirectional marks (UAX 9) and its two line ends, which `is_control` does not count.
@@ -76,6 +93,15 @@ fn turns_direction(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_beginning_is_short_and_acts_on_nothing() {
+        let check = |text: &str, expected: &str| assert_eq!(beginning(text, 4), expected);
+        check("", "");
+        check("abcd", "abcd");
+        check("abcde", "abcd…");
+        check("a\u{1b}\u{202e}é", "a\\u{1b}\\u{202e}é");
+    }
 
     #[test]
     fn what_acts_on_a_terminal_is_written_out() {

@@ -188,7 +188,7 @@ pub(crate) fn unpack(
     limits: &Limits,
     look: impl FnOnce(&std::path::Path),
 ) -> (Result<Unpacked, BundleError>, usize) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = empty_folder();
     let target = folder.path().join("root");
     let done = within(UNPACKING, || {
         unpack_layers(|| Ok(archive), Wanted::TheOnly, &target, limits)
@@ -197,6 +197,17 @@ pub(crate) fn unpack(
         look(&target);
     }
     (done, fs::read_dir(folder.path()).unwrap().count())
+}
+
+/// In memory where the system has a place for it: cases of a hundred thousand entries are about limits, not about disks.
+pub(crate) fn empty_folder() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let made = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
+    made.unwrap()
 }
 
 /// Unpacks layers as the product packs them, in both layouts, and looks at the result.

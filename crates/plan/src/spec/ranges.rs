@@ -185,12 +185,7 @@ fn name_is_good(name: &str) -> bool {
 
 /// The beginning of what somebody wrote, for a sentence.
 pub(super) fn short_text(text: &str) -> String {
-    let mut letters = text.chars();
-    let mut begin: String = letters.by_ref().take(SHOWN).collect();
-    if letters.next().is_some() {
-        begin.push('…');
-    }
-    begin
+    arya_bundle::beginning(text, SHOWN)
 }
 
 fn oversized(value: &Value, at: &str, problems: &mut Vec<Problem>) {

@@ -96,7 +96,8 @@ impl SpecBody {
             None | Some(Value::Null) => None,
             Some(Value::String(digest)) => Some(digest),
             Some(_) => {
-                return Err(Problem::invalid("`plan_digest` must be a text. Nothing was changed.").at("plan_digest"));
+                let problem = Problem::invalid("`plan_digest` must be a text. Nothing was changed.").at("plan_digest");
+                return Err(problem.next("Send the `digest` of the plan that was shown, or leave it out."));
             }
         };
         Ok(Self {
@@ -172,7 +173,7 @@ pub(crate) fn deployment_id(text: &str) -> Result<DeploymentId, Problem> {
 
 /// A foreign text, cut so that an answer stays readable.
 pub(crate) fn shown(text: &str) -> String {
-    text.chars().take(80).collect()
+    arya_bundle::beginning(text, 80)
 }
 
 /// Whether `Accept` names the media type itself; `*/*` does not count.
@@ -241,6 +242,11 @@ mod tests {
     #[test]
     fn a_share_out_of_range_is_named() {
         check(None, &spec("canary_percent: 60\n"), 422, Some("canary_percent"), "60");
+    }
+
+    #[test]
+    fn a_digest_that_is_no_text_is_named() {
+        check(None, &spec("plan_digest: [1]\n"), 422, Some("plan_digest"), "must be a text");
     }
 
     #[test]

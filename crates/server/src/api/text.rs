@@ -111,12 +111,7 @@ impl Unreadable {
 
 /// The beginning of a text, so that an answer stays readable whatever was sent.
 pub(crate) fn cut(text: &str) -> String {
-    let mut letters = text.chars();
-    let mut begin: String = letters.by_ref().take(SHOWN).collect();
-    if letters.next().is_some() {
-        begin.push('…');
-    }
-    begin
+    arya_bundle::beginning(text, SHOWN)
 }
 
 /// Where the reader is.
