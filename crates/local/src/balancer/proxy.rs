@@ -177,7 +177,12 @@ fn own_answer<'r>(rule: &'r Rule, shared: &Shared, host: &HeaderValue, uri: &Uri
 /// Makes the request one of ours: its own framing, where it came from, and its trace.
 fn towards_target(client: &Client, request: &mut Request<Incoming>, host: &HeaderValue, exchange: &mut Exchange) {
     if request.uri().authority().is_some() {
-        let path = request.uri().path_and_query().cloned();
+        // The path of `http://a#part` is read as `/` and would be written as nothing.
+        let path = request
+            .uri()
+            .path_and_query()
+            .filter(|path| path.as_str() != "/")
+            .cloned();
         *request.uri_mut() = path.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
         request.headers_mut().insert(header::HOST, host.clone());
     }

@@ -261,6 +261,19 @@ async fn the_authority_of_a_whole_url_is_the_host_that_everybody_sees() {
         assert!(echo.contains(&line.replace("/?", "/echo?")), "{line:?} in {echo}");
     }
     assert!(ask("GET http://INNER.example.com/", "a").await.ends_with("inner"));
+    // Without a path it is `/`, whatever stands behind it.
+    for line in [
+        "GET http://b",
+        "GET http://b#part",
+        "GET http://b?#part",
+        "OPTIONS http://b#part",
+    ] {
+        let answer = ask(line, "b").await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\na"),
+            "{line}: {answer}"
+        );
+    }
 }
 
 #[tokio::test]
