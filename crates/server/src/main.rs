@@ -1,54 +1,7 @@
-//! The program: command line, HTTP API, pages. The only place where worlds and adapters are chosen.
-
-mod api;
-mod app;
-mod artifacts;
-mod auth;
-mod cli;
-mod client;
-mod config;
-mod connection;
-mod counters;
-mod guard;
-mod login;
-mod output;
-mod pages;
-mod patience;
-mod prometheus;
-mod serve;
-mod signals;
-mod sources;
-mod try_mode;
-mod web;
+//! The program `arya`. All of it is in the library beside this file, so that readers of foreign bytes can be fuzzed.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let asked = match cli::read() {
-        Ok(asked) => asked,
-        Err(code) => return code,
-    };
-    if let Some(code) = asked.at_once() {
-        return code;
-    }
-    // Logs are for operators: warnings unless asked otherwise, and never on standard output.
-    let filter = tracing_subscriber::EnvFilter::try_from_env("ARYA_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            output::complain(&format!(
-                "The program cannot start its threads: {error}. Nothing was done."
-            ));
-            return ExitCode::from(cli::TOOL_ERROR);
-        }
-    };
-    let code = runtime.block_on(asked.run());
-    // A thread that still reads standard input must not keep the process.
-    runtime.shutdown_background();
-    code
+    arya::run()
 }

@@ -21,6 +21,11 @@ const MEMORY_MIB: u32 = 512;
 /// Long inputs are slow to mutate and tell little more.
 const INPUT_BYTES: u32 = 32 * 1024;
 
+/// What is kept of an input in bytes, and how many inputs of one target: the corpora are cloned by everyone and replayed
+/// with every change. What has no room is found again by the next search.
+const KEPT_INPUT_BYTES: u32 = 4 * 1024;
+const KEPT_INPUTS: usize = 250;
+
 /// Whether new inputs that reach new code go into the repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -57,12 +62,15 @@ pub(crate) fn fuzz(target: &str, seconds: u32, found: Found) -> Result<()> {
     }
 }
 
-/// Replaces the kept corpus by the smallest inputs of these folders that reach the same code together.
+/// Replaces the kept corpus by the smallest inputs of these folders that reach the same code together; where they are too
+/// many, by as many of every size, since the small ones are those that are refused early.
 fn keep(program: &Path, target: &str, from: &[&PathBuf]) -> Result<()> {
     let merged = root().join("target/fuzzing").join(target).join("merged");
     let _ = std::fs::remove_dir_all(&merged);
     std::fs::create_dir_all(&merged).with_context(|| format!("making {}", merged.display()))?;
-    run(fuzzer(program, target).arg("-merge=1").arg(&merged).args(from))?;
+    let mut merge = fuzzer(program, target);
+    merge.args(["-set_cover_merge=1", &format!("-max_len={KEPT_INPUT_BYTES}")]);
+    run(merge.arg(&merged).args(from))?;
     let kept = root().join("tests/fuzz/corpus").join(target);
     for old in std::fs::read_dir(&kept)? {
         let old = old?.path();
@@ -71,9 +79,15 @@ fn keep(program: &Path, target: &str, from: &[&PathBuf]) -> Result<()> {
             std::fs::remove_file(old)?;
         }
     }
-    for new in std::fs::read_dir(&merged)? {
-        let new = new?;
-        std::fs::copy(new.path(), kept.join(new.file_name()))?;
+    let mut new = Vec::new();
+    for file in std::fs::read_dir(&merged)? {
+        let file = file?;
+        new.push((file.metadata()?.len(), file.file_name()));
+    }
+    new.sort();
+    let one_in = new.len().div_ceil(KEPT_INPUTS).max(1);
+    for (_, name) in new.iter().step_by(one_in) {
+        std::fs::copy(merged.join(name), kept.join(name))?;
     }
     Ok(())
 }

@@ -10,8 +10,11 @@ mod compose;
 mod documents;
 mod evidence;
 mod http;
+mod kayenta;
 mod layer;
+mod metrics;
 mod seeds;
+mod server;
 mod spec;
 
 use std::path::PathBuf;
@@ -44,6 +47,16 @@ pub const TARGETS: &[Target] = &[
         seeds: seeds::archives,
     },
     Target {
+        name: "body",
+        run: server::run_body,
+        seeds: server::body_seeds,
+    },
+    Target {
+        name: "caller",
+        run: server::run_caller,
+        seeds: server::caller_seeds,
+    },
+    Target {
         name: "compose",
         run: compose::run,
         seeds: seeds::composes,
@@ -52,6 +65,11 @@ pub const TARGETS: &[Target] = &[
         name: "documents",
         run: documents::run,
         seeds: seeds::documents,
+    },
+    Target {
+        name: "form",
+        run: server::run_form,
+        seeds: server::form_seeds,
     },
     Target {
         name: "http",
@@ -64,9 +82,19 @@ pub const TARGETS: &[Target] = &[
         seeds: seeds::interpolations,
     },
     Target {
+        name: "kayenta",
+        run: kayenta::run,
+        seeds: kayenta::seeds,
+    },
+    Target {
         name: "layer",
         run: layer::run,
         seeds: seeds::layers,
+    },
+    Target {
+        name: "metrics",
+        run: metrics::run,
+        seeds: metrics::seeds,
     },
     Target {
         name: "monitor",

@@ -70,6 +70,23 @@ impl Monitor {
         }
     }
 
+    /// Takes what the first target of a group said at a moment, as a scrape would have brought it; any bytes will do.
+    ///
+    /// # Errors
+    /// Why a scrape with this answer fails. The target counts as down from then on.
+    pub fn take(&self, group: &str, said: &[u8], at: Timestamp) -> Result<(), String> {
+        let found = self
+            .targets()
+            .iter()
+            .find(|(name, _)| *name == group)
+            .map(|(_, tracked)| (tracked.id, tracked.target.clone()));
+        let (id, target) = found.ok_or("the group has no target")?;
+        let lines = read(said);
+        let taken = lines.as_ref().map(|_| ()).map_err(ToString::to_string);
+        self.store(id, &target, at, Duration::ZERO, lines);
+        taken
+    }
+
     /// Scrapes every target once, now. [`Monitor::run`] does this by itself.
     pub async fn scrape_once(&self) {
         self.round(&client(&self.0.settings)).await;
@@ -194,7 +211,10 @@ async fn fetch(http: &Http, target: &ScrapeTarget) -> Result<Vec<Line>, ScrapeEr
                 ScrapeError::Unreachable(error.to_string())
             }
         })?;
-    let body = body.to_bytes();
-    let text = std::str::from_utf8(&body).map_err(|_| ScrapeError::NotText)?;
+    read(&body.to_bytes())
+}
+
+fn read(said: &[u8]) -> Result<Vec<Line>, ScrapeError> {
+    let text = std::str::from_utf8(said).map_err(|_| ScrapeError::NotText)?;
     Ok(parse(text, SAMPLES_LIMIT)?)
 }

@@ -40,7 +40,7 @@ impl Fields {
     }
 
     /// Reads a form's body.
-    fn parse(body: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
         if body.iter().filter(|byte| **byte == b'&').count() >= FIELDS_MAX {
             let detail = format!("The form has more than {FIELDS_MAX} fields. Nothing was changed.");
             let next = "Go back to the page and send its own form.";

@@ -7,7 +7,7 @@ mod error;
 pub(crate) mod fields;
 #[cfg(test)]
 mod fixtures;
-mod form;
+pub(crate) mod form;
 mod frame;
 #[cfg(test)]
 mod gallery;
