@@ -4,6 +4,7 @@
 
 mod bench;
 mod fuzz;
+mod judge_bench;
 mod sim;
 mod stages;
 
@@ -30,12 +31,24 @@ enum Command {
     },
     /// The long run before a release: twenty cycles under load, crashing canaries, ten minutes of a healthy one
     Soak,
-    /// Speed and memory beside known programs: all benches, or those named
+    /// Speed and memory beside known programs: judge, balancer, planner, pages, upload, memory, or all of them
     Bench {
         names: Vec<String>,
         /// The short form that CI runs
         #[arg(long)]
         quick: bool,
+    },
+    /// How often the judge is wrong and how soon it is right, on named noise: the tables of docs/judge-evaluation.md
+    JudgeBench {
+        /// Only cells whose table or name has one of these parts, separated by `;`
+        #[arg(long)]
+        cells: Option<String>,
+        /// Simulated canaries a cell
+        #[arg(long, default_value_t = 1000)]
+        runs: u32,
+        /// At once; all cores when not said
+        #[arg(long)]
+        threads: Option<u32>,
     },
     /// Simulated lives: all within the bounds that CI checks, one by its script, or long ones by chance
     Sim {
@@ -74,6 +87,7 @@ fn main() -> ExitCode {
             let form = if quick { bench::Form::Quick } else { bench::Form::Full };
             bench::bench(&names, form)
         }
+        Command::JudgeBench { cells, runs, threads } => judge_bench::tables(cells.as_deref(), runs, threads),
         Command::Sim { replay, seed, minutes } => sim::sim(&match (replay, minutes) {
             (Some(script), _) => Lives::Replay(script),
             (None, Some(minutes)) => Lives::Chance {

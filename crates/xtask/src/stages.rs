@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::bench;
 use crate::sim::{self, Lives};
+use crate::{bench, judge_bench};
 
 /// One stage. Over budget is a failure: a slow check is a check that people stop running.
 struct Stage {
@@ -19,7 +19,7 @@ struct Stage {
     run: fn() -> Result<()>,
 }
 
-const STAGES: [Stage; 13] = [
+const STAGES: [Stage; 15] = [
     Stage {
         name: "fmt",
         budget_s: 20,
@@ -87,6 +87,18 @@ const STAGES: [Stage; 13] = [
         run: || sim::sim(&Lives::Bounds),
     },
     Stage {
+        name: "canaries",
+        budget_s: 180,
+        needs: &[],
+        run: judge_bench::compile,
+    },
+    Stage {
+        name: "judge",
+        budget_s: 120,
+        needs: &[],
+        run: judge_bench::check,
+    },
+    Stage {
         name: "benches",
         budget_s: 240,
         needs: &[],
@@ -119,6 +131,7 @@ pub(crate) fn test(only: &[String]) -> Result<()> {
         asked(&[stage.name])
             || (stage.name == "build" && asked(&["api", "stories", "browser", "bench"]))
             || (stage.name == "lives" && asked(&["sim"]))
+            || (stage.name == "canaries" && asked(&["judge"]))
             || (stage.name == "benches" && asked(&["bench"]))
     };
     let chosen: Vec<_> = STAGES.iter().filter(wanted).collect();
