@@ -246,7 +246,13 @@ mod tests {
 
     #[test]
     fn a_digest_that_is_no_text_is_named() {
-        check(None, &spec("plan_digest: [1]\n"), 422, Some("plan_digest"), "must be a text");
+        check(
+            None,
+            &spec("plan_digest: [1]\n"),
+            422,
+            Some("plan_digest"),
+            "must be a text",
+        );
     }
 
     #[test]
