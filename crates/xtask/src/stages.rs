@@ -66,7 +66,7 @@ const STAGES: [Stage; 15] = [
         name: "stories",
         budget_s: 240,
         needs: &[],
-        run: || product_test("stories", &["story"]),
+        run: || product_test("told", &[]).and_then(|()| product_test("stories", &["story"])),
     },
     Stage {
         name: "browser",

@@ -1,0 +1,73 @@
+It never changes a rule that it did not create
+
+ana starts emr-next at 5 %, in front of images
+wait until emr-next is provisioning
+somebody takes the priority of the main rule
+5 min pass
+then the phase is warming up
+then no main rule stands
+then users reach production 100 %
+ana destroys emr-next
+wait until emr-next is destroyed
+
+----------------------------------------
+     0.0 s  Ana started "emr-next": canary and baseline are to get 5 % each.
+     0.0 s  The files are being uploaded.
+     0.0 s  Arya created the temporary bucket.
+     0.0 s  Arya created the app security group.
+     0.0 s  Arya created the monitor security group.
+     0.0 s  Arya created the baseline target group.
+     0.0 s  Arya created the canary target group.
+     2.0 s  Arya began to upload file aaaaaaaaaaaa.
+     2.0 s  Arya began to upload file bbbbbbbbbbbb.
+     2.0 s  Arya began to upload file cccccccccccc.
+     2.0 s  Arya launched the baseline instance.
+     2.0 s  Arya launched the canary instance.
+     2.0 s  Arya launched the monitor instance.
+    24.0 s  The baseline instance is booting (20.0 s after its start).
+    24.0 s  The canary instance is booting (20.0 s after its start).
+    24.0 s  The monitor instance is booting (20.0 s after its start).
+    32.0 s  The files are up; the instances are being made ready.
+    32.0 s  > somebody takes the priority of the main rule
+    36.0 s  The baseline instance has its container runtime ready (32.0 s after its start).
+    36.0 s  The canary instance has its container runtime ready (32.0 s after its start).
+    36.0 s  The monitor instance has its container runtime ready (32.0 s after its start).
+    48.0 s  The baseline instance has fetched its files (44.0 s after its start).
+    48.0 s  The canary instance has fetched its files (44.0 s after its start).
+    48.0 s  The monitor instance has fetched its files (44.0 s after its start).
+    60.0 s  The baseline instance has loaded its images (56.0 s after its start).
+    60.0 s  The canary instance has loaded its images (56.0 s after its start).
+    60.0 s  The monitor instance has loaded its images (56.0 s after its start).
+    72.0 s  The baseline instance is up (68.0 s after its start).
+    72.0 s  The canary instance is up (68.0 s after its start).
+    72.0 s  The monitor instance is up (68.0 s after its start).
+    72.0 s  The apps run; no user reaches them yet.
+    84.0 s  The baseline instance is warmed up and ready (80.0 s after its start).
+    84.0 s  The canary instance is warmed up and ready (80.0 s after its start).
+    84.0 s  The monitor instance is warmed up and ready (80.0 s after its start).
+    84.0 s  Arya registered the baseline instance in the baseline target group.
+    84.0 s  Arya registered the canary instance in the canary target group.
+    86.0 s  Arya created the probe rule at priority 18.
+    94.0 s  Arya began: the canary gets 5 % of matching traffic, the baseline 5 %.
+    94.0 s  The cloud said no to "create the main rule at priority 19": PriorityInUse: rule world:rule-0006 has the priority 19 already. The main rule was not created. Plan again: the plan looks for free priorities. It will be tried again.
+   162.0 s  The cloud said no to "create the main rule at priority 19" 10 times in a row: PriorityInUse: rule world:rule-0006 has the priority 19 already. The main rule was not created. Plan again: the plan looks for free priorities. It will be tried again.
+   332.0 s  Ana asked for everything of ours to be removed.
+   332.0 s  Everything of ours is being removed.
+   332.0 s  Arya deleted the probe rule.
+   394.0 s  Arya took the baseline instance out of the baseline target group.
+   394.0 s  Arya took the canary instance out of the canary target group.
+   394.0 s  Arya terminated the monitor instance.
+   396.0 s  No new requests reach our instances; those they have are being finished.
+   398.0 s  Arya deleted the baseline target group.
+   398.0 s  Arya deleted the canary target group.
+   398.0 s  Arya terminated the baseline instance.
+   398.0 s  Arya terminated the canary instance.
+   444.0 s  Arya deleted the app security group.
+   444.0 s  Arya deleted the monitor security group.
+   444.0 s  Arya emptied and deleted the temporary bucket.
+   476.0 s  Everything of ours is gone. Others changed production meanwhile: 1 difference.
+----------------------------------------
+emr-next is destroyed. Planned again: no steps.
+Its restore proof: A rule at priority 19 was added by others.
+Its users reach production 100 %.
+The listener's rules: changed by others. Its groups: as before.

@@ -1,0 +1,61 @@
+A server that dies, at any moment, costs no request and leaves nothing: the next one goes on from what it sees
+
+the cloud is quick
+# One short life as it should be, and then again for every call that the server can die in.
+ana starts emr-next at 5 %
+wait until emr-next is serving
+ana destroys emr-next
+wait until emr-next is destroyed
+and the end is the same whichever call the server dies in
+
+----------------------------------------
+     0.0 s  Ana started "emr-next": canary and baseline are to get 5 % each.
+     0.0 s  The files are being uploaded.
+     0.0 s  Arya created the temporary bucket.
+     0.0 s  Arya created the app security group.
+     0.0 s  Arya created the monitor security group.
+     0.0 s  Arya created the baseline target group.
+     0.0 s  Arya created the canary target group.
+     0.3 s  Arya began to upload file aaaaaaaaaaaa.
+     0.3 s  Arya began to upload file bbbbbbbbbbbb.
+     0.3 s  Arya began to upload file cccccccccccc.
+     0.3 s  Arya launched the baseline instance.
+     0.3 s  Arya launched the canary instance.
+     0.3 s  Arya launched the monitor instance.
+     0.6 s  The baseline instance has fetched its files (0.3 s after its start).
+     0.6 s  The canary instance has fetched its files (0.3 s after its start).
+     0.6 s  The monitor instance has fetched its files (0.3 s after its start).
+     0.6 s  The files are up; the instances are being made ready.
+     0.9 s  The baseline instance is warmed up and ready (0.6 s after its start).
+     0.9 s  The canary instance is warmed up and ready (0.6 s after its start).
+     0.9 s  The monitor instance is warmed up and ready (0.6 s after its start).
+     0.9 s  The apps run; no user reaches them yet.
+     0.9 s  Arya registered the baseline instance in the baseline target group.
+     0.9 s  Arya registered the canary instance in the canary target group.
+     1.2 s  Arya created the probe rule at priority 49999.
+     1.8 s  Arya began: the canary gets 5 % of matching traffic, the baseline 5 %.
+     1.8 s  Arya created the main rule at priority 50000.
+     2.1 s  Our main rule stands on the listener: canary and baseline get 5 % each.
+     2.1 s  Users reach baseline and canary now.
+     2.1 s  Ana asked for everything of ours to be removed.
+     2.1 s  Everything of ours is being removed.
+     2.1 s  Arya deleted the main rule.
+     2.1 s  Arya deleted the probe rule.
+     2.4 s  Arya took the baseline instance out of the baseline target group.
+     2.4 s  Arya took the canary instance out of the canary target group.
+     2.4 s  Arya terminated the monitor instance.
+     2.7 s  No new requests reach our instances; those they have are being finished.
+     6.6 s  Arya deleted the baseline target group.
+     6.6 s  Arya deleted the canary target group.
+     6.6 s  Arya terminated the baseline instance.
+     6.6 s  Arya terminated the canary instance.
+     6.9 s  Arya deleted the app security group.
+     6.9 s  Arya deleted the monitor security group.
+     6.9 s  Arya emptied and deleted the temporary bucket.
+     7.5 s  Production is exactly as before: 0 differences.
+----------------------------------------
+emr-next is destroyed. Planned again: no steps.
+Its restore proof: 0 differences.
+Its users reach production 100 %.
+The listener, its rules, its groups and their targets: exactly as before.
+The same whichever call the server dies in: 82 lives.

@@ -1,0 +1,87 @@
+It has three answers, and *not enough evidence yet* is never shown green.
+
+ana starts emr-next at 5 %
+wait until emr-next is serving
+the counters stop answering
+10 s pass
+then the verdict is not enough evidence yet
+10 min pass
+then the phase is serving
+then the verdict is not enough evidence yet
+the counters answer again
+10 s pass
+then the verdict is no worse
+# What was shown once is not kept when nobody measures any more.
+the counters stop answering
+1 min pass
+then the verdict is not enough evidence yet
+ana destroys emr-next
+wait until emr-next is destroyed
+
+----------------------------------------
+     0.0 s  Ana started "emr-next": canary and baseline are to get 5 % each.
+     0.0 s  The files are being uploaded.
+     0.0 s  Arya created the temporary bucket.
+     0.0 s  Arya created the app security group.
+     0.0 s  Arya created the monitor security group.
+     0.0 s  Arya created the baseline target group.
+     0.0 s  Arya created the canary target group.
+     2.0 s  Arya began to upload file aaaaaaaaaaaa.
+     2.0 s  Arya began to upload file bbbbbbbbbbbb.
+     2.0 s  Arya began to upload file cccccccccccc.
+     2.0 s  Arya launched the baseline instance.
+     2.0 s  Arya launched the canary instance.
+     2.0 s  Arya launched the monitor instance.
+    24.0 s  The baseline instance is booting (20.0 s after its start).
+    24.0 s  The canary instance is booting (20.0 s after its start).
+    24.0 s  The monitor instance is booting (20.0 s after its start).
+    32.0 s  The files are up; the instances are being made ready.
+    36.0 s  The baseline instance has its container runtime ready (32.0 s after its start).
+    36.0 s  The canary instance has its container runtime ready (32.0 s after its start).
+    36.0 s  The monitor instance has its container runtime ready (32.0 s after its start).
+    48.0 s  The baseline instance has fetched its files (44.0 s after its start).
+    48.0 s  The canary instance has fetched its files (44.0 s after its start).
+    48.0 s  The monitor instance has fetched its files (44.0 s after its start).
+    60.0 s  The baseline instance has loaded its images (56.0 s after its start).
+    60.0 s  The canary instance has loaded its images (56.0 s after its start).
+    60.0 s  The monitor instance has loaded its images (56.0 s after its start).
+    72.0 s  The baseline instance is up (68.0 s after its start).
+    72.0 s  The canary instance is up (68.0 s after its start).
+    72.0 s  The monitor instance is up (68.0 s after its start).
+    72.0 s  The apps run; no user reaches them yet.
+    84.0 s  The baseline instance is warmed up and ready (80.0 s after its start).
+    84.0 s  The canary instance is warmed up and ready (80.0 s after its start).
+    84.0 s  The monitor instance is warmed up and ready (80.0 s after its start).
+    84.0 s  Arya registered the baseline instance in the baseline target group.
+    84.0 s  Arya registered the canary instance in the canary target group.
+    86.0 s  Arya created the probe rule at priority 49999.
+    94.0 s  Arya began: the canary gets 5 % of matching traffic, the baseline 5 %.
+    94.0 s  Arya created the main rule at priority 50000.
+    96.0 s  Our main rule stands on the listener: canary and baseline get 5 % each.
+    96.0 s  Users reach baseline and canary now.
+    96.0 s  > the counters stop answering
+   706.0 s  > the counters answer again
+   716.0 s  Verdict: No worse: the canary fails 1 % of requests (12,400 of 1,240,000), the baseline 1 % (12,400 of 1,240,000); sure of at most 1.05x, the margin is 1.5x.
+   716.0 s  > the counters stop answering
+   726.0 s  Verdict: Not enough evidence yet: the measurements are missing: the source of measurements cannot be reached: nobody answered.
+   776.0 s  Ana asked for everything of ours to be removed.
+   776.0 s  Everything of ours is being removed.
+   776.0 s  Arya deleted the main rule.
+   776.0 s  Arya deleted the probe rule.
+   838.0 s  Arya took the baseline instance out of the baseline target group.
+   838.0 s  Arya took the canary instance out of the canary target group.
+   838.0 s  Arya terminated the monitor instance.
+   840.0 s  No new requests reach our instances; those they have are being finished.
+   842.0 s  Arya deleted the baseline target group.
+   842.0 s  Arya deleted the canary target group.
+   842.0 s  Arya terminated the baseline instance.
+   842.0 s  Arya terminated the canary instance.
+   888.0 s  Arya deleted the app security group.
+   888.0 s  Arya deleted the monitor security group.
+   888.0 s  Arya emptied and deleted the temporary bucket.
+   920.0 s  Production is exactly as before: 0 differences.
+----------------------------------------
+emr-next is destroyed. Planned again: no steps.
+Its restore proof: 0 differences.
+Its users reach production 100 %.
+The listener, its rules, its groups and their targets: exactly as before.

@@ -1,0 +1,90 @@
+A share of 0 is no rule for users at all; the instances stand, and a person raises the share
+
+ana starts emr-next at 0 %
+wait until emr-next is held
+1 min pass
+then no main rule stands
+then no verdict is shown
+then users reach production 100 %
+then the page says: The share is 0: users get production only. Raise it to begin.
+then nothing more is to be done
+ana sets emr-next to 5 %
+30 s pass
+then the phase is serving
+then users reach production 90 %, baseline 5 %, canary 5 %
+ana sets emr-next to 0 %
+10 s pass
+then no main rule stands
+then users reach production 100 %
+then main rules made so far: 1
+then nothing more is to be done
+ana destroys emr-next
+wait until emr-next is destroyed
+
+----------------------------------------
+     0.0 s  Ana started "emr-next" with share 0: users stay on production.
+     0.0 s  The files are being uploaded.
+     0.0 s  Arya created the temporary bucket.
+     0.0 s  Arya created the app security group.
+     0.0 s  Arya created the monitor security group.
+     0.0 s  Arya created the baseline target group.
+     0.0 s  Arya created the canary target group.
+     2.0 s  Arya began to upload file aaaaaaaaaaaa.
+     2.0 s  Arya began to upload file bbbbbbbbbbbb.
+     2.0 s  Arya began to upload file cccccccccccc.
+     2.0 s  Arya launched the baseline instance.
+     2.0 s  Arya launched the canary instance.
+     2.0 s  Arya launched the monitor instance.
+    24.0 s  The baseline instance is booting (20.0 s after its start).
+    24.0 s  The canary instance is booting (20.0 s after its start).
+    24.0 s  The monitor instance is booting (20.0 s after its start).
+    32.0 s  The files are up; the instances are being made ready.
+    36.0 s  The baseline instance has its container runtime ready (32.0 s after its start).
+    36.0 s  The canary instance has its container runtime ready (32.0 s after its start).
+    36.0 s  The monitor instance has its container runtime ready (32.0 s after its start).
+    48.0 s  The baseline instance has fetched its files (44.0 s after its start).
+    48.0 s  The canary instance has fetched its files (44.0 s after its start).
+    48.0 s  The monitor instance has fetched its files (44.0 s after its start).
+    60.0 s  The baseline instance has loaded its images (56.0 s after its start).
+    60.0 s  The canary instance has loaded its images (56.0 s after its start).
+    60.0 s  The monitor instance has loaded its images (56.0 s after its start).
+    72.0 s  The baseline instance is up (68.0 s after its start).
+    72.0 s  The canary instance is up (68.0 s after its start).
+    72.0 s  The monitor instance is up (68.0 s after its start).
+    72.0 s  The apps run; no user reaches them yet.
+    84.0 s  The baseline instance is warmed up and ready (80.0 s after its start).
+    84.0 s  The canary instance is warmed up and ready (80.0 s after its start).
+    84.0 s  The monitor instance is warmed up and ready (80.0 s after its start).
+    84.0 s  Arya registered the baseline instance in the baseline target group.
+    84.0 s  Arya registered the canary instance in the canary target group.
+    86.0 s  Arya created the probe rule at priority 49999.
+    92.0 s  Users reach production only; the instances stand, and a person decides.
+   152.0 s  Ana set the canary share to 5 % (before: 0 %).
+   152.0 s  Arya began: the canary gets 5 % of matching traffic, the baseline 5 %.
+   152.0 s  The apps run; no user reaches them yet.
+   152.0 s  Arya created the main rule at priority 50000.
+   154.0 s  Our main rule stands on the listener: canary and baseline get 5 % each.
+   154.0 s  Users reach baseline and canary now.
+   182.0 s  Ana set the canary share to 0 % (before: 5 %); our main rule goes.
+   182.0 s  Users reach production only; the instances stand, and a person decides.
+   182.0 s  Arya deleted the main rule.
+   192.0 s  Ana asked for everything of ours to be removed.
+   192.0 s  Everything of ours is being removed.
+   192.0 s  Arya deleted the probe rule.
+   254.0 s  Arya took the baseline instance out of the baseline target group.
+   254.0 s  Arya took the canary instance out of the canary target group.
+   254.0 s  Arya terminated the monitor instance.
+   256.0 s  No new requests reach our instances; those they have are being finished.
+   258.0 s  Arya deleted the baseline target group.
+   258.0 s  Arya deleted the canary target group.
+   258.0 s  Arya terminated the baseline instance.
+   258.0 s  Arya terminated the canary instance.
+   304.0 s  Arya deleted the app security group.
+   304.0 s  Arya deleted the monitor security group.
+   304.0 s  Arya emptied and deleted the temporary bucket.
+   336.0 s  Production is exactly as before: 0 differences.
+----------------------------------------
+emr-next is destroyed. Planned again: no steps.
+Its restore proof: 0 differences.
+Its users reach production 100 %.
+The listener, its rules, its groups and their targets: exactly as before.
