@@ -305,3 +305,51 @@ fn every_way_of_watching_suits_the_kind_it_makes() {
     }
     assert!(Watched::Level(Selector::named("r")).suits(MetricKind::Leak));
 }
+
+/// A share over scrapes with any offsets, some of them missed, asked at any moments.
+fn shares_in_parts(scrape_s: f64, offsets: (f64, f64), missed: &[(bool, bool)], pauses: &[f64]) -> [Vec<Block>; 2] {
+    let scrapes: f64 = pauses.iter().sum();
+    let timed = |offset: f64, missed: &dyn Fn(usize) -> bool, step: f64| -> Vec<(f64, f64)> {
+        let taken = (0..=scrapes as usize).filter(|n| !missed(*n));
+        taken
+            .map(|n| ((n as f64 + offset) * scrape_s, n as f64 * step))
+            .collect()
+    };
+    let at_place = |n: usize| missed[n % missed.len()];
+    let baseline = timed(offsets.0, &|n| at_place(n).0, 3.0);
+    let canary = timed(offsets.1, &|n| at_place(n).1, 2.0);
+    let all = both("r", &[("code", "500")], &baseline, &canary);
+    let whole = asked(&share(), &all, 0.0, scrapes * scrape_s, scrape_s).unwrap_or_default();
+    let (mut parts, mut from, mut now) = (Vec::new(), 0.0, 0.0);
+    for pause in pauses {
+        now += pause * scrape_s;
+        let (first, last) = (at(f64::max(from - look_back_s(scrape_s), 0.0)), at(now));
+        let seen: Vec<Series> = all
+            .iter()
+            .map(|one| {
+                let mut seen = one.clone();
+                seen.readings.retain(|reading| (first..=last).contains(&reading.at));
+                seen
+            })
+            .collect();
+        parts.extend(asked(&share(), &seen, from, now, scrape_s).unwrap_or_default());
+        let last: Option<&Block> = parts.last();
+        from = last.map_or(from, |block| block.ends_at().as_millisecond() as f64 / 1000.0);
+    }
+    [whole, parts]
+}
+
+proptest::proptest! {
+    /// Nothing is counted twice and nothing lost, whenever it is asked.
+    #[test]
+    fn questions_at_any_moments_find_the_blocks_of_one_question(
+        every_second in proptest::bool::ANY,
+        offsets in (0.0f64..1.0, 0.0f64..1.0),
+        missed in proptest::collection::vec((proptest::bool::weighted(0.1), proptest::bool::weighted(0.1)), 1..40),
+        pauses in proptest::collection::vec(0.3f64..12.0, 1..12),
+    ) {
+        let scrape_s = if every_second { 1.0 } else { 15.0 };
+        let [whole, parts] = shares_in_parts(scrape_s, offsets, &missed, &pauses);
+        proptest::prop_assert_eq!(whole, parts);
+    }
+}
