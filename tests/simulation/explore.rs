@@ -154,7 +154,7 @@ impl<'b> Explorer<'b> {
             self.life.begin_look();
         }
         if self.open_slots(used, 0).next().is_none() {
-            self.to_the_end();
+            self.live_to_the_end();
             return;
         }
         let here = self.life.save();
@@ -237,7 +237,7 @@ impl<'b> Explorer<'b> {
             .is_ok()
     }
 
-    fn to_the_end(&mut self) {
+    fn live_to_the_end(&mut self) {
         match self.life.run_to_the_end() {
             Ok(()) => self.found.cases += u64::from(self.is_mine()),
             Err(violation) => self.fail(violation),

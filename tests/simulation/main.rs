@@ -62,7 +62,10 @@ fn follow(bounds: &[Bound]) -> u64 {
         );
         cases += found.cases;
         for failure in found.failures.iter().take(2) {
-            let _ = writeln!(failures, "{}", told(&failure.script, &failure.violation));
+            let told = told(&failure.script, &failure.violation);
+            // At once, for all bounds may take hours.
+            println!("{told}");
+            let _ = writeln!(failures, "{told}");
         }
     }
     assert!(failures.is_empty(), "Promises were broken.\n\n{failures}");
