@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::process::pass;
+use crate::process::{children, pass};
 
 const UP_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) struct Nginx {
     child: Child,
     config: PathBuf,
+    workers: usize,
     pub(crate) address: SocketAddr,
 }
 
 /// What both say of themselves. The temporary folders are named since the usual ones belong to the system's own nginx.
-fn frame(folder: &Path, name: &str, workers: u32, http: &str) -> String {
+fn frame(folder: &Path, name: &str, workers: usize, http: &str) -> String {
     let at = folder.display();
     format!(
         "worker_processes {workers}; pid {at}/{name}.pid; error_log {at}/{name}.err; daemon off;\n\
@@ -38,14 +39,14 @@ impl Nginx {
             "access_log off;\nserver {{ listen {address}; location / {{ default_type text/plain; \
              return 200 \"a small answer of some forty bytes, no more\\n\"; }} }}"
         );
-        Self::start(folder, "origin", address, &frame(folder, "origin", 1, &http))
+        Self::start(folder, "origin", address, 1, &http)
     }
 
     /// With as many workers as the balancer has threads, the same headers added, and kept connections to the target.
     pub(crate) fn proxy(folder: &Path, origin: SocketAddr) -> Self {
         let address = free_address();
         let at = folder.display();
-        let workers = std::thread::available_parallelism().map_or(2, |count| count.get() as u32);
+        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let http = format!(
             "{LOG}\naccess_log {at}/nginx.log alb buffer=64k flush=1s;\n\
              upstream target {{ server {origin}; keepalive 128; keepalive_requests 1000000000; }}\n\
@@ -54,18 +55,23 @@ impl Nginx {
              proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto http;\n\
              proxy_set_header X-Forwarded-Port 80; proxy_set_header X-Amzn-Trace-Id \"Root=1-$request_id\"; }} }}"
         );
-        Self::start(folder, "proxy", address, &frame(folder, "proxy", workers, &http))
+        Self::start(folder, "proxy", address, workers, &http)
     }
 
-    fn start(folder: &Path, name: &str, address: SocketAddr, text: &str) -> Self {
+    fn start(folder: &Path, name: &str, address: SocketAddr, workers: usize, http: &str) -> Self {
         let config = folder.join(format!("{name}.conf"));
-        std::fs::write(&config, text).unwrap();
+        std::fs::write(&config, frame(folder, name, workers, http)).unwrap();
         let child = command(&config)
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("nginx starts; on Debian: apt-get install nginx-light");
-        let nginx = Self { child, config, address };
+        let nginx = Self {
+            child,
+            config,
+            workers,
+            address,
+        };
         let begun = Instant::now();
         while TcpStream::connect(address).is_err() {
             assert!(
@@ -78,8 +84,21 @@ impl Nginx {
         nginx
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+    /// The processes that serve. The first one listens before it starts them.
+    pub(crate) fn workers(&self) -> Vec<u32> {
+        let begun = Instant::now();
+        loop {
+            let workers = children(self.child.id());
+            if workers.len() == self.workers {
+                return workers;
+            }
+            assert!(
+                begun.elapsed() < UP_WITHIN,
+                "nginx has {workers:?} and not {}",
+                self.workers
+            );
+            pass(Duration::from_millis(20));
+        }
     }
 }
 
