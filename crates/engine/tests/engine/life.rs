@@ -122,6 +122,9 @@ async fn the_lifetime_ends_it() {
     rig.until_judged().await;
     rig.hand.advance(Duration::from_secs(4 * 3600));
     rig.until_phase(Phase::Destroyed).await;
-    assert_eq!(rig.told("The deployment's lifetime is over: everything of ours is to be removed."), 1);
+    assert_eq!(
+        rig.told("The deployment's lifetime is over: everything of ours is to be removed."),
+        1
+    );
     assert!(rig.world.is_restored());
 }
