@@ -6,10 +6,13 @@ use arya_judge::kayenta::scoring::Rating;
 use arya_judge::kayenta::{Judgement, MetricPair, Thresholds, judge};
 use serde_json::{Value, json};
 
-const SHIFTED: ([f64; 4], [f64; 4]) = ([1.0, 1.1, 1.2, 1.3], [9.0, 9.1, 9.2, 9.3]);
-const EQUAL: ([f64; 4], [f64; 4]) = ([1.0, 1.1, 1.2, 1.3], [1.0, 1.1, 1.2, 1.3]);
+/// Baseline and canary.
+type Sides = ([f64; 4], [f64; 4]);
 
-fn judged(metrics: &[(Value, ([f64; 4], [f64; 4]))], classifier: Value) -> Judgement {
+const SHIFTED: Sides = ([1.0, 1.1, 1.2, 1.3], [9.0, 9.1, 9.2, 9.3]);
+const EQUAL: Sides = ([1.0, 1.1, 1.2, 1.3], [1.0, 1.1, 1.2, 1.3]);
+
+fn judged(metrics: &[(Value, Sides)], classifier: Value) -> Judgement {
     let named = |index: usize| format!("m{index}");
     let configured = metrics.iter().enumerate().map(|(index, (metric, _))| {
         let mut metric = metric.clone();
