@@ -28,25 +28,25 @@ const STAGES: [Stage; 15] = [
     },
     Stage {
         name: "clippy",
-        budget_s: 180,
+        budget_s: 300,
         needs: &[],
         run: clippy,
     },
     Stage {
         name: "unit",
-        budget_s: 240,
+        budget_s: 540,
         needs: &[],
         run: unit,
     },
     Stage {
         name: "fuzz",
-        budget_s: 60,
+        budget_s: 120,
         needs: &[],
         run: || cargo(&["test", "--package", "fuzz", "--quiet"]),
     },
     Stage {
         name: "build",
-        budget_s: 240,
+        budget_s: 360,
         needs: &[],
         run: build,
     },
@@ -58,13 +58,13 @@ const STAGES: [Stage; 15] = [
     },
     Stage {
         name: "api",
-        budget_s: 150,
+        budget_s: 240,
         needs: &[],
         run: || product_test("stories", &["api"]),
     },
     Stage {
         name: "stories",
-        budget_s: 240,
+        budget_s: 420,
         needs: &[],
         run: || product_test("told", &[]).and_then(|()| product_test("stories", &["story"])),
     },
@@ -76,7 +76,7 @@ const STAGES: [Stage; 15] = [
     },
     Stage {
         name: "lives",
-        budget_s: 240,
+        budget_s: 300,
         needs: &[],
         run: sim::compile,
     },
@@ -88,7 +88,7 @@ const STAGES: [Stage; 15] = [
     },
     Stage {
         name: "canaries",
-        budget_s: 180,
+        budget_s: 240,
         needs: &[],
         run: judge_bench::compile,
     },
@@ -106,14 +106,14 @@ const STAGES: [Stage; 15] = [
     },
     Stage {
         name: "bench",
-        budget_s: 90,
+        budget_s: 150,
         needs: &[("nginx", "nginx-light")],
         run: || bench::bench(&[], bench::Form::Quick),
     },
 ];
 
 /// What a change may cost its author in waiting, from an empty `target/`.
-const ALL_STAGES: Duration = Duration::from_secs(15 * 60);
+const ALL_STAGES: Duration = Duration::from_secs(35 * 60);
 
 /// Runs all stages, or those named.
 pub(crate) fn test(only: &[String]) -> Result<()> {
