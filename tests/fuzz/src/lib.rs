@@ -14,6 +14,7 @@ mod kayenta;
 mod layer;
 mod metrics;
 mod seeds;
+mod sequential;
 mod server;
 mod spec;
 
@@ -100,6 +101,11 @@ pub const TARGETS: &[Target] = &[
         name: "monitor",
         run: evidence::run_monitor,
         seeds: evidence::monitor_seeds,
+    },
+    Target {
+        name: "sequential",
+        run: sequential::run,
+        seeds: sequential::seeds,
     },
     Target {
         name: "spec",

@@ -166,8 +166,17 @@ fn at_most(limit: usize, found: usize, field: &str) -> Result<(), DocumentError>
 fn within(holds: bool, field: &str, found: String, allowed: &str) -> Result<(), DocumentError> {
     let wrong = || DocumentError::OutOfRange {
         field: field.to_owned(),
-        found,
+        found: shortened(found),
         allowed: allowed.to_owned(),
     };
     if holds { Ok(()) } else { Err(wrong()) }
+}
+
+/// A list of a million numbers is recognised by its beginning.
+fn shortened(found: String) -> String {
+    const SHOWN: usize = 80;
+    match found.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{} …", &found[..end]),
+        None => found,
+    }
 }

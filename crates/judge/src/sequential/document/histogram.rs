@@ -121,7 +121,7 @@ fn accept(document: &HistogramDocument) -> Result<Edges, DocumentError> {
     at_most(MOST_EDGES, document.upper_edges.len(), "the number of upper_edges")?;
     let edges = Edges::new(&document.upper_edges).ok_or_else(|| DocumentError::OutOfRange {
         field: "upper_edges".to_owned(),
-        found: format!("{:?}", document.upper_edges),
+        found: super::shortened(format!("{:?}", document.upper_edges)),
         allowed: "one or more finite, positive, rising numbers".to_owned(),
     })?;
     accept_looks(&document.looks, document.baseline.len(), "baseline")?;
