@@ -67,6 +67,7 @@ pub struct Judging {
     config: JudgeConfig,
     charts: Charts,
     metrics: Vec<Followed>,
+    bake_from: Option<Timestamp>,
 }
 
 impl Judging {
@@ -98,6 +99,7 @@ impl Judging {
             config: config.clone(),
             charts,
             metrics: weights.iter().map(follow).collect(),
+            bake_from: None,
         }
     }
 
@@ -109,6 +111,12 @@ impl Judging {
     /// Another minimum bake, in seconds of comparison: it counts from the latest change of the share.
     pub fn set_minimum_bake_s(&mut self, seconds: f64) {
         self.config.minimum_bake_s = seconds;
+    }
+
+    /// Each metric's minimum bake counts from here, where it would else count from the metric's first block on: what was
+    /// measured before still is evidence, and a pass needs to be seen under what is true now.
+    pub fn set_bake_from(&mut self, moment: Option<Timestamp>) {
+        self.bake_from = moment;
     }
 
     /// Takes what a source answered: blocks that are new, in any order; those that are known already may be among them.
@@ -188,6 +196,7 @@ impl Judging {
                     named: *named,
                     unsound: comparison_unsound.is_some(),
                     problem: followed.problem(),
+                    bake_from: self.bake_from,
                 };
                 ruling.verdict()
             })
@@ -199,6 +208,7 @@ impl Judging {
             metrics,
             comparison_unsound,
             together,
+            paused: None,
         }
     }
 

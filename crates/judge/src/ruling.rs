@@ -21,6 +21,8 @@ pub(crate) struct Ruling<'a> {
     pub(crate) unsound: bool,
     /// What the source said instead of data.
     pub(crate) problem: Option<&'a str>,
+    /// The minimum bake counts from here; `None` = from the first block on.
+    pub(crate) bake_from: Option<Timestamp>,
 }
 
 impl Ruling<'_> {
@@ -106,7 +108,7 @@ impl Ruling<'_> {
         let frame = self.walk.frame();
         let shortest_s = FEWEST_BLOCKS * frame.block_s;
         let bake_s = self.config.minimum_bake_s.min(LONGEST_BAKE_S).max(shortest_s);
-        let remaining_s = bake_s - frame.compared_s();
+        let remaining_s = bake_s - frame.compared_s_from(self.bake_from);
         let threshold = (1.0 / level(self.config.alpha_pass)).ln();
         let Pass::Shown { at_most } = self.walk.pass(settled, threshold) else {
             let outlook = self.walk.outlook(settled, threshold);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Timestamp, Unit};
+use crate::{Pause, Timestamp, Unit};
 
 /// The three answers. There is no fourth, and never only two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Verdict {
     /// Set when several metrics together show harm that none of them shows alone.
     #[serde(default)]
     pub together: Option<Together>,
+    /// Set while nothing new is judged; the numbers are then those of `as_of`.
+    #[serde(default)]
+    pub paused: Option<Pause>,
 }
 
 /// Harm that only all metrics together show (S4).
@@ -256,6 +259,8 @@ pub enum Reason {
         /// The regression that is foreseen, as a ratio.
         regression: f64,
     },
+    /// Nothing is judged now; the numbers are the last ones.
+    Paused,
     /// The source gave nothing to judge.
     SourceFailed {
         /// What it said.

@@ -3,12 +3,12 @@
 
 mod numbers;
 
-use self::numbers::{amount, capitalised, clock, digits, duration, factor_down, factor_up, odds, whole};
+use self::numbers::{amount, capitalised, clock, digits, duration, exact_clock, factor_down, factor_up, odds, whole};
 use crate::sequential::guard::ASSUMED_WANDER;
 use crate::sequential::share::UnevenSplit;
 use crate::{
-    ArmCount, DispersionFrom, Means, Measured, MetricVerdict, Outcome, Quantiles, Reason, Silent, Together, Unit,
-    Verdict,
+    ArmCount, DispersionFrom, Means, Measured, MetricVerdict, Outcome, Pause, Quantiles, Reason, Silent, Together,
+    Unit, Verdict,
 };
 
 impl Outcome {
@@ -26,6 +26,9 @@ impl Verdict {
     /// The one sentence on the page.
     pub fn sentence(&self) -> String {
         let outcome = capitalised(self.outcome.word());
+        if let Some(pause) = &self.paused {
+            return format!("{outcome}: {}", self.paused_sentence(pause));
+        }
         if let Some(together) = &self.together {
             return format!("{outcome}: {}.", together.sentence());
         }
@@ -44,6 +47,18 @@ impl Verdict {
         match (&self.comparison_unsound, self.outcome) {
             (Some(why), Outcome::Harmful | Outcome::Inconclusive) => format!("{sentence} {why}"),
             (Some(_), Outcome::NoWorse) | (None, _) => sentence,
+        }
+    }
+
+    /// Since when and why nothing is judged, and the last numbers with their time.
+    fn paused_sentence(&self, pause: &Pause) -> String {
+        let said = format!("judging is paused since {}. {}", exact_clock(pause.since), pause.why);
+        let last = self
+            .as_of
+            .zip(self.deciding_metric().and_then(|metric| metric.numbers()));
+        match last {
+            Some((at, numbers)) => format!("{said} Last measured at {}: {numbers}.", exact_clock(at)),
+            None => said,
         }
     }
 
@@ -135,7 +150,12 @@ impl MetricVerdict {
 
     /// Both arms' numbers as a clause; `None` where there is nothing to show.
     fn numbers(&self) -> Option<String> {
-        if matches!(self.reason, Reason::NoRequests { .. } | Reason::SourceFailed { .. }) && self.is_empty() {
+        let is_missing = match self.reason {
+            Reason::NoRequests { .. } | Reason::SourceFailed { .. } => true,
+            Reason::Paused => self.baseline.exposure + self.canary.exposure <= 0.0,
+            _ => false,
+        };
+        if is_missing && self.is_empty() {
             return None;
         }
         match &self.measured {
@@ -305,6 +325,7 @@ impl Reason {
                 minutes_to_fail,
                 regression,
             } => how_much_longer(*minutes_to_pass, *minutes_to_fail, &change(*regression)),
+            Reason::Paused => "judging is paused, these are the last numbers".to_owned(),
             Reason::SourceFailed { what } => format!("the measurements are missing: {what}"),
         }
     }

@@ -53,8 +53,8 @@ pub(crate) struct Frame {
     pub(crate) marks: Vec<Mark>,
     /// The end of the latest block.
     pub(crate) last: Option<Timestamp>,
-    /// Blocks in which both arms were compared.
-    compared: usize,
+    /// The ends of the blocks in which both arms were compared.
+    compared: Vec<Timestamp>,
     /// Blocks since the latest comparison, and whether each arm was seen in them.
     quiet: (usize, bool, bool),
     share: ShareCheck,
@@ -73,7 +73,7 @@ impl Frame {
             shown: None,
             marks: Vec::new(),
             last: None,
-            compared: 0,
+            compared: Vec::new(),
             quiet: (0, false, false),
             share: ShareCheck::new(expected_share, block_s),
             counts_requests: matches!(kind, MetricKind::ErrorShare | MetricKind::Histogram),
@@ -91,7 +91,7 @@ impl Frame {
             self.share.push(baseline, canary);
         }
         if compares {
-            self.compared += 1;
+            self.compared.push(block.ends_at());
             self.quiet = (0, false, false);
         } else {
             let (baseline, canary) = block.exposures().unwrap_or_default();
@@ -107,12 +107,23 @@ impl Frame {
 
     /// Seconds in which both arms were compared.
     pub(crate) fn compared_s(&self) -> f64 {
-        self.compared as f64 * self.block_s
+        self.compared.len() as f64 * self.block_s
+    }
+
+    /// Seconds in which both arms were compared, of the blocks that began at a moment or later.
+    pub(crate) fn compared_s_from(&self, moment: Option<Timestamp>) -> f64 {
+        let first_end = moment.zip(jiff::SignedDuration::try_from_secs_f64(self.block_s).ok());
+        let Some((moment, length)) = first_end else {
+            return self.compared_s();
+        };
+        let first_end = moment.checked_add(length).unwrap_or(Timestamp::MAX);
+        let earlier = self.compared.partition_point(|end| *end < first_end);
+        (self.compared.len() - earlier) as f64 * self.block_s
     }
 
     /// Whether anything was compared at all.
     pub(crate) fn has_compared(&self) -> bool {
-        self.compared > 0
+        !self.compared.is_empty()
     }
 
     /// Seconds at the end of the blocks without any comparison.

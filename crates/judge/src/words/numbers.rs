@@ -112,6 +112,11 @@ pub(super) fn clock(at: Timestamp) -> String {
     format!("{} UTC", at.strftime("%H:%M"))
 }
 
+/// To the second, for what a person wants to find in a feed.
+pub(super) fn exact_clock(at: Timestamp) -> String {
+    format!("{} UTC", at.strftime("%H:%M:%S"))
+}
+
 pub(super) fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
     letters

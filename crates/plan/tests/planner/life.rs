@@ -26,6 +26,7 @@ fn harmful() -> Verdict {
         metrics: vec![],
         as_of: None,
         comparison_unsound: None,
+        paused: None,
         together: None,
     }
 }
