@@ -10,6 +10,7 @@ pub mod document;
 pub mod effect;
 mod judging;
 pub mod mann_whitney;
+pub mod minutes;
 pub mod mixing;
 pub mod options;
 mod reading;

@@ -4,8 +4,10 @@
 //! network, a store, a random number, a log, a cloud or the name of a deployment. A problem with the data is an
 //! [`Outcome::Inconclusive`] with a reason, never an error.
 
+pub mod backtest;
 mod buckets;
 mod config;
+mod course;
 mod evidence;
 mod judging;
 pub mod kayenta;
@@ -25,6 +27,7 @@ pub use config::{
     DEFAULT_ABSOLUTE_FLOOR, DEFAULT_ALPHA_FAIL, DEFAULT_ALPHA_PASS, DEFAULT_CANARY_SHARE, DEFAULT_EFFECT_GATE_RATIO,
     DEFAULT_MINIMUM_BAKE_S, DEFAULT_PASS_MARGIN, DEFAULT_PLANNED_S, JudgeConfig, MetricConfig, MetricKind, Unit,
 };
+pub use course::{AboveEdge, CoursePoint, MOST_COURSE_POINTS, above_edges, course};
 pub use evidence::{Block, CountBlock, Evidence, GaugeBlock, HistogramBlock, MAX_BLOCKS};
 pub use jiff::Timestamp;
 pub use judging::{BLOCKS_REMEMBERED, Judging, TrackPoint, history, judge};
@@ -37,3 +40,4 @@ pub use verdict::{
     ArmCount, DispersionFrom, Means, Measured, MetricVerdict, Outcome, Quantiles, Reason, Silent, Together, Verdict,
 };
 pub use walk::MAX_TRACK_POINTS;
+pub use words::ArmWords;

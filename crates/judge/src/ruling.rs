@@ -1,7 +1,9 @@
 //! What follows from one metric's walk: its outcome and the reason. Fail wins over everything, doubt over a pass.
 
 use crate::walk::{Follow, Outlook, Pass, Settled, gate_ratio, level, margin};
-use crate::{DispersionFrom, JudgeConfig, MetricConfig, MetricKind, MetricVerdict, Outcome, Reason, Silent, Timestamp};
+use crate::{
+    Direction, DispersionFrom, JudgeConfig, MetricConfig, MetricKind, MetricVerdict, Outcome, Reason, Silent, Timestamp,
+};
 
 /// A pass from a single reading of the counters would rest on one accident of timing.
 const FEWEST_BLOCKS: f64 = 2.0;
@@ -53,6 +55,7 @@ impl Ruling<'_> {
             measured: numbers.measured,
             unit: self.metric.unit,
             detectable,
+            margin: Some(excluded(self.metric)),
             reason,
             since,
             query: self.metric.query.clone(),
@@ -144,6 +147,14 @@ impl Ruling<'_> {
             minutes_to_fail: outlook.to_fail,
             regression: outlook.regression,
         }
+    }
+}
+
+/// The ratio that a pass excludes, on the side that is worse.
+fn excluded(metric: &MetricConfig) -> f64 {
+    match metric.worse {
+        Direction::Up | Direction::Any => margin(metric),
+        Direction::Down => 1.0 / margin(metric),
     }
 }
 

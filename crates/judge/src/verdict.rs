@@ -86,6 +86,9 @@ pub struct MetricVerdict {
     /// The smallest regression, as a ratio, that would be shown within the planned time; `None` while unknown.
     #[serde(default)]
     pub detectable: Option<f64>,
+    /// The ratio that *no worse* excludes; below 1 where less is worse. `None` in verdicts of earlier versions.
+    #[serde(default)]
+    pub margin: Option<f64>,
     /// Why the outcome is what it is.
     pub reason: Reason,
     /// About when the regression began.

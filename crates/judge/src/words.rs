@@ -2,6 +2,9 @@
 //! "NaN" or "inf".
 
 mod numbers;
+mod tile;
+
+pub use self::tile::ArmWords;
 
 use self::numbers::{amount, capitalised, clock, digits, duration, exact_clock, factor_down, factor_up, odds, whole};
 use crate::sequential::guard::ASSUMED_WANDER;
