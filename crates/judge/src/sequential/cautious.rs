@@ -8,11 +8,11 @@
 //! 3. *A rehearsal.* Where two old instances are known, each of their hours is judged as if one of them were a canary,
 //!    both ways round; how much more the counts must be doubted for none of these hours to alarm is kept.
 
-use super::counts::{Block, Side, Totals, lower_bound, upper_bound};
-use super::grid::{COUNT_GRID, POINTS, log_sum_exp};
+use super::counts::{Block, Side, Totals};
+use super::grid::{COUNT_GRID, POINTS};
 use super::guard::{ASSUMED_WANDER, REFERENCE_BLOCK_S};
 use super::pooled::Pooled;
-use super::restart::Starts;
+use super::restart::{OnsetEvidence, Origins, Starts};
 
 /// A usual span is believed up to so many standard deviations: one more extreme comes once in 2,000 harmless ones.
 pub const BOUND: f64 = 3.5;
@@ -26,7 +26,7 @@ pub const OFFSET_SPREAD: f64 = 0.08;
 const LARGEST_OFFSET: f64 = 3.0;
 /// What spans add up to: for every size in the grid, and for a small offset by its first two derivatives.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sums {
+pub struct Sums {
     log_ratios: [f64; POINTS],
     excess: f64,
     information: f64,
@@ -152,18 +152,10 @@ impl Spread {
     }
 }
 
-/// A starting point that has been reached: the sums just before it.
-#[derive(Debug, Clone)]
-struct Reached {
-    sums: Sums,
-    totals: Totals,
-    pooled: Pooled,
-}
-
 /// The cautious mixture over starting points.
 #[derive(Debug, Clone)]
 pub struct CautiousOnset {
-    starts: Starts,
+    origins: Origins<Sums>,
     side: Side,
     edge: f64,
     shifts: [f64; POINTS],
@@ -175,23 +167,13 @@ pub struct CautiousOnset {
     /// Spans that are full, and how much they said in all.
     spans: usize,
     information: f64,
-    reached: Vec<Reached>,
-}
-
-/// What the mixture says, and which starting point says most.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Cautious {
-    /// Logarithm of the evidence.
-    pub log_e: f64,
-    /// Number of the starting point with the largest term among those reached.
-    pub start: usize,
 }
 
 impl CautiousOnset {
     /// A mixture that has seen nothing, for blocks of a length in seconds; `known` is what usual spans were seen to do.
     pub fn new(starts: Starts, edge: f64, side: Side, block_s: f64, known: Option<Spread>) -> Self {
         Self {
-            starts,
+            origins: Origins::new(starts),
             side,
             edge,
             shifts: COUNT_GRID.delta.map(|delta| side.past(0.0, delta)),
@@ -203,13 +185,12 @@ impl CautiousOnset {
             span: Span::default(),
             spans: 0,
             information: 0.0,
-            reached: Vec::new(),
         }
     }
 
     /// Adds a block. `totals` and `pooled` are those before it.
     pub fn push(&mut self, block: &Block, totals: &Totals, pooled: &Pooled) {
-        let due = self.starts.is_due(totals.blocks, self.reached.len());
+        let due = self.origins.is_due(totals.blocks);
         if self.span.blocks > 0 && (due || self.span.blocks >= self.blocks_per_span) {
             self.before = self.now();
             self.spans += 1;
@@ -217,11 +198,7 @@ impl CautiousOnset {
             self.span = Span::default();
         }
         if due {
-            self.reached.push(Reached {
-                sums: self.before,
-                totals: *totals,
-                pooled: pooled.clone(),
-            });
+            self.origins.push(self.before, totals, pooled);
         }
         self.span.add(block, self.edge, &self.shifts);
     }
@@ -249,24 +226,11 @@ impl CautiousOnset {
         self.before.plus(&self.span.sums, self.span.weight(self.spread()))
     }
 
-    /// The evidence now. A starting point not reached yet counts as one to one.
-    pub fn evidence(&self, phi: f64) -> Cautious {
+    /// The evidence now.
+    pub fn evidence(&self, phi: f64) -> OnsetEvidence {
         let now = self.now();
-        let mut terms = Vec::with_capacity(self.starts.count());
-        let (mut start, mut largest) = (0, f64::NEG_INFINITY);
-        for (index, reached) in self.reached.iter().enumerate() {
-            let since = now.plus(&reached.sums, -1.0);
-            let term = self.starts.log_weight(index) + since.log_e(phi, self.offset_spread);
-            if term > largest {
-                (start, largest) = (index, term);
-            }
-            terms.push(term);
-        }
-        terms.extend((terms.len()..self.starts.count()).map(|index| self.starts.log_weight(index)));
-        Cautious {
-            log_e: log_sum_exp(&terms),
-            start,
-        }
+        self.origins
+            .mix(|before| now.plus(before, -1.0).log_e(phi, self.offset_spread))
     }
 
     /// What the evidence cannot exceed, whatever the dispersion. It costs no exponential, so most blocks of a harmless
@@ -274,15 +238,15 @@ impl CautiousOnset {
     pub fn ceiling(&self) -> f64 {
         let now = self.now();
         let parts = self
-            .reached
-            .iter()
-            .flat_map(|reached| now.log_ratios.iter().zip(&reached.sums.log_ratios).map(|(n, r)| n - r));
+            .origins
+            .sums()
+            .flat_map(|before| now.log_ratios.iter().zip(&before.log_ratios).map(|(n, b)| n - b));
         parts.fold(0.0, f64::max)
     }
 
-    /// What the mixture's evidence is less than that of the beginning, at most.
-    pub fn log_cost(&self) -> f64 {
-        -self.starts.log_weight(0)
+    /// The starting points that were reached.
+    pub fn origins(&self) -> &Origins<Sums> {
+        &self.origins
     }
 
     /// The smallest ratio that is ever shown, however much traffic there is: a smaller one is put down to the machines.
@@ -290,32 +254,9 @@ impl CautiousOnset {
         (LARGEST_OFFSET * self.offset_spread).exp()
     }
 
-    /// Number of starting points that were reached.
-    pub fn reached(&self) -> usize {
-        self.reached.len()
-    }
-
-    /// Sums since a starting point.
-    pub fn totals_since(&self, start: usize, now: &Totals) -> Totals {
-        self.reached
-            .get(start)
-            .map_or(*now, |reached| now.since(&reached.totals))
-    }
-
-    /// The bound of the ratio since a starting point that the mixture vouches for at a threshold of log evidence: from
-    /// below for a claim of more, from above for a claim of less.
+    /// As [`Origins::bound`], on the side that is claimed.
     pub fn bound(&self, start: usize, threshold: f64, now: &Pooled, phi: f64) -> f64 {
-        let threshold = threshold - self.starts.log_weight(start);
-        let late = self
-            .reached
-            .get(start)
-            .filter(|_| start > 0)
-            .map(|reached| now.since(&reached.pooled));
-        let pooled = late.as_ref().unwrap_or(now);
-        match self.side {
-            Side::Above => lower_bound(pooled, threshold, phi),
-            Side::Below => upper_bound(pooled, threshold, phi),
-        }
+        self.origins.bound(self.side, start, threshold, now, phi)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Late onset (S1.7): a fault that starts at minute 20 is diluted in a sum that starts at minute 0, so the evidence is
 //! a mixture over starting points. It costs a factor of two if the fault was there from the beginning.
 
-use super::counts::{Block, EdgeTrack, Side, Totals};
+use super::counts::{Block, EdgeTrack, Side, Totals, lower_bound, upper_bound};
 use super::grid::{COUNT_GRID, POINTS, log_sum_exp};
 use super::pooled::Pooled;
 
@@ -60,62 +60,55 @@ impl Starts {
     }
 }
 
-/// One starting point that has been reached: the sums just before it.
+/// A starting point that has been reached: what had been summed up just before it.
 #[derive(Debug, Clone)]
-struct Reached {
-    log_ratios: [f64; POINTS],
+struct Origin<S> {
+    sums: S,
     totals: Totals,
     pooled: Pooled,
 }
 
-/// The evidence that the ratio is past an edge, from whichever starting point.
+/// The starting points that have been reached, of a mixture over all; `S` is what its evidence is made of.
 #[derive(Debug, Clone)]
-pub struct Onset {
+pub struct Origins<S> {
     starts: Starts,
-    track: EdgeTrack,
-    reached: Vec<Reached>,
+    reached: Vec<Origin<S>>,
 }
 
-/// What the mixture says, and which starting point says most.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct OnsetEvidence {
-    /// Logarithm of the mixture's evidence.
-    pub log_e: f64,
-    /// Number of the starting point with the largest term among those reached.
-    pub start: usize,
-}
-
-impl Onset {
-    /// A mixture that has seen nothing.
-    pub fn new(starts: Starts, edge: f64, side: Side) -> Self {
+impl<S> Origins<S> {
+    /// None is reached.
+    pub fn new(starts: Starts) -> Self {
         Self {
             starts,
-            track: EdgeTrack::new(edge, side),
             reached: Vec::new(),
         }
     }
 
-    /// Adds a block. `totals` and `pooled` are those before it.
-    pub fn push(&mut self, block: &Block, totals: &Totals, pooled: &Pooled) {
-        if self.starts.is_due(totals.blocks, self.reached.len()) {
-            let log_ratios = *self.track.log_ratios();
-            self.reached.push(Reached {
-                log_ratios,
-                totals: *totals,
-                pooled: pooled.clone(),
-            });
-        }
-        self.track.push(block);
+    /// Whether a starting point comes before the block that follows so many others.
+    pub fn is_due(&self, blocks: usize) -> bool {
+        self.starts.is_due(blocks, self.reached.len())
     }
 
-    /// The evidence now. A starting point not reached yet counts as one to one.
-    pub fn evidence(&self, phi: f64) -> OnsetEvidence {
-        let now = self.track.log_ratios();
+    /// Starts here, with what was summed up so far.
+    pub fn push(&mut self, sums: S, totals: &Totals, pooled: &Pooled) {
+        self.reached.push(Origin {
+            sums,
+            totals: *totals,
+            pooled: pooled.clone(),
+        });
+    }
+
+    /// The sums before each starting point, in order.
+    pub fn sums(&self) -> impl Iterator<Item = &S> {
+        self.reached.iter().map(|origin| &origin.sums)
+    }
+
+    /// The mixture of what is said since each starting point; one not reached yet counts as one to one.
+    pub fn mix(&self, log_e_since: impl Fn(&S) -> f64) -> OnsetEvidence {
         let mut terms = Vec::with_capacity(self.starts.count);
         let (mut start, mut largest) = (0, f64::NEG_INFINITY);
-        for (index, reached) in self.reached.iter().enumerate() {
-            let since: [f64; POINTS] = std::array::from_fn(|k| now[k] - reached.log_ratios[k]);
-            let term = self.starts.log_weight(index) + COUNT_GRID.mix(&since, phi);
+        for (index, sums) in self.sums().enumerate() {
+            let term = self.starts.log_weight(index) + log_e_since(sums);
             if term > largest {
                 (start, largest) = (index, term);
             }
@@ -128,52 +121,88 @@ impl Onset {
         }
     }
 
-    /// What the evidence cannot exceed, whatever the dispersion: a mixture is at most its largest part. It costs no
-    /// exponential, so most blocks of a harmless canary need nothing more.
-    pub fn ceiling(&self) -> f64 {
-        let now = self.track.log_ratios();
-        let parts = self
-            .reached
-            .iter()
-            .flat_map(|reached| now.iter().zip(&reached.log_ratios).map(|(n, r)| n - r));
-        parts.fold(0.0, f64::max)
-    }
-
-    /// The e-process that starts at the beginning.
-    pub fn from_the_beginning(&self) -> &EdgeTrack {
-        &self.track
-    }
-
     /// What the mixture's evidence is less than that of the beginning, at most.
     pub fn log_cost(&self) -> f64 {
         -self.starts.log_weight(0)
     }
 
     /// Number of starting points that were reached.
-    pub fn reached(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.reached.len()
     }
 
     /// Sums since a starting point.
     pub fn totals_since(&self, start: usize, now: &Totals) -> Totals {
-        self.reached
-            .get(start)
-            .map_or(*now, |reached| now.since(&reached.totals))
+        self.reached.get(start).map_or(*now, |origin| now.since(&origin.totals))
     }
 
     /// The bound of the ratio since a starting point that the mixture vouches for at a threshold of log evidence: from
     /// below for a claim of more, from above for a claim of less. The mixture is never less than its weighted term.
-    pub fn bound(&self, start: usize, threshold: f64, now: &Pooled, phi: f64) -> f64 {
+    pub fn bound(&self, side: Side, start: usize, threshold: f64, now: &Pooled, phi: f64) -> f64 {
         let threshold = threshold - self.starts.log_weight(start);
         let late = self
             .reached
             .get(start)
             .filter(|_| start > 0)
-            .map(|reached| now.since(&reached.pooled));
+            .map(|origin| now.since(&origin.pooled));
         let pooled = late.as_ref().unwrap_or(now);
-        match self.track.claim().1 {
-            Side::Above => super::counts::lower_bound(pooled, threshold, phi),
-            Side::Below => super::counts::upper_bound(pooled, threshold, phi),
+        match side {
+            Side::Above => lower_bound(pooled, threshold, phi),
+            Side::Below => upper_bound(pooled, threshold, phi),
         }
+    }
+}
+
+/// What the mixture says, and which starting point says most.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OnsetEvidence {
+    /// Logarithm of the mixture's evidence.
+    pub log_e: f64,
+    /// Number of the starting point with the largest term among those reached.
+    pub start: usize,
+}
+
+/// The evidence that the ratio is past an edge, from whichever starting point.
+#[derive(Debug, Clone)]
+pub struct Onset {
+    track: EdgeTrack,
+    origins: Origins<[f64; POINTS]>,
+}
+
+impl Onset {
+    /// A mixture that has seen nothing.
+    pub fn new(starts: Starts, edge: f64, side: Side) -> Self {
+        Self {
+            track: EdgeTrack::new(edge, side),
+            origins: Origins::new(starts),
+        }
+    }
+
+    /// Adds a block. `totals` and `pooled` are those before it.
+    pub fn push(&mut self, block: &Block, totals: &Totals, pooled: &Pooled) {
+        if self.origins.is_due(totals.blocks) {
+            self.origins.push(*self.track.log_ratios(), totals, pooled);
+        }
+        self.track.push(block);
+    }
+
+    /// The evidence now.
+    pub fn evidence(&self, phi: f64) -> OnsetEvidence {
+        let now = self.track.log_ratios();
+        self.origins.mix(|before| {
+            let since: [f64; POINTS] = std::array::from_fn(|k| now[k] - before[k]);
+            COUNT_GRID.mix(&since, phi)
+        })
+    }
+
+    /// What the evidence cannot exceed, whatever the dispersion: a mixture is at most its largest part. It costs no
+    /// exponential, so most blocks of a harmless canary need nothing more.
+    pub fn ceiling(&self) -> f64 {
+        let now = self.track.log_ratios();
+        let parts = self
+            .origins
+            .sums()
+            .flat_map(|before| now.iter().zip(before).map(|(n, b)| n - b));
+        parts.fold(0.0, f64::max)
     }
 }

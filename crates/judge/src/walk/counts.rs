@@ -1,7 +1,7 @@
 //! The walk of event counts.
 
 use super::{
-    Alarm, DISPERSIONS, Follow, Frame, Numbers, Outlook, Pass, Settled, allowed_ratio, gate_ratio, kept, level, look,
+    Alarm, DISPERSIONS, Doubt, Follow, Frame, Numbers, Outlook, Pass, Settled, allowed_ratio, gate_ratio, kept, level, look,
     margin, planned_s, worse_side,
 };
 use crate::past::{Bounded, Learnt};
@@ -67,6 +67,7 @@ pub(crate) struct CountWalk {
     onset: CautiousOnset,
     /// How bounded blocks scatter, and how many times more they are doubted.
     bounded: (Guard, f64),
+    doubt: Doubt,
     /// Both claims from the beginning on, for what is said of a pass and of the time to come.
     fail: EdgeTrack,
     pass: EdgeTrack,
@@ -99,6 +100,7 @@ impl CountWalk {
             test: CountTest::new(Guard::new(known, frame.block_s)),
             onset: CautiousOnset::new(starts, edge, side, frame.block_s, alarm.spread),
             bounded,
+            doubt: Doubt::NONE,
             fail: EdgeTrack::new(edge, side),
             pass: EdgeTrack::new(limit, other),
             starts: Vec::new(),
@@ -111,7 +113,8 @@ impl CountWalk {
     }
 
     /// Follows one block. One in which an arm had no exposure changes nothing.
-    pub(super) fn push(&mut self, block: &Block, counts: &CountBlock) {
+    pub(super) fn push(&mut self, block: &Block, counts: &CountBlock, doubt: Doubt) {
+        self.doubt = doubt;
         let made = Counted::new(
             counts.baseline_events,
             counts.canary_events,
@@ -121,9 +124,9 @@ impl CountWalk {
         let compared = made.filter(|_| counts.compares());
         self.frame.note(block, compared.is_some());
         let Some(counted) = compared else { return };
-        let reached = self.onset.reached();
+        let reached = self.onset.origins().count();
         self.onset.push(&counted, self.test.totals(), self.test.pooled());
-        if self.onset.reached() > reached {
+        if self.onset.origins().count() > reached {
             let length = jiff::SignedDuration::try_from_secs_f64(self.frame.block_s).ok();
             self.starts.push(Start {
                 at: length.and_then(|length| counts.ends_at.checked_sub(length).ok()),
@@ -140,7 +143,12 @@ impl CountWalk {
 
     /// The effect gate (S1.5), on the data since a starting point. It only removes alarms.
     fn effect_matters(&self, start: usize) -> bool {
-        let ratio = self.onset.totals_since(start, self.test.totals()).log_ratio().exp();
+        let ratio = self
+            .onset
+            .origins()
+            .totals_since(start, self.test.totals())
+            .log_ratio()
+            .exp();
         let before = self.starts.get(start).map(|start| start.before).unwrap_or_default();
         let Some(difference) = self.arms.since(&before).difference() else {
             return false;
@@ -220,16 +228,27 @@ impl Follow for CountWalk {
 
     fn settled(&self) -> Settled {
         let (guard, caution) = &self.bounded;
-        let dispersion = caution * self.test.dispersion_within(guard, self.onset.largest_score());
+        let own = self.test.dispersion_within(guard, self.onset.largest_score());
+        let dispersion = caution * self.doubt.caution * own.max(self.doubt.dispersion);
+        let undoubted = caution * own;
         let now = self.onset.evidence(dispersion);
         Settled {
             log_e: now.log_e,
             dispersion,
-            plain_dispersion: self.test.dispersion(),
+            plain_dispersion: self.test.dispersion().max(self.doubt.plain_dispersion),
+            undoubted,
             gate_open: self.effect_matters(now.start),
             start: now.start,
             since: self.starts.get(now.start).and_then(|start| start.at),
         }
+    }
+
+    fn ceiling(&self) -> f64 {
+        self.onset.ceiling()
+    }
+
+    fn log_e_at(&self, dispersion: f64) -> f64 {
+        self.onset.evidence(dispersion).log_e
     }
 
     fn numbers(&self) -> Numbers {
@@ -299,7 +318,7 @@ impl Follow for CountWalk {
 
     fn outlook(&self, settled: &Settled, pass_threshold: f64) -> Outlook {
         let alarm = self.forecast(settled.dispersion);
-        let threshold = self.frame.alarm + self.onset.log_cost();
+        let threshold = self.frame.alarm + self.onset.origins().log_cost();
         let least = self.onset.least_shown();
         let (regression, offset) = match self.side {
             Side::Above => (DOUBLED, least),
