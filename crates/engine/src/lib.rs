@@ -4,6 +4,7 @@
 mod clock;
 mod event;
 mod journal;
+mod kept;
 mod reconciler;
 mod report;
 mod running;
@@ -16,7 +17,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arya_judge::{MetricSource, Timestamp};
+use arya_judge::{JudgeConfig, MetricSource, Timestamp};
 use arya_plan::cloud::Cloud;
 use arya_plan::desired::{Actor, Change, Desired};
 use arya_plan::identity::{DeploymentId, InstallationId};
@@ -30,6 +31,7 @@ use uuid::Uuid;
 pub use clock::Clock;
 pub use event::{Event, RecordedEvent};
 pub use journal::EVENTS_BUFFERED;
+pub use kept::Kept;
 #[cfg(feature = "simulation")]
 pub use reconciler::Moment;
 pub use reconciler::{
@@ -75,6 +77,8 @@ pub struct Engine {
 struct Inner {
     journal: Arc<Journal>,
     timing: Timing,
+    /// What is judged by where nothing was chosen.
+    judge: JudgeConfig,
     /// Starts a loop; hides which cloud and which source it runs on.
     begin: Box<dyn Fn(&StoredDeployment) -> Running + Send + Sync>,
     loops: Mutex<HashMap<DeploymentId, Running>>,
@@ -99,13 +103,15 @@ impl Engine {
         settings: EngineSettings,
     ) -> Result<Self, StoreError> {
         let journal = Arc::new(Journal::new(store, settings.clock.clone()));
-        let (timing, abandon_open) = (settings.timing.clone(), settings.abandon_open);
+        let (timing, judge) = (settings.timing.clone(), settings.judge.clone());
+        let abandon_open = settings.abandon_open;
         let reconciler = Arc::new(Reconciler::telling(journal.clone(), cloud, source, settings));
         let closing = watch::Sender::new(false);
         let begin = running::starter(reconciler, tokio::runtime::Handle::current(), closing.clone());
         let inner = Inner {
             journal,
             timing,
+            judge,
             begin: Box::new(begin),
             loops: Mutex::default(),
             closing,

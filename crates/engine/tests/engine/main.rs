@@ -6,6 +6,7 @@ mod choosing;
 mod crash;
 mod feed;
 mod harm;
+mod kept;
 mod life;
 mod rig;
 mod store;

@@ -33,18 +33,22 @@ impl Hand {
     }
 }
 
-pub(crate) fn settings(clock: Clock) -> EngineSettings {
-    let judge = JudgeConfig {
+/// What deployments are judged by here.
+pub(crate) fn usual_judge() -> JudgeConfig {
+    JudgeConfig {
         minimum_bake_s: 30.0,
         metrics: vec![MetricConfig {
             known_dispersion: Some(1.0),
             ..MetricConfig::error_share("errors", "errors")
         }],
         ..JudgeConfig::default()
-    };
+    }
+}
+
+pub(crate) fn settings(clock: Clock) -> EngineSettings {
     EngineSettings {
         clock,
-        ..EngineSettings::new(Timing::TRY, judge)
+        ..EngineSettings::new(Timing::TRY, usual_judge())
     }
 }
 

@@ -1,0 +1,91 @@
+//! What is kept of a deployment's judging, as it was judged: read for those who look closer or judge it again. Nothing is
+//! written here.
+
+use arya_judge::backtest::Run;
+use arya_judge::{Evidence, JudgeConfig, Outcome, Timestamp};
+use arya_plan::identity::DeploymentId;
+
+use crate::Engine;
+use crate::store::{Store, StoreError, StoredDeployment, epoch};
+
+/// A deployment's latest filling of its arms, with everything that was measured of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    pub id: DeploymentId,
+    pub name: String,
+    pub created_at: Timestamp,
+    pub closed_at: Option<Timestamp>,
+    /// What was said last, and when.
+    pub said: Option<(Timestamp, Outcome)>,
+    pub run: Run,
+}
+
+impl Engine {
+    /// What is kept of a deployment; `None` = there is no such deployment, or nothing was measured of it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn kept(&self, id: &DeploymentId) -> Result<Option<Kept>, StoreError> {
+        self.store().kept(id, &self.inner.judge)
+    }
+
+    /// The configuration of one metric's judging, with what was measured of it; `None` = there is no such deployment or
+    /// metric, or nothing was measured.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn kept_metric(&self, id: &DeploymentId, metric: &str) -> Result<Option<(JudgeConfig, Evidence)>, StoreError> {
+        let store = self.store();
+        let Some(stored) = store.deployment(id)? else {
+            return Ok(None);
+        };
+        let config = config_of(store, &stored, &self.inner.judge)?;
+        let Some(one) = config.metrics.iter().find(|one| one.name == metric) else {
+            return Ok(None);
+        };
+        let evidence = store.evidence(id, epoch(&stored.desired), one)?;
+        Ok(evidence.map(|evidence| (config, evidence)))
+    }
+}
+
+impl Store {
+    /// What is kept of a deployment, which was judged by its chosen metrics, or by the usual ones without a choice.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn kept(&self, id: &DeploymentId, usual: &JudgeConfig) -> Result<Option<Kept>, StoreError> {
+        let Some(stored) = self.deployment(id)? else {
+            return Ok(None);
+        };
+        let config = config_of(self, &stored, usual)?;
+        let known = |metric| self.evidence(id, epoch(&stored.desired), metric).transpose();
+        let evidence = config.metrics.iter().filter_map(known);
+        let evidence = evidence.collect::<Result<Vec<Evidence>, StoreError>>()?;
+        if evidence.iter().all(|evidence| evidence.blocks.is_empty()) {
+            return Ok(None);
+        }
+        let said = self.last_verdict(id, None)?;
+        Ok(Some(Kept {
+            id: *id,
+            name: stored.desired.spec.name.clone(),
+            created_at: stored.desired.created_at,
+            closed_at: stored.closed_at,
+            said: said.map(|said| (said.at, said.verdict.outcome)),
+            run: Run {
+                config,
+                share_since: stored.share_since,
+                evidence,
+            },
+        }))
+    }
+}
+
+/// What a deployment is judged by: as the loop has it, but for what it did not store.
+fn config_of(store: &Store, stored: &StoredDeployment, usual: &JudgeConfig) -> Result<JudgeConfig, StoreError> {
+    let chosen = store.metrics(&stored.desired.id, epoch(&stored.desired))?;
+    Ok(JudgeConfig {
+        planned_s: stored.desired.spec.lifetime_h * 3600.0,
+        metrics: chosen.unwrap_or_else(|| usual.metrics.clone()),
+        ..usual.clone()
+    })
+}
