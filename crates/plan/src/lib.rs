@@ -24,6 +24,7 @@ mod route;
 pub mod seen;
 pub mod spec;
 pub mod timing;
+pub mod user_data;
 
 pub use provision::files_there;
 pub use route::arms_healthy;

@@ -1,0 +1,185 @@
+//! What an instance is told: the user data it boots with, and the settings that its boot script fetches.
+//!
+//! The user data is `provisioning/boot.sh` with a small block of values in front. Everything whose size a spec decides is in
+//! the settings, an object in the bucket pinned by its digest; so no spec makes the user data too large. Values are quoted
+//! by construction: a [`Block`] has no way to write one as it is. Nothing here is a secret but the presigned URLs, which are
+//! for a while.
+
+mod block;
+pub mod monitor;
+
+use std::fmt;
+use std::time::Duration;
+
+use arya_judge::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::identity::Role;
+use crate::listener::Protocol;
+use crate::spec::{App, Digest};
+use block::Block;
+pub use block::NulByte;
+
+const SCRIPT: &str = include_str!("../../../provisioning/boot.sh");
+
+/// An instance outlives its deployment's end by this long at most, whoever else is gone by then.
+pub const OUTLIVES_BY: Duration = Duration::from_secs(24 * 3600);
+
+/// A URL that may be used by whoever has it, until it expires. `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PresignedUrl(String);
+
+/// Why a text is no presigned URL. Does not repeat it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "A presigned URL begins with http:// or https:// and has visible ASCII characters only, no quotes and no backslash."
+)]
+pub struct NotAUrl;
+
+impl PresignedUrl {
+    /// # Errors
+    /// The text is not what a signer writes. Quotes and backslashes would end the line in which curl reads it.
+    pub fn parse(text: impl Into<String>) -> Result<Self, NotAUrl> {
+        let text = text.into();
+        let scheme = text.starts_with("https://") || text.starts_with("http://");
+        let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+        if scheme && plain { Ok(Self(text)) } else { Err(NotAUrl) }
+    }
+}
+
+impl fmt::Debug for PresignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresignedUrl(…)")
+    }
+}
+
+/// An object of the bucket and what it must turn out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    pub url: PresignedUrl,
+    pub digest: Digest,
+}
+
+/// What an instance knows before it has fetched anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Birth {
+    pub role: Role,
+    /// AWS's word, such as `t3.medium`; for the fingerprint.
+    pub instance_type: String,
+    /// The instance shuts down then. See [`OUTLIVES_BY`].
+    pub ends_at: Timestamp,
+    /// Where its status document goes.
+    pub status: PresignedUrl,
+    /// Where its settings lie: [`Settings::bytes`].
+    pub settings: Object,
+    /// For packages and images, where the subnet has no other way out.
+    pub http_proxy: Option<String>,
+}
+
+/// How long a boot gives each of its parts; past it the boot failed and says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patience {
+    pub packages: Duration,
+    pub fetch: Duration,
+    pub up: Duration,
+    pub warm: Duration,
+}
+
+/// For packages: a mirror that is down for some minutes is waited for.
+const PACKAGES_WITHIN: Duration = Duration::from_secs(10 * 60);
+
+impl Patience {
+    /// On EC2. Files wait for their upload, which [`crate::timing::Timing::AWS`] ends after two hours; the rest fits the
+    /// twenty minutes that it gives a boot.
+    pub const AWS: Self = Self {
+        packages: PACKAGES_WITHIN,
+        fetch: Duration::from_secs(2 * 3600),
+        up: Duration::from_secs(10 * 60),
+        warm: Duration::from_secs(5 * 60),
+    };
+}
+
+/// What an instance runs, and how it knows that it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub app: App,
+    pub patience: Patience,
+    /// The archive for `docker load`; the monitor needs none where it reaches a registry.
+    pub image: Option<Object>,
+    pub compose: Object,
+    /// The compose file's service that publishes `app.port`.
+    pub app_service: String,
+    /// Every service to start, the app's among them.
+    pub services: Vec<String>,
+    pub env_file: Option<Object>,
+    /// Path on the instance, relative ones beside the compose file, and what lies there.
+    pub files: Vec<(String, Object)>,
+    /// Services that are started once it is ready, each by itself, and waited for by nobody.
+    pub later: Vec<String>,
+    /// Where the monitor reads whom it watches, again and again.
+    pub targets: Option<PresignedUrl>,
+    /// Where the containers' logs go.
+    pub logs: PresignedUrl,
+    /// DELETEs for what is to be fetched once.
+    pub remove: Vec<PresignedUrl>,
+}
+
+/// The user data: the script's first line, the block, the rest. Adapters compress it; the same birth gives the same bytes.
+///
+/// # Errors
+/// A value has a NUL byte, which no shell can hold.
+pub fn user_data(birth: &Birth, patience: &Patience) -> Result<Vec<u8>, NulByte> {
+    let (first, rest) = SCRIPT.split_once('\n').expect("the script has lines");
+    let mut block = Block::default();
+    block.text("ROLE", birth.role.as_str())?;
+    block.text("INSTANCE_TYPE", &birth.instance_type)?;
+    block.number("ENDS_AT", u64::try_from(birth.ends_at.as_second()).unwrap_or(0));
+    block.text("STATUS_URL", &birth.status.0)?;
+    block.object("SETTINGS", Some(&birth.settings))?;
+    block.text("HTTP_PROXY", birth.http_proxy.as_deref().unwrap_or_default())?;
+    block.number("PACKAGES_WITHIN_S", patience.packages.as_secs());
+    Ok(format!("{first}\n{block}{rest}").into_bytes())
+}
+
+impl Settings {
+    /// The second block, as it is put into the bucket.
+    ///
+    /// # Errors
+    /// A value has a NUL byte, which no shell can hold.
+    pub fn bytes(&self) -> Result<Vec<u8>, NulByte> {
+        let scheme = match self.app.protocol {
+            Protocol::Http | Protocol::Grpc => "http",
+            Protocol::Https => "https",
+        };
+        let warm_up = &self.app.warm_up;
+        let mut block = Block::default();
+        block.number("APP_PORT", self.app.port.into());
+        block.text("APP_SCHEME", scheme)?;
+        block.text("HEALTH_PATH", &self.app.health_check_path)?;
+        block.list("WARM_PATHS", warm_up.paths.iter().map(String::as_str))?;
+        block.text("WARM_HOST", warm_up.host.as_deref().unwrap_or_default())?;
+        block.number("WARM_IN_A_ROW", warm_up.in_a_row.into());
+        block.number("WARM_UNDER_MS", warm_up.under_ms.into());
+        block.number("FETCH_WITHIN_S", self.patience.fetch.as_secs());
+        block.number("UP_WITHIN_S", self.patience.up.as_secs());
+        block.number("WARM_WITHIN_S", self.patience.warm.as_secs());
+        block.object("IMAGE", self.image.as_ref())?;
+        block.object("COMPOSE", Some(&self.compose))?;
+        block.text("APP_SERVICE", &self.app_service)?;
+        block.list("SERVICES", self.services.iter().map(String::as_str))?;
+        block.list("LATER", self.later.iter().map(String::as_str))?;
+        block.text("TARGETS_URL", self.targets.as_ref().map_or("", |url| &url.0))?;
+        block.object("ENV_FILE", self.env_file.as_ref())?;
+        let files = self.files.iter();
+        block.list(
+            "FILES",
+            files.flat_map(|(path, object)| [path.as_str(), &object.url.0, object.digest.hex()]),
+        )?;
+        block.text("LOGS_URL", &self.logs.0)?;
+        block.list("REMOVE_URLS", self.remove.iter().map(|url| url.0.as_str()))?;
+        Ok(block.to_string().into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;

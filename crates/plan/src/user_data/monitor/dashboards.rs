@@ -1,0 +1,87 @@
+//! The two dashboards that Grafana opens with: requests, errors and durations on top, use of the machine below, both arms on
+//! the same axes.
+
+use serde_json::{Value, json};
+
+use super::rules::{CPU, ERROR_SHARE, LATENCY_P95, MACHINE_CPU, MEMORY, REQUESTS};
+
+/// A panel's title, its unit in Grafana's words, and what it asks.
+type Panel = (&'static str, &'static str, String);
+
+pub(super) fn canary() -> Value {
+    let by_arm = |what: &str, record: &str| format!("{what} by (arm) ({record})");
+    dashboard(
+        "arya-canary",
+        "Canary vs baseline",
+        &[
+            ("Requests", "reqps", by_arm("sum", REQUESTS)),
+            ("Share of errors", "percentunit", by_arm("avg", ERROR_SHARE)),
+            ("Latency, 95th percentile", "s", by_arm("max", LATENCY_P95)),
+            ("Processor of the app", "none", by_arm("avg", CPU)),
+            ("Memory of the app", "bytes", by_arm("avg", MEMORY)),
+            ("Processor of the machine", "percentunit", by_arm("avg", MACHINE_CPU)),
+        ],
+    )
+}
+
+pub(super) fn node() -> Value {
+    let of = |expression: &str| format!("sum by (arm, instance) ({expression})");
+    dashboard(
+        "arya-node",
+        "Node",
+        &[
+            ("Processor", "percentunit", of(MACHINE_CPU)),
+            ("Load of a minute", "none", of("node_load1")),
+            (
+                "Memory in use",
+                "bytes",
+                of("node_memory_MemTotal_bytes - node_memory_MemAvailable_bytes"),
+            ),
+            (
+                "Disk left",
+                "bytes",
+                "min by (arm, instance) (node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs|overlay|squashfs\"})".into(),
+            ),
+            (
+                "Network, received",
+                "Bps",
+                of("rate(node_network_receive_bytes_total{device!=\"lo\"}[1m])"),
+            ),
+            (
+                "Network, sent",
+                "Bps",
+                of("rate(node_network_transmit_bytes_total{device!=\"lo\"}[1m])"),
+            ),
+        ],
+    )
+}
+
+fn dashboard(uid: &str, title: &str, panels: &[Panel]) -> Value {
+    let placed = panels.iter().enumerate();
+    let panels: Vec<Value> = placed.map(|(at, panel)| drawn(at, panel)).collect();
+    json!({
+        "uid": uid,
+        "title": title,
+        "tags": ["arya"],
+        "schemaVersion": 39,
+        "editable": true,
+        "refresh": "5s",
+        "time": {"from": "now-15m", "to": "now"},
+        "panels": panels,
+    })
+}
+
+/// Grafana's grid is 24 wide; three panels a row.
+fn drawn(at: usize, (title, unit, query): &Panel) -> Value {
+    let source = json!({"type": "prometheus", "uid": "arya"});
+    json!({
+        "id": at + 1,
+        "type": "timeseries",
+        "title": title,
+        "datasource": source,
+        "gridPos": {"h": 9, "w": 8, "x": at % 3 * 8, "y": at / 3 * 9},
+        "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
+        "options": {"tooltip": {"mode": "multi"}, "legend": {"displayMode": "list", "placement": "bottom"}},
+        "targets": [{"refId": "A", "datasource": source, "expr": query, "range": true}],
+    })
+}

@@ -1,0 +1,128 @@
+use arya_bundle::ComposeFile;
+use arya_judge::kayenta::CanaryConfig;
+use arya_judge::kayenta::validation::{MetricNames, check_stored};
+
+use super::*;
+
+fn monitor() -> Monitor {
+    Monitor {
+        deployment: "6f0c1d2e-0000-4000-8000-000000000001".parse().unwrap(),
+        exporters: vec![Exporter {
+            job: "app \"x\": y".into(),
+            port: 8080,
+            path: "/metrics".into(),
+        }],
+        lifetime: Duration::from_secs(4 * 3600),
+        image_prefix: None,
+        user: "arya:$6$salt$hash".into(),
+    }
+}
+
+fn file(monitor: &Monitor, path: &str) -> String {
+    let files = monitor.files();
+    let (_, bytes) = files.iter().find(|(found, _)| *found == path).unwrap();
+    String::from_utf8(bytes.clone()).unwrap()
+}
+
+fn document(path: &str) -> Value {
+    serde_json::from_str(&file(&monitor(), path)).unwrap()
+}
+
+#[test]
+fn both_arms_are_scraped_with_the_labels_that_the_judge_asks_for() {
+    let scraped = Arm::BOTH.map(|arm| Scraped {
+        arm,
+        instance: format!("i-{arm}"),
+        address: "10.0.1.7".parse().unwrap(),
+        version: "1.0".into(),
+    });
+    let targets: Value = serde_json::from_slice(&monitor().targets(&scraped)).unwrap();
+    assert_eq!(targets.as_array().unwrap().len(), 4);
+    assert_eq!(targets[2]["targets"], json!(["10.0.1.7:9100"]));
+    let labels = json!({
+        "job": "app \"x\": y",
+        "__metrics_path__": "/metrics",
+        "deployment": "6f0c1d2e-0000-4000-8000-000000000001",
+        "arm": "canary",
+        "instance": "i-canary",
+        "version": "1.0",
+    });
+    assert_eq!(targets[3], json!({"targets": ["10.0.1.7:8080"], "labels": labels}));
+}
+
+#[test]
+fn a_mirror_stands_in_front_of_every_image() {
+    let mirrored = Monitor {
+        image_prefix: Some("mirror.example.com/hub/".into()),
+        ..monitor()
+    };
+    let lines = file(&mirrored, ".env");
+    let images: Vec<&str> = lines.lines().filter(|line| line.contains("_IMAGE=")).collect();
+    assert_eq!(images.len(), 5);
+    assert!(
+        images
+            .iter()
+            .all(|line| line.contains("_IMAGE=mirror.example.com/hub/")),
+        "{images:?}"
+    );
+    assert!(lines.contains("ARYA_RETENTION=18000s"), "{lines}");
+}
+
+#[test]
+fn every_service_of_the_compose_file_takes_its_image_from_the_one_place() {
+    let compose = file(&monitor(), "compose.yaml");
+    let environment = file(&monitor(), ".env");
+    for line in compose.lines().filter_map(|line| line.trim().strip_prefix("image: ")) {
+        let name = line.trim_start_matches("${").trim_end_matches('}');
+        assert!(environment.contains(&format!("{name}=")), "{line}");
+    }
+    // Nothing that others reach: the proxy is the machine's own.
+    let parsed = ComposeFile::parse(compose.as_bytes()).unwrap();
+    assert_eq!(parsed.services.len(), 5);
+    for published in compose.lines().filter(|line| line.contains("ports:")) {
+        assert!(published.contains("\"127.0.0.1:"), "{published}");
+    }
+}
+
+#[test]
+fn panels_ask_for_what_is_recorded_or_scraped() {
+    let rules = document("prometheus/rules.yml");
+    let recorded: Vec<&str> = rules["groups"][0]["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| rule["record"].as_str().unwrap())
+        .collect();
+    for path in ["grafana/dashboards/canary.json", "grafana/dashboards/node.json"] {
+        for panel in document(path)["panels"].as_array().unwrap() {
+            let query = panel["targets"][0]["expr"].as_str().unwrap();
+            assert_eq!(panel["targets"][0]["datasource"]["uid"], "arya");
+            let known = query.contains("node_") || recorded.iter().any(|record| query.contains(record));
+            assert!(known && query.contains("(arm"), "{query}");
+        }
+    }
+}
+
+#[test]
+fn rules_name_each_library_once() {
+    let rules = document("prometheus/rules.yml");
+    let requests = rules["groups"][0]["rules"][0]["expr"].as_str().unwrap();
+    assert_eq!(requests.matches("(http_requests_total[1m])").count(), 1, "{requests}");
+    assert!(
+        requests.contains("(http_server_requests_seconds_count[1m])"),
+        "{requests}"
+    );
+}
+
+#[test]
+fn the_canary_config_is_one_that_kayenta_takes() {
+    let config: CanaryConfig = serde_json::from_value(document("kayenta/standard.json")).unwrap();
+    assert_eq!(config.rest, serde_json::Map::new(), "keys that Kayenta does not have");
+    assert_eq!(check_stored(&config, MetricNames::Unique), vec![]);
+    assert_eq!(config.metrics.len(), 4);
+}
+
+#[test]
+fn only_the_hash_of_the_password_is_there() {
+    assert_eq!(file(&monitor(), "proxy/users"), "arya:$6$salt$hash\n");
+}

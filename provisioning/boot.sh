@@ -1,0 +1,555 @@
+#!/usr/bin/env bash
+# What an instance does from its first second on: sees to its own end, installs Docker, fetches what it is told to run,
+# starts it, warms it up, and says how far it has come.
+#
+# The values come from two blocks of `readonly ARYA_…=` lines that `arya-plan`'s `user_data` writes, every value quoted there:
+# a small one that is put below this first comment, and the settings, which lie in the bucket and are pinned by their digest
+# in the small one. Nothing else is taken from outside. The user data that cloud-init runs only installs; the work is a
+# systemd unit, so that a boot after a reboot is the same as the first. Every step may run twice.
+#
+#   boot.sh            installs itself (what cloud-init runs)
+#   boot.sh boot       the boot (arya-boot.service)
+#   boot.sh watch      logs of the containers, and whether the app still runs (arya-watch.service)
+#   boot.sh packages   prints what it would have the system install
+#   boot.sh mask       standard input with what may point at a person taken out
+set -Eeuo pipefail
+umask 077
+
+readonly STATE=/var/lib/arya
+readonly APP=$STATE/app
+readonly LOG=$STATE/boot.log
+readonly STATUS=$STATE/status.json
+# Bytes of a tail; what `arya try` reports too. With the rest of the document it stays a small object.
+readonly TAIL_BYTES=2048
+# Bytes of container logs that are kept in the bucket, newest last.
+readonly LOGS_BYTES=262144
+# Between two looks at the containers.
+readonly WATCH_EVERY_S=10
+# A file that came three times with the wrong digest will come so a fourth time.
+readonly WRONG_DIGESTS_MAX=3
+
+say() { printf 'arya: %s\n' "$1"; }
+
+# --- time: centiseconds of the machine's own clock, which no time server sets -----------------------------------------
+
+ticks() {
+    local up
+    read -r up _ </proc/uptime
+    echo $((10#${up/./}))
+}
+
+seconds() { printf '%d.%02d' $(($1 / 100)) $(($1 % 100)); }
+
+# --- words that leave the machine -----------------------------------------------------------------------------------------
+
+# Logs of a clinic's software name patients in paths and query strings. Query strings go; so do segments of paths that are
+# numbers, UUIDs or long hexadecimal words, letters followed by four digits, addresses of people, or long and mixed.
+mask() {
+    # The only group, so that it is the first; what ends a segment.
+    local end='([]/?&#[:space:]"'\''(),;<>:|]|$)' id
+    # `HTTP/2` is no path; it is hidden while the paths are masked.
+    local -a program=(-e 's#HTTP/#HTTP\x01#g')
+    program+=(-e 's#\?[^][:space:]"'\''<>]+#?…#g')
+    for id in \
+        '[0-9]+' \
+        '[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}' \
+        '[0-9a-f]*[0-9][0-9a-f]{7,}' '[0-9a-f]{7,}[0-9][0-9a-f]*' \
+        '[A-Za-z]*[-_.]?[0-9]{4,}[-_.0-9]*' \
+        '[^]/?[:space:]"]*@[^]/?[:space:]"]*' '[^]/?[:space:]"]*%40[^]/?[:space:]"]*' \
+        '[A-Za-z0-9_=-]{10,}[0-9][A-Za-z0-9_=-]{9,}'; do
+        program+=(-e ":again${#program[@]}" -e "s#/$id$end#/…\\1#g;tagain${#program[@]}")
+    done
+    LC_ALL=C sed -E "${program[@]}" -e 's#HTTP\x01#HTTP/#g'
+}
+
+# Standard input as the inside of a JSON string. Colours and other control characters are left out.
+json_text() {
+    LC_ALL=C tr -d '\000-\010\013-\037\177' |
+        { iconv -c -f UTF-8 -t UTF-8 || true; } |
+        LC_ALL=C sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/\t/\\t/g' |
+        LC_ALL=C sed -e ':all' -e 'N' -e '$!ball' -e 's/\n/\\n/g'
+}
+
+# last_words SENTENCE: the sentence, then as much as has room of the end of standard input, masked.
+last_words() {
+    local sentence
+    sentence=$(mask <<<"$1" | head -c $((TAIL_BYTES / 2)))
+    printf '%s\n' "$sentence"
+    mask | tail -c $((TAIL_BYTES - ${#sentence} - 1))
+}
+
+# --- reports -------------------------------------------------------------------------------------------------------------
+
+# curl with the URL on its standard input: on the command line every process could read it, and it is a secret for a while.
+at_url() {
+    local url=$1
+    shift
+    printf 'url = "%s"\n' "$url" | curl --config - --silent --show-error --connect-timeout 10 "$@"
+}
+
+put() {
+    local url=$1 file=$2
+    # Some images come without curl; it is among the packages, so a later report gets through.
+    command -v curl >/dev/null || return 1
+    at_url "$url" --fail --upload-file "$file" --header 'Content-Type:' --max-time 20 --retry 2 --retry-connrefused \
+        --output /dev/null 2>>"$LOG"
+}
+
+instance_id() { cat /var/lib/cloud/data/instance-id 2>/dev/null || hostname; }
+
+# Which images run here, as JSON strings: the digest of the file, then the ids that Docker gives what was in it.
+images() {
+    [[ -n ${ARYA_IMAGE_SHA256:-} ]] || return 0
+    printf '"sha256:%s"' "$ARYA_IMAGE_SHA256"
+    [[ ! -e $STATE/image-ids ]] || sed 's/.*/,"&"/' "$STATE/image-ids" | tr -d '\n'
+}
+
+# status_document PHASE [TAIL]
+status_document() {
+    printf '{"role":"%s","instance":"%s","phase":"%s","at":"%s",' \
+        "$ARYA_ROLE" "$(instance_id | json_text)" "$1" "$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)"
+    [[ -z ${2:-} ]] || printf '"tail":"%s",' "$(json_text <<<"$2")"
+    # Of the monitor's own key, for the server to accept no other.
+    [[ ! -e $STATE/proxy.crt ]] || printf '"certificate_sha256":"%s",' \
+        "$(openssl x509 -in "$STATE/proxy.crt" -outform DER | sha256sum | cut -d' ' -f1)"
+    printf '"timeline":[%s],' "$(paste -sd, "$STATE/timeline" 2>/dev/null)"
+    printf '"fingerprint":{"images":[%s],"kernel":"%s","type":"%s"}}\n' \
+        "$(images)" "$(uname -sr | json_text)" "$ARYA_INSTANCE_TYPE"
+}
+
+# report PHASE [TAIL]. One that does not get through does not stop the boot: the next one says more.
+report() {
+    local phase=$1 after
+    after=$(seconds $(($(ticks) - STARTED)))
+    printf '{"phase":"%s","after_s":%s}\n' "$phase" "$after" >>"$STATE/timeline"
+    status_document "$phase" "${2:-}" >"$STATUS"
+    say "$phase after $after s"
+    put "$ARYA_STATUS_URL" "$STATUS" || say 'this could not be reported to the bucket'
+}
+
+# fail SENTENCE: the end of this boot. The instance stays for forensics until its end.
+fail() {
+    trap - ERR
+    local words
+    words=$({ tail -n 40 "$LOG"; app_log 20; } 2>/dev/null | last_words "$1")
+    say "$(mask <<<"$1")"
+    report failed "$words"
+    # The last word must arrive; `report` has tried thrice by now.
+    local left=60
+    until put "$ARYA_STATUS_URL" "$STATUS" || ((--left == 0)); do sleep 10; done
+    exit 1
+}
+
+app_log() {
+    [[ -e $APP/compose.yaml ]] && command -v docker >/dev/null || return 0
+    compose logs --no-color --no-log-prefix --tail "$1" 2>&1 || true
+}
+
+# --- the end, before anything else -------------------------------------------------------------------------------------------
+
+unit() { cat >"/etc/systemd/system/$1"; }
+
+# The rule goes long before this: the end is the deployment's own, and a day. It is for the case that nobody is left.
+install_end() {
+    unit arya-end.service <<'UNIT'
+[Unit]
+Description=The end of this instance of Arya
+DefaultDependencies=no
+
+[Service]
+Type=oneshot
+ExecStart=/sbin/shutdown -P now
+UNIT
+    unit arya-end.timer <<UNIT
+[Unit]
+Description=When this instance of Arya ends
+
+[Timer]
+OnCalendar=$(date -u -d "@$ARYA_ENDS_AT" '+%Y-%m-%d %H:%M:%S UTC')
+AccuracySec=1s
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+UNIT
+    systemctl daemon-reload
+    systemctl enable --quiet --now arya-end.timer
+}
+
+# A machine that was off at its end has missed its timer.
+end_if_over() {
+    if (($(date +%s) >= ARYA_ENDS_AT)); then
+        say 'this instance is past its end and shuts down'
+        shutdown -P now
+        exit 0
+    fi
+}
+
+install() {
+    mkdir -p "$APP"
+    command install -m 0700 "$0" "$STATE/boot.sh"
+    install_end
+    end_if_over
+    unit arya-boot.service <<UNIT
+[Unit]
+Description=Boot of an instance of Arya
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=infinity
+ExecStart=$STATE/boot.sh boot
+StandardOutput=journal+console
+
+[Install]
+WantedBy=multi-user.target
+UNIT
+    unit arya-watch.service <<UNIT
+[Unit]
+Description=Logs of an instance of Arya
+# Stopped before Docker is, so that the last words are read.
+After=docker.service
+
+[Service]
+ExecStart=$STATE/boot.sh watch
+StandardOutput=journal+console
+UNIT
+    systemctl daemon-reload
+    systemctl enable --quiet arya-boot.service
+    systemctl start --no-block arya-boot.service
+}
+
+# --- packages ----------------------------------------------------------------------------------------------------------------
+
+# Prints the packages that this system is to have; they come from its own signed repositories and from nowhere else.
+wanted_packages() {
+    local ID='' VERSION_ID=''
+    # shellcheck source=/dev/null
+    . /etc/os-release
+    local more=''
+    # The monitor's door, with the tool that makes its key.
+    [[ ${ARYA_ROLE:-} != monitor ]] || more=' nginx-light openssl'
+    case "$ID $VERSION_ID" in
+    'debian 13') echo "docker.io docker-cli docker-compose prometheus-node-exporter curl ca-certificates$more" ;;
+    'ubuntu 24.04') echo "docker.io docker-compose-v2 prometheus-node-exporter curl ca-certificates$more" ;;
+    *) return 1 ;;
+    esac
+}
+
+apt() {
+    DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -qq -o Acquire::Retries=2 -o DPkg::Lock::Timeout=300 \
+        -o APT::Update::Error-Mode=any -o Dpkg::Use-Pty=0 "$@" >>"$LOG" 2>&1
+}
+
+install_packages() {
+    local wanted deadline
+    wanted=$(wanted_packages) || fail "This system is $(sed -n 's/^PRETTY_NAME=//p' /etc/os-release), and instances are set up on \
+Debian 13 and Ubuntu 24.04 only. Choose such an image with \`instances.ami\`, or leave it out."
+    # An upgrade in one arm alone would be a difference that nobody asked for.
+    systemctl disable --quiet --now apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service 2>>"$LOG" || true
+    # shellcheck disable=SC2086 # words of ours
+    if dpkg --status $wanted >/dev/null 2>&1; then return; fi
+    deadline=$((SECONDS + ARYA_PACKAGES_WITHIN_S))
+    # shellcheck disable=SC2086
+    until dpkg --configure -a >>"$LOG" 2>&1 && apt update && apt install --no-install-recommends $wanted; do
+        ((SECONDS < deadline)) || fail "The packages of the distribution could not be installed within \
+$ARYA_PACKAGES_WITHIN_S s. Check that the subnet reaches its mirror, or set \`instances.http_proxy\`."
+        sleep 5
+    done
+}
+
+# Before Docker is installed, so that it starts with them.
+docker_settings() {
+    mkdir -p /etc/docker
+    # A log without a limit fills the disk of a canary that fails loudly.
+    echo '{"log-driver":"json-file","log-opts":{"max-size":"20m","max-file":"3"}}' >/etc/docker/daemon.json
+    [[ -n $ARYA_HTTP_PROXY ]] || return 0
+    mkdir -p /etc/systemd/system/docker.service.d
+    # A percent sign has a meaning in units.
+    printf '[Service]\nEnvironment="HTTP_PROXY=%s" "HTTPS_PROXY=%s"\n' "${ARYA_HTTP_PROXY//%/%%}" "${ARYA_HTTP_PROXY//%/%%}" \
+        >/etc/systemd/system/docker.service.d/proxy.conf
+}
+
+start_docker() {
+    systemctl start docker >>"$LOG" 2>&1 || fail 'Docker did not start.'
+    local tries=100
+    until docker info >/dev/null 2>&1; do
+        ((--tries)) || fail 'Docker started and does not answer.'
+        sleep 0.2
+    done
+}
+
+# --- files ----------------------------------------------------------------------------------------------------------------
+
+has_digest() { [[ -f $2 ]] && sha256sum --status --check <<<"$1  $2" 2>/dev/null; }
+
+# fetch NAME URL SHA256 FILE. Waits while the upload still runs; S3 says 404 or 403 of an object that is not there.
+fetch() {
+    local name=$1 url=$2 digest=$3 file=$4 wrong=0 answer deadline=$((SECONDS + ${ARYA_FETCH_WITHIN_S:-300}))
+    ! has_digest "$digest" "$file" || return 0
+    # Containers that do not run as root must get into it.
+    (umask 022 && mkdir -p "$(dirname "$file")")
+    while true; do
+        answer=$(at_url "$url" --speed-limit 1 --speed-time 60 --output "$file.part" --write-out '%{http_code}' 2>>"$LOG") ||
+            { [[ $? -ne 23 ]] || fail "The disk took no more of the $name: $(df --output=avail -h "$STATE" | tail -n 1) left."; }
+        if [[ $answer == 200 ]]; then
+            if has_digest "$digest" "$file.part"; then break; fi
+            ((++wrong < WRONG_DIGESTS_MAX)) || fail "The $name came $wrong times with another digest than the one that was \
+uploaded, sha256:$digest; nothing of it was started. Upload it again."
+        elif grep -qsE 'ExpiredToken|Request has expired' "$file.part"; then
+            fail "The URL of the $name expired before it was fetched. It lives as long as the credentials that signed it; \
+destroy, and start with fresh ones."
+        fi
+        ((SECONDS < deadline)) || fail "The $name did not come out of the bucket within ${ARYA_FETCH_WITHIN_S:-300} s; the last \
+answer was $answer."
+        sleep 1
+    done
+    mv "$file.part" "$file"
+}
+
+# The second block of values. Its digest came with the user data, so it is as good as that.
+read_settings() {
+    fetch settings "$ARYA_SETTINGS_URL" "$ARYA_SETTINGS_SHA256" "$STATE/settings"
+    # shellcheck source=/dev/null
+    . "$STATE/settings"
+}
+
+images_there() {
+    local name
+    [[ -s $STATE/image-names ]] || return 1
+    while read -r name; do
+        docker image inspect "$name" >/dev/null 2>&1 || return 1
+    done <"$STATE/image-names"
+}
+
+fetch_files() {
+    fetch 'compose file' "$ARYA_COMPOSE_URL" "$ARYA_COMPOSE_SHA256" "$APP/compose.yaml"
+    if [[ -n $ARYA_ENV_FILE_URL ]]; then
+        # Where compose looks by itself. It stays on the disk, readable by root alone: a reboot needs it again.
+        fetch 'env file' "$ARYA_ENV_FILE_URL" "$ARYA_ENV_FILE_SHA256" "$APP/.env"
+    fi
+    local at path
+    for ((at = 0; at < ${#ARYA_FILES[@]}; at += 3)); do
+        path=${ARYA_FILES[at]}
+        # A relative path is beside the compose file.
+        [[ $path == /* ]] || path=$APP/$path
+        fetch "file ${ARYA_FILES[at]}" "${ARYA_FILES[at + 1]}" "${ARYA_FILES[at + 2]}" "$path"
+        # Containers seldom run as root.
+        chmod 0644 "$path"
+    done
+    chmod 0755 "$APP"
+    if [[ -n $ARYA_IMAGE_URL ]] && ! images_there; then
+        fetch 'image archive' "$ARYA_IMAGE_URL" "$ARYA_IMAGE_SHA256" "$STATE/image"
+    fi
+    # Secrets are fetched once: what asked for its own removal is removed now that all is here.
+    local url
+    for url in "${ARYA_REMOVE_URLS[@]}"; do
+        at_url "$url" --fail --request DELETE --max-time 20 --output /dev/null 2>>"$LOG" || say 'an object could not be removed'
+    done
+}
+
+load_images() {
+    [[ -e $STATE/image ]] || return 0
+    docker load --input "$STATE/image" >"$STATE/loaded" 2>>"$LOG" ||
+        fail 'Docker could not load the image archive, although it is the one that was uploaded.'
+    cat "$STATE/loaded" >>"$LOG"
+    sed -nE 's/^Loaded image( ID)?: //p' "$STATE/loaded" >"$STATE/image-names"
+    xargs -r docker image inspect --format '{{.Id}}' <"$STATE/image-names" >"$STATE/image-ids"
+    # Its bytes are in Docker's own store now, and disks are small.
+    rm -f "$STATE/image"
+}
+
+# --- the app ----------------------------------------------------------------------------------------------------------------
+
+compose() {
+    local -a files=(--file "$APP/compose.yaml")
+    [[ ! -e $STATE/compose.more.json ]] || files+=(--file "$STATE/compose.more.json")
+    docker compose --project-name app --project-directory "$APP" "${files[@]}" "$@"
+}
+
+# What the app's service gets beyond its compose file.
+compose_more() {
+    rm -f "$STATE/compose.more.json"
+    if [[ -n $ARYA_ENV_FILE_URL ]]; then
+        printf '{"services":{"%s":{"env_file":[".env"]}}}\n' "$ARYA_APP_SERVICE" >"$STATE/compose.more.json"
+    fi
+}
+
+start_app() {
+    compose_more
+    # The list is complete, so what it leaves out is not started for another service's sake.
+    compose up --detach --no-build --no-deps --quiet-pull "${ARYA_SERVICES[@]}" >>"$LOG" 2>&1 ||
+        fail 'Docker Compose could not start the services.'
+}
+
+# Whether every container of the app's service ended and none will be started again.
+app_ended() {
+    local states
+    states=$(compose ps --all --format '{{.State}}' "$ARYA_APP_SERVICE" 2>>"$LOG") || return 1
+    [[ -n $states ]] && ! grep -qvE 'exited|dead' <<<"$states"
+}
+
+# ask PATH [curl's options]: prints status and microseconds. A certificate made on the machine is as good as any here.
+ask() {
+    local path=$1 status time
+    shift
+    read -r status time < <(
+        curl --silent --insecure --globoff --path-as-is --noproxy '*' --max-time 5 --output /dev/null \
+            --write-out '%{http_code} %{time_total}\n' "$@" "$ARYA_APP_SCHEME://127.0.0.1:$ARYA_APP_PORT$path" || true
+    )
+    time=${time/./}
+    echo "${status:-000} $((10#${time:-0}))"
+}
+
+wait_until_up() {
+    local status deadline=$((SECONDS + ARYA_UP_WITHIN_S)) look=$((SECONDS + 2))
+    while true; do
+        read -r status _ < <(ask "$ARYA_HEALTH_PATH")
+        [[ $status != 200 ]] || return 0
+        if ((SECONDS >= look)); then
+            look=$((SECONDS + 5))
+            ! app_ended || fail "The app ended before its health path $ARYA_HEALTH_PATH answered."
+        fi
+        [[ $status != 000 ]] || status=nothing
+        ((SECONDS < deadline)) ||
+            fail "The health path $ARYA_HEALTH_PATH did not answer 200 within $ARYA_UP_WITHIN_S s; last it answered $status."
+        sleep 0.2
+    done
+}
+
+warm_up() {
+    local count=${#ARYA_WARM_PATHS[@]} good=0 at=0 status time path deadline=$((SECONDS + ARYA_WARM_WITHIN_S))
+    local -a host=()
+    ((count)) || return 0
+    [[ -z $ARYA_WARM_HOST ]] || host=(--header "Host: $ARYA_WARM_HOST")
+    while ((good < ARYA_WARM_IN_A_ROW)); do
+        path=${ARYA_WARM_PATHS[at++ % count]}
+        read -r status time < <(ask "$path" "${host[@]}")
+        if [[ $status == [23]* ]] && ((time <= ARYA_WARM_UNDER_MS * 1000)); then
+            good=$((good + 1))
+            continue
+        fi
+        good=0
+        ((SECONDS < deadline)) || fail "The app did not give $ARYA_WARM_IN_A_ROW answers in a row within $ARYA_WARM_UNDER_MS ms \
+each during $ARYA_WARM_WITHIN_S s of warm-up: $(mask <<<"$path") answered $status after $((time / 1000)) ms."
+        sleep 0.1
+    done
+}
+
+# --- the monitor ------------------------------------------------------------------------------------------------------------
+
+# Whom to watch. It has no digest: it changes while the monitor stands, as instances come and go.
+fetch_targets() {
+    [[ -n $ARYA_TARGETS_URL ]] || return 0
+    local file=$APP/prometheus/targets.json
+    at_url "$ARYA_TARGETS_URL" --fail --max-time 20 --output "$STATE/targets.new" 2>>"$LOG" || return 0
+    chmod 0644 "$STATE/targets.new"
+    # Renamed, so that nobody reads half of it.
+    cmp -s "$STATE/targets.new" "$file" || mv "$STATE/targets.new" "$file"
+}
+
+# The one port that others reach, behind a password whose hash alone came here, with a key that leaves this machine never.
+start_proxy() {
+    [[ $ARYA_ROLE == monitor ]] || return 0
+    [[ -e $STATE/proxy.crt ]] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 30 \
+        -subj /CN=arya-monitor -keyout "$STATE/proxy.key" -out "$STATE/proxy.crt" 2>>"$LOG" || fail 'The monitor could not make its key.'
+    # Its workers are another user, and read the list of users with every request.
+    chmod 0711 "$STATE"
+    chmod 0755 "$APP/proxy"
+    rm -f /etc/nginx/sites-enabled/default
+    ln -sf "$APP/proxy/nginx.conf" /etc/nginx/conf.d/arya.conf
+    { nginx -t && systemctl restart nginx; } >>"$LOG" 2>&1 || fail "The monitor's proxy did not start."
+}
+
+# What need not be there for the canary to be watched: each by itself, so that a registry that has not one of them, or is
+# slow, holds up no other. Tried again with every look until it runs.
+start_later() {
+    local service
+    for service in "${ARYA_LATER[@]}"; do
+        [[ ! -e $STATE/later.$service ]] || continue
+        if compose up --detach --no-build --quiet-pull "$service" >>"$LOG" 2>&1; then
+            touch "$STATE/later.$service"
+            say "$service runs"
+        else
+            say "$service does not run yet; the canary does not wait for it"
+        fi
+    done
+}
+
+boot() {
+    STARTED=$(ticks)
+    mkdir -p "$APP"
+    : >"$LOG"
+    : >"$STATE/timeline"
+    trap 'fail "The boot script broke off in line $LINENO."' ERR
+    end_if_over
+    if [[ -n $ARYA_HTTP_PROXY ]]; then
+        export http_proxy=$ARYA_HTTP_PROXY https_proxy=$ARYA_HTTP_PROXY no_proxy=localhost,127.0.0.1,169.254.169.254
+    fi
+    report booting
+    docker_settings
+    install_packages
+    start_docker
+    report docker_ready
+    read_settings
+    fetch_files
+    report fetched
+    load_images
+    report loaded
+    fetch_targets
+    start_proxy
+    start_app
+    wait_until_up
+    report up
+    warm_up
+    report ready
+    systemctl start --no-block arya-watch.service
+}
+
+# --- afterwards -------------------------------------------------------------------------------------------------------------
+
+# Container logs, masked, newest last; only when there is something new.
+send_logs() {
+    compose logs --no-color --timestamps --tail 5000 2>&1 | mask | tail -c "$LOGS_BYTES" >"$STATE/logs.new" || true
+    [[ -s $STATE/logs.new ]] || return 0
+    if ! cmp -s "$STATE/logs.new" "$STATE/logs" && put "$ARYA_LOGS_URL" "$STATE/logs.new"; then
+        mv "$STATE/logs.new" "$STATE/logs"
+    fi
+}
+
+watch() {
+    local told=no
+    STARTED=$(ticks)
+    # shellcheck source=/dev/null
+    . "$STATE/settings"
+    trap 'send_logs; exit 0' TERM
+    while true; do
+        fetch_targets
+        start_later
+        send_logs
+        if [[ $told == no ]] && app_ended; then
+            told=yes
+            say 'the app ended'
+            # The phase stays: it was ready. The load balancer sees that it is not any more, and this says why.
+            status_document ready "$(app_log 20 | last_words 'The app ended by itself.')" >"$STATUS"
+            put "$ARYA_STATUS_URL" "$STATUS" || told=no
+        fi
+        # In the background, since a signal is heard only between two commands.
+        sleep "$WATCH_EVERY_S" &
+        wait $!
+    done
+}
+
+case "${1:-install}" in
+install) install ;;
+boot) boot ;;
+watch) watch ;;
+packages) wanted_packages ;;
+mask) mask ;;
+*)
+    say "there is no command $1"
+    exit 3
+    ;;
+esac
