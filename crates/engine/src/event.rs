@@ -76,6 +76,18 @@ pub enum Event {
         outcome: Outcome,
         sentence: String,
     },
+    /// Nothing is judged for a while, or only harm; why is a sentence.
+    JudgingPaused {
+        why: String,
+    },
+    /// Judging goes on by itself.
+    JudgingResumed {
+        paused_s: f64,
+    },
+    /// The process ended, however it ended, while it carried out these steps.
+    Interrupted {
+        steps: Vec<String>,
+    },
     /// `ours` is what was left behind, `others` what other people changed meanwhile.
     Restored {
         ours: usize,
@@ -91,7 +103,7 @@ impl Event {
     pub fn actor(&self) -> Actor {
         match self {
             Self::Created { by, .. } | Self::Changed { by, .. } => by.clone(),
-            Self::VerdictChanged { .. } => Actor::Judge,
+            Self::VerdictChanged { .. } | Self::JudgingPaused { .. } | Self::JudgingResumed { .. } => Actor::Judge,
             Self::Abandoned
             | Self::PhaseChanged { .. }
             | Self::Launched { .. }
@@ -99,6 +111,7 @@ impl Event {
             | Self::Refused { .. }
             | Self::Unanswered { .. }
             | Self::InstanceReported { .. }
+            | Self::Interrupted { .. }
             | Self::Restored { .. }
             | Self::Noted { .. } => Actor::Arya,
         }
@@ -165,6 +178,17 @@ impl fmt::Display for Event {
                 }
             }
             Self::VerdictChanged { sentence, .. } => write!(f, "Verdict: {sentence}"),
+            Self::JudgingPaused { why } => write!(
+                f,
+                "Judging pauses. {} What is measured meanwhile is kept and is no evidence for a pass.",
+                sentence(why)
+            ),
+            Self::JudgingResumed { paused_s } => write!(f, "Judging goes on after a pause of {}.", lasting(*paused_s)),
+            Self::Interrupted { steps } => {
+                f.write_str("Arya stopped in the middle of this: ")?;
+                f.write_str(&steps.join(", "))?;
+                f.write_str(". The next look shows what was done.")
+            }
             Self::Restored { ours, others } => restored(f, *ours, *others),
             Self::Noted { sentence } => f.write_str(sentence),
         }
@@ -238,6 +262,15 @@ fn restored(f: &mut fmt::Formatter<'_>, ours: usize, others: usize) -> fmt::Resu
         f,
         "The restore proof failed: {left} of ours still there; others made {changed}. Arya goes on removing."
     )
+}
+
+/// A length of time, to the unit that a person would name.
+fn lasting(seconds: f64) -> String {
+    match seconds {
+        short if short < 120.0 => format!("{short:.0} s"),
+        minutes if minutes < 7200.0 => format!("{:.0} min", minutes / 60.0),
+        hours => format!("{:.1} h", hours / 3600.0),
+    }
 }
 
 /// A number of things that form their plural with an s.

@@ -41,8 +41,8 @@ pub use reconciler::{
 pub use report::{Report, Track};
 pub use settings::EngineSettings;
 pub use store::{
-    BLOCKS_KEPT, CreateError, EVENTS_AT_ONCE, EVENTS_KEPT, Edited, OPEN_MAX, ROWS_MAX, Store, StoreError,
-    StoredDeployment, StoredVerdict, SubmitError, VERDICTS_KEPT,
+    BLOCKS_KEPT, CreateError, EVENTS_AT_ONCE, EVENTS_KEPT, Edited, Meanwhile, OPEN_MAX, PAUSES_KEPT, Pauses, ROWS_MAX,
+    Store, StoreError, StoredDeployment, StoredPause, StoredVerdict, SubmitError, VERDICTS_KEPT,
 };
 
 use journal::Journal;
@@ -359,7 +359,10 @@ impl Engine {
     /// The result of a deployment that no loop runs for.
     fn final_verdict(&self, stored: &StoredDeployment) -> Result<Option<arya_judge::Verdict>, StoreError> {
         let id = &stored.desired.id;
-        report::verdict_to_say(&stored.desired, None, |outcome| self.store().last_verdict(id, outcome))
+        let pauses = self.store().pauses(id)?;
+        report::verdict_to_say(&stored.desired, None, pauses.open(), |outcome| {
+            self.store().last_verdict(id, outcome)
+        })
     }
 
     fn loops(&self) -> MutexGuard<'_, HashMap<DeploymentId, Running>> {

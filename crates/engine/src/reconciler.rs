@@ -104,6 +104,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         self.tell_of_instances(id, &observed, &mut memory);
         // The watchdog first: a slow source of evidence must not hold back what the look alone forbids.
         let mut stored = self.follow(stored, &observed, &mut memory, None)?;
+        self.note_confounder(&stored, &observed, &mut memory);
         if stored.desired.main_rule == MainRule::Seen && matches!(stored.desired.goal, Goal::Serve { .. }) {
             let verdict = self.judge(&stored, now, &mut memory).await;
             let judged = self.load(id, &mut memory)?;
@@ -144,6 +145,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         if let Some(memory) = memories.get(id) {
             return Ok(memory.clone());
         }
+        self.tell_interrupted(id)?;
         let recalled = Memory::recall(&self.journal.store.latest_events(id, crate::store::EVENTS_AT_ONCE)?);
         let memory = Arc::new(tokio::sync::Mutex::new(recalled));
         memories.insert(*id, memory.clone());

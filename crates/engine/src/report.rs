@@ -9,7 +9,7 @@ use arya_plan::proof::RestoreProof;
 use arya_plan::seen::Seen;
 use arya_plan::timing::Timing;
 
-use crate::store::{StoreError, StoredDeployment, StoredVerdict};
+use crate::store::{Meanwhile, StoreError, StoredDeployment, StoredPause, StoredVerdict};
 
 /// One deployment after its latest look. It holds the probe secret, as [`Desired`] does: the server shows its own
 /// documents.
@@ -20,7 +20,8 @@ pub struct Report {
     pub observed: Option<Observed>,
     pub plan: Option<Plan>,
     pub phase: Phase,
-    /// What is said now. While *harmful* is latched this is the harmful verdict; without users it is never a pass.
+    /// What is said now. While *harmful* is latched this is the harmful verdict; while judging is paused, as without users,
+    /// it is never a pass and says since when and why.
     pub verdict: Option<Verdict>,
     /// How each metric's estimate grew, for the chart.
     pub tracks: Vec<Track>,
@@ -67,29 +68,43 @@ impl Report {
 }
 
 /// What may be said of a deployment: `current` is what was judged last in this run, `last_said` what the store knows, of
-/// an outcome if one is asked for. Traffic that was removed never reads as a pass: without our rule nothing is said,
-/// and a harmful verdict stays until a person overrules it.
+/// an outcome if one is asked for. Traffic that was removed never reads as a pass: while judging is paused only the last
+/// numbers are shown, with their time, and a harmful verdict stays until a person overrules it.
 pub(crate) fn verdict_to_say(
     desired: &Desired,
     current: Option<Verdict>,
+    pause: Option<&StoredPause>,
     last_said: impl FnOnce(Option<Outcome>) -> Result<Option<StoredVerdict>, StoreError>,
 ) -> Result<Option<Verdict>, StoreError> {
     let said = |outcome| Ok::<_, StoreError>(last_said(outcome)?.map(|said| said.verdict));
-    if desired
-        .harmful
-        .as_ref()
-        .is_some_and(|harmful| harmful.overruled.is_none())
-    {
+    if desired.is_harmful() {
         return match current {
             Some(verdict) if verdict.outcome == Outcome::Harmful => Ok(Some(verdict)),
             other => Ok(said(Some(Outcome::Harmful))?.or(other)),
         };
     }
+    let latest = |current: Option<Verdict>| match current {
+        Some(current) => Ok(Some(current)),
+        None => said(None),
+    };
     match (desired.main_rule, desired.goal) {
-        (MainRule::Seen, Goal::Serve { .. }) => Ok(current),
+        (MainRule::NotYet, _) => Ok(None),
+        (MainRule::Seen, Goal::Serve { .. }) => Ok(current.map(|verdict| shown_in(verdict, pause))),
         // Destroyed while it served: the verdict of its last moment is its result.
-        (MainRule::Seen, Goal::Absent) if current.is_none() => said(None),
-        (MainRule::Seen, Goal::Absent) => Ok(current),
-        (MainRule::NotYet | MainRule::Wanted | MainRule::Made { .. } | MainRule::Away, _) => Ok(None),
+        (MainRule::Seen, Goal::Absent) => Ok(latest(current)?.map(|verdict| shown_in(verdict, pause))),
+        (MainRule::Wanted | MainRule::Made { .. } | MainRule::Away, _) => match pause {
+            Some(stored) => Ok(latest(current)?.map(|verdict| verdict.while_paused(stored.pause.clone()))),
+            None => Ok(None),
+        },
+    }
+}
+
+/// What is shown of a verdict in a pause, if there is one.
+fn shown_in(verdict: Verdict, pause: Option<&StoredPause>) -> Verdict {
+    match pause {
+        Some(stored) if stored.meanwhile == Meanwhile::LeftOut || verdict.outcome != Outcome::Harmful => {
+            verdict.while_paused(stored.pause.clone())
+        }
+        Some(_) | None => verdict,
     }
 }

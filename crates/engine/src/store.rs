@@ -7,7 +7,9 @@ mod deployments;
 mod error;
 mod events;
 mod evidence;
+mod in_flight;
 mod metrics;
+mod pauses;
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -29,15 +31,20 @@ pub(crate) use deployments::{Known, epoch};
 pub use error::{CreateError, StoreError, SubmitError};
 pub use events::{EVENTS_AT_ONCE, EVENTS_KEPT};
 pub use evidence::{BLOCKS_KEPT, StoredVerdict, VERDICTS_KEPT};
+pub(crate) use pauses::Joined;
+pub use pauses::{Meanwhile, PAUSES_KEPT, Pauses, StoredPause};
 
 /// The newest format that this version reads; a new one gets the next number and a migration from each older one.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 const SCHEMA: &str = include_str!("store/schema.sql");
-/// What each version changed, from the first one on: version 2 keeps blocks of every kind, version 3 the chosen metrics.
-const MIGRATIONS: [&str; 2] = [
+/// What each version changed, from the first one on: version 2 keeps blocks of every kind, version 3 the chosen metrics,
+/// version 4 the pauses of judging and the steps that are being carried out.
+const MIGRATIONS: [&str; 3] = [
     "ALTER TABLE blocks ADD COLUMN wide TEXT",
     "CREATE TABLE judged_by (deployment TEXT NOT NULL REFERENCES deployments (id), epoch INTEGER NOT NULL, \
      metrics TEXT NOT NULL, PRIMARY KEY (deployment, epoch)) STRICT",
+    "CREATE TABLE pauses (deployment TEXT PRIMARY KEY REFERENCES deployments (id), pauses TEXT NOT NULL) STRICT;
+     CREATE TABLE in_flight (deployment TEXT PRIMARY KEY REFERENCES deployments (id), steps TEXT NOT NULL) STRICT;",
 ];
 const DATABASE_FILE: &str = "arya.sqlite";
 /// All statements of the store; the library's 16 would have a look parse its SQL anew.

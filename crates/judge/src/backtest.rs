@@ -74,8 +74,7 @@ impl Run {
     pub fn judged_by(&self, config: &JudgeConfig) -> Verdict {
         let mut judging = Judging::without_charts(config);
         self.evidence.iter().for_each(|evidence| judging.advance(evidence));
-        let before = self.share_since.map_or(0.0, |since| judging.compared_s_until(since));
-        judging.set_minimum_bake_s(config.minimum_bake_s + before);
+        judging.set_bake_from(self.share_since);
         judging.verdict()
     }
 

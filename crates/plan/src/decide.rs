@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use arya_judge::{Outcome, Verdict};
+use arya_judge::{Outcome, Reason, Verdict};
 
 use crate::desired::{Actor, Change, Desired, Goal, HoldReason, MainRule, REPLACEMENTS_MAX};
 use crate::identity::{Arm, Place, RuleKind};
@@ -46,9 +46,7 @@ fn next_change(
     if let Some(reason) = watchdog(desired, observed).or_else(|| never_listed(desired, observed, timing)) {
         return Some((Change::RemoveTraffic { reason }, Actor::Watchdog));
     }
-    if desired.harmful.is_none()
-        && let Some(verdict) = verdict.filter(|v| v.outcome == Outcome::Harmful)
-    {
+    if let Some(verdict) = verdict.filter(|verdict| is_new_harm(desired, verdict)) {
         return Some((
             Change::LatchHarmful {
                 sentence: verdict.sentence(),
@@ -60,6 +58,25 @@ fn next_change(
         return Some((change, Actor::Arya));
     }
     begin(desired, observed, seen).map(|change| (change, Actor::Arya))
+}
+
+/// Whether a verdict is an alarm that nobody has heard yet. An alarm that a person overruled stays overruled: another one
+/// needs harm that was shown later.
+fn is_new_harm(desired: &Desired, verdict: &Verdict) -> bool {
+    if verdict.outcome != Outcome::Harmful || desired.is_harmful() {
+        return false;
+    }
+    let Some(overruled_at) = desired.judged_from() else {
+        return true;
+    };
+    let alone = verdict.metrics.iter().filter_map(|metric| {
+        let Reason::RegressionShown { shown_at, .. } = metric.reason else {
+            return None;
+        };
+        Some(shown_at)
+    });
+    let together = verdict.together.iter().map(|together| together.at);
+    alone.chain(together).any(|shown_at| shown_at > overruled_at)
 }
 
 /// What would take a raised share away again at once, so that a person hears it before rather than after.

@@ -173,6 +173,9 @@ pub struct Harmful {
     pub at: Timestamp,
     pub sentence: String,
     pub overruled: Option<Overruled>,
+    /// When an earlier alarm was overruled: this one rests on what was measured later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -321,7 +324,7 @@ impl Desired {
             if let Some(why) = &self.failed {
                 return Err(Refusal::Failed { why: why.clone() });
             }
-            if let Some(harmful) = self.harmful.as_ref().filter(|h| h.overruled.is_none())
+            if let Some(harmful) = self.harmful.as_ref().filter(|_| self.is_harmful())
                 && canary > self.share()
             {
                 return Err(Refusal::Harmful {
@@ -365,13 +368,14 @@ impl Desired {
     }
 
     fn latch(&mut self, sentence: &str, at: Timestamp) {
-        if self.harmful.is_some() {
+        if self.is_harmful() {
             return;
         }
         self.harmful = Some(Harmful {
             at,
             sentence: sentence.to_owned(),
             overruled: None,
+            after: self.judged_from(),
         });
         match self.spec.analysis.on_harmful {
             OnHarmful::Alert => {}
@@ -409,6 +413,18 @@ impl Desired {
         let next = self.incarnation(place) + 1;
         self.incarnations.retain(|(p, _)| *p != place);
         self.incarnations.push((place, next));
+    }
+
+    /// *Harmful* was said, and nobody overruled it.
+    pub fn is_harmful(&self) -> bool {
+        self.harmful.as_ref().is_some_and(|harmful| harmful.overruled.is_none())
+    }
+
+    /// When a person last overruled an alarm: what was measured before is answered for and counts no more.
+    pub fn judged_from(&self) -> Option<Timestamp> {
+        let harmful = self.harmful.as_ref()?;
+        let overruled_at = harmful.overruled.as_ref().map(|overruled| overruled.at);
+        overruled_at.or(harmful.after)
     }
 
     /// The share that is asked now.

@@ -5,6 +5,7 @@
 pub mod assume;
 pub mod checks;
 pub mod cloud;
+pub mod confounder;
 pub mod cost;
 pub mod decide;
 pub mod desired;

@@ -150,7 +150,7 @@ pub(crate) fn unhealthy_production(desired: &Desired, site: &Site) -> Option<Gro
 }
 
 /// What stands between a registered arm and health, in the load balancer's words.
-fn not_healthy(desired: &Desired, observed: &Observed, arm: Arm) -> Option<String> {
+pub(crate) fn not_healthy(desired: &Desired, observed: &Observed, arm: Arm) -> Option<String> {
     let group = observed.groups.get(&arm)?;
     let wanting = desired.places_of(arm).find_map(|place| {
         let target = group.target(place)?;

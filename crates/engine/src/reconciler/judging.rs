@@ -2,6 +2,7 @@
 
 mod choosing;
 mod following;
+mod pausing;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -19,11 +20,12 @@ use tracing::error;
 
 use self::choosing::Chosen;
 use self::following::Following;
+use self::pausing::Pausing;
 use super::memory::Memory;
 use super::{Reconciler, after};
 use crate::event::Event;
 use crate::report::{Track, verdict_to_say};
-use crate::store::{StoreError, StoredDeployment, StoredVerdict, epoch};
+use crate::store::{Pauses, StoreError, StoredDeployment, StoredVerdict, epoch};
 
 /// A source that takes longer counts as silent for this look. Short, because the look's steps wait for it.
 pub const EVIDENCE_AT_MOST: Duration = Duration::from_secs(5);
@@ -54,13 +56,53 @@ pub(crate) struct Judged {
     unstored: BTreeMap<String, Evidence>,
     /// When each metric's source is asked next.
     ask_at: BTreeMap<String, Timestamp>,
-    /// The share's beginning that the verdict took into account.
-    share_since: Option<Timestamp>,
+    /// The beginnings of the share and of the evidence that the verdict took into account.
+    judged_for: Option<JudgedFor>,
+    /// When nothing was judged.
+    pausing: Pausing,
+}
+
+/// What a verdict is about besides its blocks; when it changes, the verdict is out of date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct JudgedFor {
+    epoch: u32,
+    /// A person overruled what was measured before.
+    from: Option<Timestamp>,
+    /// The minimum bake counts from here.
+    bake_from: Option<Timestamp>,
 }
 
 impl Judged {
     fn is_due(&self, metric: &MetricConfig, now: Timestamp) -> bool {
         self.ask_at.get(&metric.name).is_none_or(|at| *at <= now)
+    }
+
+    /// What a verdict of now is about.
+    fn now_for(&self, stored: &StoredDeployment) -> JudgedFor {
+        let pass_put_off = self.pausing.known().and_then(Pauses::pass_put_off_until);
+        JudgedFor {
+            epoch: epoch(&stored.desired),
+            from: stored.desired.judged_from(),
+            bake_from: stored.share_since.max(pass_put_off),
+        }
+    }
+
+    /// What of an answer may be judged: nothing of a pause, nothing from before a person overruled it.
+    fn to_be_judged(&self, stored: &StoredDeployment, mut evidence: Evidence) -> Evidence {
+        if let Some(pauses) = self.pausing.known() {
+            evidence.leave_out(&pauses.left_out());
+        }
+        if let Some(from) = stored.desired.judged_from() {
+            evidence.leave_out_before(from);
+        }
+        evidence
+    }
+
+    /// Whether the alarm that was said last is about these instances, and nobody overruled it since.
+    fn was_harmful_by_the_same(&self, now: &JudgedFor) -> bool {
+        let same = |then: JudgedFor| (then.epoch, then.from) == (now.epoch, now.from);
+        let harmful = |verdict: &Verdict| verdict.outcome == Outcome::Harmful;
+        self.verdict.as_ref().is_some_and(harmful) && self.judged_for.is_some_and(same)
     }
 }
 
@@ -78,24 +120,25 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         if due {
             self.gather(stored, &config, from..=now, &mut memory.judged).await;
         }
-        let stale = memory.judged.verdict.is_none() || memory.judged.share_since != stored.share_since;
+        let judged_for = memory.judged.now_for(stored);
+        let stale = memory.judged.verdict.is_none() || memory.judged.judged_for != Some(judged_for);
         if due || stale {
             let followed = self.follow_evidence(stored, &config, from, &mut memory.judged);
-            let was_harmful = |verdict: &Verdict| verdict.outcome == Outcome::Harmful;
-            if followed.is_ok() || !memory.judged.verdict.as_ref().is_some_and(was_harmful) {
+            if followed.is_ok() || !memory.judged.was_harmful_by_the_same(&judged_for) {
                 let (verdict, tracks) = match followed {
                     Ok(mut following) => {
                         let following_now = Arc::make_mut(&mut following);
-                        let said = self.judge_known(stored, now, following_now, config.minimum_bake_s);
+                        let said = self.judge_known(stored, now, following_now, judged_for.bake_from);
                         memory.judged.following = Some(following);
                         said
                     }
                     Err(problem) => (unread(&config, &problem), Vec::new()),
                 };
                 self.tell_verdict(stored, &verdict, memory);
+                self.note_doubt(stored, &verdict, now, memory);
                 memory.judged.verdict = Some(verdict);
                 memory.judged.tracks = tracks;
-                memory.judged.share_since = stored.share_since;
+                memory.judged.judged_for = Some(judged_for);
             }
         }
         memory.judged.verdict.clone()
@@ -104,10 +147,18 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     pub(super) fn verdict_to_report(&self, stored: &StoredDeployment, memory: &Memory) -> Option<Verdict> {
         let desired = &stored.desired;
         let current = memory.judged.verdict.clone();
-        verdict_to_say(desired, current.clone(), |outcome| {
-            self.journal.store.last_verdict(&desired.id, outcome)
-        })
-        .unwrap_or_else(|error| {
+        let read = || self.journal.store.pauses(&desired.id);
+        let pauses = memory
+            .judged
+            .pausing
+            .known()
+            .map_or_else(read, |known| Ok(known.clone()));
+        let said = pauses.and_then(|pauses| {
+            verdict_to_say(desired, current.clone(), pauses.open(), |outcome| {
+                self.journal.store.last_verdict(&desired.id, outcome)
+            })
+        });
+        said.unwrap_or_else(|error| {
             error!(deployment = %desired.id, %error, "the last verdict cannot be read");
             current
         })
@@ -179,7 +230,9 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         let newest = evidence.blocks.iter().map(Block::ends_at).max();
         let block = |part: f64| Duration::from_secs_f64(evidence.block_s * part);
         let ask_at = after(newest.unwrap_or(start), block(1.0)).max(after(now, block(LATE_BLOCK_PART)));
-        judged.fresh.insert(metric.name.clone(), evidence.clone());
+        judged
+            .fresh
+            .insert(metric.name.clone(), judged.to_be_judged(stored, evidence.clone()));
         match self.journal.store.add_blocks(id, epoch(&stored.desired), &evidence) {
             Ok(_) => {
                 judged.unstored.remove(&metric.name);
@@ -216,7 +269,8 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             Arc::make_mut(&mut following).advance(judged);
             return Ok(following);
         }
-        let known = self.known(stored, config, from, judged)?;
+        let pauses = self.pauses(stored, &mut judged.pausing)?.clone();
+        let known = self.known(stored, config, &pauses, judged)?;
         judged.fresh.clear();
         Ok(Arc::new(Following::new(config, stored, from, &known)))
     }
@@ -226,21 +280,22 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         &self,
         stored: &StoredDeployment,
         config: &JudgeConfig,
-        from: Timestamp,
+        pauses: &Pauses,
         judged: &Judged,
     ) -> Result<Vec<Evidence>, StoreError> {
-        let desired = &stored.desired;
         let mut evidence = Vec::new();
         for metric in &config.metrics {
-            let mut known = self.journal.store.evidence(&desired.id, epoch(desired), metric)?;
+            let mut known = self.journal.store.judged_evidence(stored, pauses, metric)?;
             if let Some(fresh) = judged.unstored.get(&metric.name) {
+                let fresh = judged.to_be_judged(stored, fresh.clone());
                 let known = known.get_or_insert_with(|| Evidence {
                     blocks: Vec::new(),
                     ..fresh.clone()
                 });
-                let start = known.blocks.last().map_or(from, |block| block.ends_at().max(from));
-                let newer = |block: &&Block| block.is_readable() && block.ends_at() > start;
-                known.blocks.extend(fresh.blocks.iter().filter(newer).cloned());
+                // What stands beside a block that is not known here is not looked at.
+                let start = known.blocks.last().map(Block::ends_at);
+                let newer = |block: &Block| block.is_readable() && start.is_none_or(|start| block.ends_at() > start);
+                known.blocks.extend(fresh.blocks.into_iter().filter(newer));
             }
             let problem = judged.problems.get(&metric.name);
             match (known, problem) {
@@ -263,10 +318,10 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         stored: &StoredDeployment,
         now: Timestamp,
         following: &mut Following,
-        minimum_bake_s: f64,
+        bake_from: Option<Timestamp>,
     ) -> (Verdict, Vec<Track>) {
         let id = &stored.desired.id;
-        following.bake_since(stored.share_since, minimum_bake_s);
+        following.judging.set_bake_from(bake_from);
         let verdict = following.judging.verdict();
         let said = StoredVerdict {
             at: now,
@@ -284,7 +339,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         // The first verdict always is that there is no evidence yet; a harmful one is told by the change it leads to.
         let expected = match verdict.outcome {
             Outcome::Inconclusive => told.is_none(),
-            Outcome::Harmful => stored.desired.harmful.is_none(),
+            Outcome::Harmful => !stored.desired.is_harmful(),
             Outcome::NoWorse => false,
         };
         if told != Some(verdict.outcome) && !expected {

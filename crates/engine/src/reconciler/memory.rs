@@ -78,6 +78,9 @@ impl Memory {
                 | Event::Done { .. }
                 | Event::Refused { .. }
                 | Event::Unanswered { .. }
+                | Event::JudgingPaused { .. }
+                | Event::JudgingResumed { .. }
+                | Event::Interrupted { .. }
                 | Event::Restored { .. }
                 | Event::Noted { .. } => {}
             }

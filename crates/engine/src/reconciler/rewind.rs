@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use arya_judge::MetricSource;
 use arya_plan::cloud::Cloud;
 use arya_plan::identity::DeploymentId;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::Reconciler;
 use super::memory::Memory;
@@ -23,6 +23,8 @@ pub struct Moment {
     row: Arc<Columns>,
     harmful: bool,
     last_event: i64,
+    /// The steps that a process died in.
+    in_flight: Option<String>,
     /// `None` = nothing is measured, so there is nothing to go back to.
     judged: Option<JudgedThen>,
     memory: Option<Memory>,
@@ -32,6 +34,7 @@ pub struct Moment {
 struct JudgedThen {
     last_block: Option<i64>,
     last_verdict: Option<LastVerdict>,
+    pauses: Option<String>,
 }
 
 impl Moment {
@@ -61,6 +64,10 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         let last_event = db
             .prepare_cached("SELECT coalesce(max(seq), 0) FROM events WHERE deployment = ?1")?
             .query_row([&key], |row| row.get(0))?;
+        let in_flight = db
+            .prepare_cached("SELECT steps FROM in_flight WHERE deployment = ?1")?
+            .query_row([&key], |row| row.get(0))
+            .optional()?;
         let measured = !self.settings.judge.metrics.is_empty();
         Ok(Moment {
             id: *id,
@@ -68,6 +75,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             row,
             harmful,
             last_event,
+            in_flight,
             judged: measured.then(|| JudgedThen::read(&db, &key)).transpose()?,
             memory,
         })
@@ -113,6 +121,14 @@ impl Store {
         transaction
             .prepare_cached("DELETE FROM events WHERE deployment = ?1 AND seq > ?2")?
             .execute(params![key, moment.last_event])?;
+        match &moment.in_flight {
+            Some(steps) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO in_flight (deployment, steps) VALUES (?1, ?2)")?
+                .execute(params![key, steps])?,
+            None => transaction
+                .prepare_cached("DELETE FROM in_flight WHERE deployment = ?1")?
+                .execute([&key])?,
+        };
         if let Some(judged) = &moment.judged {
             judged.write(&transaction, &key)?;
         }
@@ -137,6 +153,10 @@ impl JudgedThen {
         Ok(Self {
             last_block,
             last_verdict: last_verdict.map(read).transpose()?,
+            pauses: db
+                .prepare_cached("SELECT pauses FROM pauses WHERE deployment = ?1")?
+                .query_row([key], |row| row.get(0))
+                .optional()?,
         })
     }
 
@@ -144,6 +164,14 @@ impl JudgedThen {
         transaction
             .prepare_cached("DELETE FROM blocks WHERE deployment = ?1 AND ends_at > ?2")?
             .execute(params![key, self.last_block.unwrap_or(i64::MIN)])?;
+        transaction
+            .prepare_cached("DELETE FROM pauses WHERE deployment = ?1")?
+            .execute([key])?;
+        if let Some(pauses) = &self.pauses {
+            transaction
+                .prepare_cached("INSERT INTO pauses (deployment, pauses) VALUES (?1, ?2)")?
+                .execute(params![key, pauses])?;
+        }
         let kept = self.last_verdict.as_ref().map_or(0, |(id, ..)| *id);
         transaction
             .prepare_cached("DELETE FROM verdicts WHERE deployment = ?1 AND id > ?2")?

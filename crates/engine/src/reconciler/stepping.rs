@@ -15,10 +15,12 @@ use arya_plan::spec::Digest;
 use arya_plan::timing::Timing;
 use futures_util::future::join_all;
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::memory::{BACK_OFF_AT_LEAST, BACK_OFF_AT_MOST, Memory};
 use super::{Reconciler, after, no_answer};
 use crate::event::{self, Event};
+use crate::store::StoreError;
 
 /// A step that takes longer is given up; the next look tells whether it worked all the same.
 pub const STEP_AT_MOST: Duration = Duration::from_secs(15);
@@ -78,11 +80,13 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             .filter(|step| memory.attempts.is_due(step, now))
             .cloned()
             .collect();
+        self.note_begun(&desired.id, &due);
         let answers = join_all(due.iter().map(|step| async move {
             let answer = timeout(STEP_AT_MOST, self.cloud.apply(desired, step)).await;
             answer.unwrap_or_else(|_| Err(no_answer(&format!("\"{step}\""), STEP_AT_MOST)))
         }))
         .await;
+        self.note_ended(&desired.id, &due);
         let is_throttled =
             |answer: &Result<(), CloudError>| answer.as_ref().is_err_and(|error| error.kind == ErrorKind::Throttled);
         if answers.iter().any(is_throttled) {
@@ -101,6 +105,34 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         plan.waiting
             .extend(memory.attempts.waiting(self.journal.clock.now(), timing));
         made
+    }
+
+    /// Keeps what is about to be done, so that a start after a crash can tell it. That it cannot be kept stops nothing.
+    fn note_begun(&self, id: &DeploymentId, steps: &[Step]) {
+        let words: Vec<String> = steps.iter().map(Step::to_string).collect();
+        if !words.is_empty()
+            && let Err(problem) = self.journal.store.begin_steps(id, &words)
+        {
+            warn!(deployment = %id, error = %problem, "what is about to be done could not be stored");
+        }
+    }
+
+    fn note_ended(&self, id: &DeploymentId, steps: &[Step]) {
+        if !steps.is_empty()
+            && let Err(problem) = self.journal.store.end_steps(id)
+        {
+            warn!(deployment = %id, error = %problem, "that everything was answered could not be stored");
+        }
+    }
+
+    /// Tells once what an earlier process was doing when it ended.
+    pub(super) fn tell_interrupted(&self, id: &DeploymentId) -> Result<(), StoreError> {
+        let steps = self.journal.store.steps_in_flight(id)?;
+        if !steps.is_empty() {
+            self.journal.mention(id, Event::Interrupted { steps });
+            self.journal.store.end_steps(id)?;
+        }
+        Ok(())
     }
 
     fn take_answer(

@@ -1,4 +1,4 @@
--- Version 3. Times are nanoseconds since 1970 UTC; JSON is what the crates' types serialise to.
+-- Version 4. Times are nanoseconds since 1970 UTC; JSON is what the crates' types serialise to.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
@@ -67,4 +67,16 @@ CREATE TABLE judged_by (
     epoch INTEGER NOT NULL,
     metrics TEXT NOT NULL,
     PRIMARY KEY (deployment, epoch)
+) STRICT;
+
+-- When nothing was judged, and why: blocks of that time are kept and not judged.
+CREATE TABLE pauses (
+    deployment TEXT PRIMARY KEY REFERENCES deployments (id),
+    pauses TEXT NOT NULL
+) STRICT;
+
+-- The steps that are being carried out, in words, so that a start after a crash can say what was left half-way.
+CREATE TABLE in_flight (
+    deployment TEXT PRIMARY KEY REFERENCES deployments (id),
+    steps TEXT NOT NULL
 ) STRICT;

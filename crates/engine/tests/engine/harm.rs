@@ -7,7 +7,7 @@ use arya_plan::phase::Phase;
 use serde_json::json;
 
 use crate::rig::Rig;
-use crate::world::{production, set_share};
+use crate::world::{BLOCK_S, production, set_share};
 
 fn is_harmful(report: &arya_engine::Report) -> bool {
     report
@@ -63,11 +63,74 @@ async fn a_harmful_canary_refuses_a_raise_until_a_person_overrules_it() {
         rig.told("Ana overruled the harmful verdict: \"a known flaky endpoint\"."),
         1
     );
-    // The evidence still says harmful; the overruled latch does not close again by itself.
-    let report = rig.until_judged().await;
-    assert!(is_harmful(&report));
-    rig.tick().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_overruled_does_not_raise_the_alarm_again() {
+    let mut rig = overruled(1.0).await;
+    let anew = rig.until_judged().await.verdict.unwrap();
+    assert_eq!(anew.outcome, Outcome::Inconclusive, "{}", anew.sentence());
+    let passed = |report: &arya_engine::Report| report.verdict.as_ref().unwrap().outcome == Outcome::NoWorse;
+    rig.until(passed).await;
+    // Nor does a process that starts anew take up the old evidence again.
+    rig = rig.crash();
+    for _ in 0..10 {
+        assert!(passed(&rig.until_judged().await));
+    }
     assert!(rig.world.main_rule_stands(&rig.desired));
+    assert_eq!(rig.told("Harmful:"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn harm_that_is_shown_anew_after_an_override_latches_again() {
+    let rig = overruled(20.0).await;
+    let overruled_at = rig.hand.now();
+    let latched = |report: &arya_engine::Report| report.desired.is_harmful();
+    let harmful = rig.until(latched).await;
+    assert!(!rig.world.main_rule_stands(&rig.desired));
+    assert_eq!(rig.told("The judge removed the canary's traffic"), 2);
+    let again = harmful.desired.harmful.clone().unwrap();
+    assert!(again.at.duration_since(overruled_at).as_secs() >= BLOCK_S, "{again:?}");
+    // It rests on what came after the override alone, also for a process that starts anew.
+    let counted = |report: &arya_engine::Report| report.verdict.as_ref().unwrap().metrics[0].canary.exposure;
+    let seconds = again.at.duration_since(overruled_at).as_secs();
+    assert!(counted(&harmful) <= 10_000.0 * (seconds / BLOCK_S) as f64);
+    let later = rig.crash().tick().await;
+    assert!(is_harmful(&later) && later.desired.harmful == harmful.desired.harmful);
+    assert_eq!(counted(&later), counted(&harmful));
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_an_alert_an_override_begins_the_evidence_anew_in_the_same_look() {
+    let rig = Rig::analysed(json!({"on_harmful": "alert"}));
+    rig.world.canary_fails(20.0);
+    rig.until(is_harmful).await;
+    rig.world.canary_fails(1.0);
+    rig.submit(&Change::Overrule {
+        reason: "a known flaky endpoint".into(),
+    })
+    .unwrap();
+    let report = rig.tick().await;
+    assert!(!is_harmful(&report) && !report.desired.is_harmful());
+    rig.until(|report| report.verdict.as_ref().unwrap().outcome == Outcome::NoWorse)
+        .await;
+    assert_eq!(rig.told("The judge raised the alarm."), 1);
+    rig.world.canary_fails(20.0);
+    rig.until(is_harmful).await;
+    assert_eq!(rig.told("The judge raised the alarm."), 2);
+    assert!(rig.world.main_rule_stands(&rig.desired));
+}
+
+/// A harmful canary that Ana overruled and gave its share again, with so many of its requests failing from then on.
+async fn overruled(canary_fails: f64) -> Rig {
+    let rig = harmed().await;
+    rig.world.canary_fails(canary_fails);
+    rig.submit(&Change::Overrule {
+        reason: "a known flaky endpoint".into(),
+    })
+    .unwrap();
+    rig.submit(&set_share(5.0)).unwrap();
+    rig
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,14 +151,29 @@ async fn on_harmful_alert_leaves_traffic_and_keeps_saying_harmful() {
     }
     assert!(rig.world.main_rule_stands(&rig.desired));
     assert_eq!(rig.told("The judge raised the alarm."), 1);
+    // Nothing is done by itself up to the end, and the result is not forgotten by it.
+    rig.hand.advance(std::time::Duration::from_secs(4 * 3600));
+    let end = rig.until_phase(Phase::Destroyed).await;
+    assert_eq!(rig.told("The deployment's lifetime is over"), 1);
+    assert!(is_harmful(&end) && end.restore_proof.unwrap().holds());
 }
 
 #[tokio::test(start_paused = true)]
 async fn on_harmful_destroy_destroys() {
     let rig = Rig::analysed(json!({"on_harmful": "destroy"}));
     rig.world.canary_fails(20.0);
-    assert!(is_harmful(&rig.until_phase(Phase::Destroyed).await));
-    assert!(rig.world.is_restored());
+    let end = rig.until_phase(Phase::Destroyed).await;
+    assert!(is_harmful(&end) && rig.world.is_restored());
+    assert_eq!(end.restore_proof.unwrap().differences, []);
+    assert_eq!(rig.told("Production is exactly as before: 0 differences."), 1);
+    let order = [
+        "The judge removed the canary's traffic (before: 5 %). Harmful:",
+        "Arya deleted the main rule.",
+        "Production is exactly as before",
+    ];
+    let feed = rig.feed();
+    let place = |part: &str| feed.iter().position(|sentence| sentence.starts_with(part)).unwrap();
+    assert!(order.map(place).is_sorted(), "{feed:?}");
 }
 
 /// Something happens to a serving deployment; the very next look removes our main rule, for that reason.
@@ -117,7 +195,12 @@ async fn check_watchdog(happens: impl Fn(&Rig), expected: HoldReason) {
         rig.tick().await;
     }
     assert!(!rig.world.main_rule_stands(&rig.desired));
-    assert_eq!(rig.until_phase(Phase::Held).await.verdict, None);
+    let held = rig.until_phase(Phase::Held).await.verdict.unwrap();
+    let paused = held.paused.as_ref().unwrap();
+    assert_eq!(
+        (held.outcome, paused.why.clone()),
+        (Outcome::Inconclusive, expected.to_string())
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,7 +75,12 @@ async fn share_zero_removes_the_rule_in_the_next_look_and_says_no_verdict() {
     rig.submit(&set_share(0.0)).unwrap();
     let report = rig.tick().await;
     assert!(!rig.world.main_rule_stands(&rig.desired));
-    assert_eq!(report.verdict, None);
+    let verdict = report.verdict.unwrap();
+    assert_eq!(verdict.outcome, Outcome::Inconclusive, "{}", verdict.sentence());
+    assert_eq!(
+        verdict.paused.unwrap().why,
+        "The share is 0: users get production only."
+    );
     assert_eq!(rig.until_phase(Phase::Held).await.desired.main_rule, MainRule::Away);
 }
 

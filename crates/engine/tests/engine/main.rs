@@ -8,6 +8,7 @@ mod feed;
 mod harm;
 mod kept;
 mod life;
+mod pausing;
 mod rig;
 mod store;
 mod trouble;

@@ -21,7 +21,7 @@ pub(crate) const MANY_LOOKS: usize = 200;
 pub(crate) struct Hand(Arc<AtomicI64>);
 
 impl Hand {
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         start()
             .checked_add(Duration::from_millis(self.0.load(Ordering::SeqCst).unsigned_abs()))
             .unwrap()

@@ -155,6 +155,8 @@ struct State {
     offered: Option<Vec<MetricConfig>>,
     /// Failed requests of the canary in percent; the baseline's are 1.
     canary_errors: f64,
+    /// Requests of the canary for each of the baseline's.
+    canary_requests: f64,
     windows: Vec<RangeInclusive<Timestamp>>,
     freeze: Option<Freeze>,
     frozen: Arc<Notify>,
@@ -195,6 +197,7 @@ impl World {
             source_error: None,
             offered: None,
             canary_errors: 1.0,
+            canary_requests: 1.0,
             windows: vec![],
             freeze: None,
             frozen: Arc::default(),
@@ -258,6 +261,10 @@ impl World {
 
     pub(crate) fn canary_fails(&self, percent: f64) {
         self.state().canary_errors = percent;
+    }
+
+    pub(crate) fn canary_gets(&self, requests: f64) {
+        self.state().canary_requests = requests;
     }
 
     pub(crate) fn windows(&self) -> Vec<RangeInclusive<Timestamp>> {
@@ -396,9 +403,9 @@ impl MetricSource for World {
             Block::Counts(CountBlock {
                 ends_at: Timestamp::from_second(end).unwrap(),
                 baseline_events: 100.0,
-                canary_events: 100.0 * state.canary_errors,
+                canary_events: 100.0 * state.canary_errors * state.canary_requests,
                 baseline_exposure: 10_000.0,
-                canary_exposure: 10_000.0,
+                canary_exposure: 10_000.0 * state.canary_requests,
             })
         });
         Ok(Evidence {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use arya_judge::{Outcome, Verdict};
+use arya_judge::{JudgeConfig, Outcome, Timestamp, Together, Verdict, judge};
 use arya_plan::decide::forbids;
 use arya_plan::desired::{Change, HoldReason, MainRule, Refusal};
 use arya_plan::identity::{Arm, Place, Role, RuleKind};
@@ -23,11 +23,7 @@ fn share(percent: f64) -> CanaryPercent {
 fn harmful() -> Verdict {
     Verdict {
         outcome: Outcome::Harmful,
-        metrics: vec![],
-        as_of: None,
-        comparison_unsound: None,
-        paused: None,
-        together: None,
+        ..judge(&JudgeConfig::default(), &[])
     }
 }
 
@@ -439,6 +435,19 @@ fn harmful_latches_until_a_person_overrules_it_with_a_reason() {
         Phase::Serving,
         "what a person overruled is not latched again by itself"
     );
+    let shown_at = |at: Timestamp| Verdict {
+        together: Some(Together { at, metrics: vec![] }),
+        ..harmful()
+    };
+    let overruled_at = paper.desired.judged_from().unwrap();
+    paper.verdict = Some(shown_at(overruled_at));
+    paper.run_until_quiet();
+    assert_eq!(paper.phase(), Phase::Serving);
+    paper.verdict = Some(shown_at(paper.world.at));
+    paper.run_until_quiet();
+    assert_eq!(paper.phase(), Phase::Held, "harm that was shown after the override");
+    let again = paper.desired.harmful.clone().unwrap();
+    assert_eq!((again.overruled, again.after), (None, Some(overruled_at)));
 }
 
 #[test]

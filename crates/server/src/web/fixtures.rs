@@ -191,6 +191,7 @@ pub(crate) fn harmful(name: &str) -> DeploymentDocument {
         at: at(-20),
         sentence: sentence.into(),
         overruled: None,
+        after: None,
     });
     document.verdict = Some(VerdictLine {
         outcome: Outcome::Harmful,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arya_judge::{Block, Evidence, JudgeConfig, Judging, Timestamp};
+use arya_judge::{Evidence, JudgeConfig, Judging, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use super::Judged;
@@ -14,14 +14,35 @@ use crate::store::{StoredDeployment, epoch};
 /// What is being judged, and what the verdict will be traced back to.
 #[derive(Debug, Clone)]
 pub(crate) struct Following {
-    /// The filling of the arms, the beginning of its evidence, and the planned time that it is judged for.
-    of: (u32, Timestamp, f64),
+    of: Subject,
     /// What it judges by, but for the planned time.
     template: Arc<JudgeConfig>,
     pub(super) judging: Judging,
     digests: BTreeMap<String, Hashed>,
-    /// Seconds compared before the latest change of the share.
-    baked: Option<(Timestamp, f64)>,
+}
+
+/// What the evidence is about.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Subject {
+    /// Which filling of the arms.
+    epoch: u32,
+    /// When its evidence begins.
+    from: Timestamp,
+    /// When a person overruled what was measured before.
+    overruled_at: Option<Timestamp>,
+    /// Seconds that it is planned for.
+    planned_s: f64,
+}
+
+impl Subject {
+    fn of(stored: &StoredDeployment, from: Timestamp) -> Self {
+        Self {
+            epoch: epoch(&stored.desired),
+            from,
+            overruled_at: stored.desired.judged_from(),
+            planned_s: stored.desired.spec.lifetime_h * 3600.0,
+        }
+    }
 }
 
 /// The blocks of a metric that went into its digest.
@@ -40,26 +61,24 @@ impl Following {
         from: Timestamp,
         known: &[Evidence],
     ) -> Self {
-        let planned_s = stored.desired.spec.lifetime_h * 3600.0;
+        let of = Subject::of(stored, from);
         let config = JudgeConfig {
-            planned_s,
+            planned_s: of.planned_s,
             ..JudgeConfig::clone(template)
         };
         let mut judging = Judging::new(&config);
         known.iter().for_each(|evidence| judging.advance(evidence));
         Self {
-            of: (epoch(&stored.desired), from, planned_s),
+            of,
             template: Arc::clone(template),
             judging,
             digests: BTreeMap::new(),
-            baked: None,
         }
     }
 
     /// Whether it is about the evidence of these arms and judges them by this plan and these metrics.
     pub(super) fn is_of(&self, stored: &StoredDeployment, from: Timestamp, template: &Arc<JudgeConfig>) -> bool {
-        self.of == (epoch(&stored.desired), from, stored.desired.spec.lifetime_h * 3600.0)
-            && (Arc::ptr_eq(&self.template, template) || self.template == *template)
+        self.of == Subject::of(stored, from) && (Arc::ptr_eq(&self.template, template) || self.template == *template)
     }
 
     /// Takes what the sources answered since the last look, and what they said instead.
@@ -72,27 +91,12 @@ impl Following {
         }
     }
 
-    /// The minimum bake counts from the latest change of the share. The judge counts compared seconds from the first
-    /// block on, so what was compared before that change is added.
-    pub(super) fn bake_since(&mut self, share_since: Option<Timestamp>, minimum_bake_s: f64) {
-        let before = share_since.map_or(0.0, |since| match self.baked {
-            Some((known, seconds)) if known == since => seconds,
-            Some(_) | None => {
-                let seconds = self.judging.compared_s_until(since);
-                // Until a later block has come, one that belongs before it may still come.
-                let final_count = self.judging.as_of().is_some_and(|latest| latest > since);
-                self.baked = final_count.then_some((since, seconds));
-                seconds
-            }
-        });
-        self.judging.set_minimum_bake_s(minimum_bake_s + before);
-    }
-
     /// SHA-256 of the blocks that were judged, metric by metric.
     pub(super) fn digest(&mut self) -> String {
         let mut whole = Sha256::new();
         for metric in &self.judging.config().metrics {
             let (revision, blocks) = (self.judging.revision(&metric.name), self.judging.blocks(&metric.name));
+            let beside = self.judging.beside(&metric.name);
             let empty = || Hashed {
                 revision,
                 blocks: 0,
@@ -104,6 +108,10 @@ impl Following {
             }
             for block in &blocks[hashed.blocks..] {
                 hashed.hash.update(bytes(block));
+                let place = beside.binary_search_by_key(&block.ends_at(), |one| one.ends_at);
+                if let Some(one) = place.ok().and_then(|place| beside.get(place)) {
+                    hashed.hash.update(bytes(one));
+                }
             }
             hashed.blocks = blocks.len();
             whole.update(metric.name.as_bytes());
@@ -125,6 +133,6 @@ impl Following {
     }
 }
 
-fn bytes(block: &Block) -> Vec<u8> {
-    serde_json::to_vec(block).unwrap_or_default()
+fn bytes(measured: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(measured).unwrap_or_default()
 }

@@ -1,0 +1,168 @@
+//! Judging pauses while the arms do not differ by their version alone, and goes on by itself. What is measured meanwhile
+//! is kept and not judged, so a pause begins at the latest look that saw nothing of it: no block that was judged lies in it.
+
+use arya_judge::{MetricSource, Outcome, Timestamp, Verdict};
+use arya_plan::cloud::Cloud;
+use arya_plan::confounder::{Confounder, confounder};
+use arya_plan::desired::Goal;
+use arya_plan::observed::Observed;
+use tracing::error;
+
+use crate::event::Event;
+use crate::reconciler::Reconciler;
+use crate::reconciler::memory::Memory;
+use crate::store::{Joined, Meanwhile, Pauses, StoreError, StoredDeployment};
+
+/// What follows the sentence of a pause that can show harm.
+const HARM_COUNTS: &str = "Harm is still looked for.";
+
+/// The pauses of a deployment, as they are known in memory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pausing {
+    /// `None` = not read yet.
+    known: Option<Pauses>,
+    /// The store did not take the latest change of them.
+    unsaved: bool,
+}
+
+impl Pausing {
+    pub(crate) fn known(&self) -> Option<&Pauses> {
+        self.known.as_ref()
+    }
+}
+
+impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
+    /// The pauses, read once.
+    ///
+    /// # Errors
+    /// When the store cannot be read: nothing may be judged then, for nobody knows what to leave out.
+    pub(super) fn pauses<'m>(
+        &self,
+        stored: &StoredDeployment,
+        pausing: &'m mut Pausing,
+    ) -> Result<&'m mut Pauses, StoreError> {
+        let known = match pausing.known.take() {
+            Some(known) => known,
+            None => self.journal.store.pauses(&stored.desired.id)?,
+        };
+        Ok(pausing.known.insert(known))
+    }
+
+    /// Begins, continues or ends a pause by what a look shows.
+    pub(in crate::reconciler) fn note_confounder(
+        &self,
+        stored: &StoredDeployment,
+        observed: &Observed,
+        memory: &mut Memory,
+    ) {
+        let measured = stored.evidence_from.is_some() && !self.settings.judge.metrics.is_empty();
+        if !measured || stored.desired.goal == Goal::Absent {
+            return;
+        }
+        let latest_look = memory.observed.as_ref().map(|observed| observed.at);
+        let pausing = &mut memory.judged.pausing;
+        let pauses = match self.pauses(stored, pausing) {
+            Ok(pauses) => pauses,
+            Err(problem) => {
+                error!(deployment = %stored.desired.id, error = %problem, "the pauses of judging cannot be read");
+                return;
+            }
+        };
+        let open = pauses.open().filter(|open| open.meanwhile == Meanwhile::LeftOut);
+        let open_why = open.map(|open| open.pause.why.clone());
+        match (open_why, confounder(&stored.desired, observed)) {
+            (None, None) => {}
+            // Until our main rule was first seen there is nothing to interrupt.
+            (None, Some(Confounder::NotBackYet)) => {}
+            (None, Some(found)) => {
+                let since = latest_look.unwrap_or_else(|| self.judged_last(stored).unwrap_or(observed.at));
+                let why = found.to_string();
+                let joined = pauses.begin(since.min(observed.at), why.clone(), Meanwhile::LeftOut);
+                self.begun(stored, memory, joined, told(&found, why));
+            }
+            (Some(why), Some(found)) => {
+                let now = found.to_string();
+                if why != now {
+                    pauses.goes_on_because(now);
+                    pausing.unsaved = true;
+                }
+            }
+            (Some(_), None) => self.end(stored, observed.at, memory),
+        }
+        self.save_pauses(stored, memory);
+    }
+
+    /// Begins or ends a pause by what the judge says of the comparison: it can show harm, and no pass. A canary that drives
+    /// its users away gets too few of them by being bad, so silence would shield it.
+    pub(super) fn note_doubt(&self, stored: &StoredDeployment, verdict: &Verdict, now: Timestamp, memory: &mut Memory) {
+        let Some(pauses) = &mut memory.judged.pausing.known else {
+            return;
+        };
+        match (pauses.open().map(|open| open.meanwhile), &verdict.comparison_unsound) {
+            (None, Some(why)) if verdict.outcome != Outcome::Harmful => {
+                let why = format!("{why} {HARM_COUNTS}");
+                let joined = pauses.begin(now, why.clone(), Meanwhile::HarmOnly);
+                self.begun(stored, memory, joined, Some(Event::JudgingPaused { why }));
+                self.save_pauses(stored, memory);
+            }
+            (Some(Meanwhile::HarmOnly), None) => {
+                self.end(stored, now, memory);
+                self.save_pauses(stored, memory);
+            }
+            (None | Some(Meanwhile::HarmOnly), Some(_)) | (None, None) | (Some(Meanwhile::LeftOut), _) => {}
+        }
+    }
+
+    fn begun(&self, stored: &StoredDeployment, memory: &mut Memory, joined: Joined, told: Option<Event>) {
+        memory.judged.pausing.unsaved = true;
+        // More is left out than was; the judge begins anew from what is stored.
+        if joined == Joined::TheOldest {
+            memory.judged.following = None;
+        }
+        if let Some(event) = told {
+            self.journal.mention(&stored.desired.id, event);
+        }
+    }
+
+    fn end(&self, stored: &StoredDeployment, now: Timestamp, memory: &mut Memory) {
+        let Some(pauses) = &mut memory.judged.pausing.known else {
+            return;
+        };
+        if let Some(open) = pauses.open() {
+            let paused_s = now.duration_since(open.pause.since).as_secs_f64().max(0.0);
+            pauses.end(now);
+            memory.judged.pausing.unsaved = true;
+            self.journal
+                .mention(&stored.desired.id, Event::JudgingResumed { paused_s });
+        }
+    }
+
+    fn save_pauses(&self, stored: &StoredDeployment, memory: &mut Memory) {
+        let Pausing { known, unsaved } = &mut memory.judged.pausing;
+        if let Some(pauses) = known.as_ref().filter(|_| *unsaved) {
+            match self.journal.store.keep_pauses(&stored.desired.id, pauses) {
+                Ok(()) => *unsaved = false,
+                Err(problem) => {
+                    error!(deployment = %stored.desired.id, error = %problem, "a pause of judging counts although it could not be stored");
+                }
+            }
+        }
+    }
+
+    /// When the deployment was judged last, by this process or one before it.
+    fn judged_last(&self, stored: &StoredDeployment) -> Option<Timestamp> {
+        let said = self.journal.store.last_verdict(&stored.desired.id, None);
+        let said = said.inspect_err(
+            |problem| error!(deployment = %stored.desired.id, error = %problem, "the last verdict cannot be read"),
+        );
+        said.ok().flatten().map(|said| said.at).or(stored.evidence_from)
+    }
+}
+
+/// The event of a pause that begins. That users were taken away was told by the change that did it.
+fn told(found: &Confounder, why: String) -> Option<Event> {
+    match found {
+        Confounder::Held(_) | Confounder::NoShare | Confounder::NotBackYet => None,
+        Confounder::WarmingUp { .. } | Confounder::ArmIncomplete { .. } => Some(Event::JudgingPaused { why }),
+    }
+}

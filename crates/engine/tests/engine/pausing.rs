@@ -1,0 +1,275 @@
+//! Judging pauses while the arms do not differ by their version alone: it says so, keeps the last numbers with their time,
+//! leaves out what was measured meanwhile, and goes on by itself.
+
+use arya_engine::Report;
+use arya_judge::{Outcome, Timestamp, Verdict};
+use arya_plan::desired::{Change, HoldReason};
+use arya_plan::identity::{Arm, Role};
+use arya_plan::observed::{BootPhase, TargetState};
+use arya_plan::phase::Phase;
+
+use crate::rig::Rig;
+use crate::world::{BLOCK_S, set_share};
+
+fn verdict(report: &Report) -> &Verdict {
+    report.verdict.as_ref().unwrap()
+}
+
+fn is_no_worse(report: &Report) -> bool {
+    report.verdict.as_ref().is_some_and(|v| v.outcome == Outcome::NoWorse)
+}
+
+/// Requests of the canary that were judged.
+fn judged(report: &Report) -> f64 {
+    verdict(report).metrics[0].canary.exposure
+}
+
+/// Blocks that are stored, whether or not they are judged.
+fn stored(rig: &Rig) -> usize {
+    let metric = &crate::rig::usual_judge().metrics[0];
+    rig.store
+        .evidence(&rig.desired.id, 0, metric)
+        .unwrap()
+        .unwrap()
+        .blocks
+        .len()
+}
+
+/// The canary's process starts anew inside its instance.
+fn restart_canary(rig: &Rig) {
+    rig.world.change(|seen| {
+        let canary = seen
+            .instances
+            .iter_mut()
+            .find(|instance| instance.place.role == Role::Canary);
+        canary.unwrap().report.as_mut().unwrap().phase = BootPhase::Booting;
+    });
+}
+
+fn canary_is(rig: &Rig, state: TargetState) {
+    rig.world
+        .change(|seen| seen.groups.get_mut(&Arm::Canary).unwrap().targets[0].health.state = state);
+}
+
+/// Looks once a minute until something is so.
+async fn until_after_minutes(rig: &Rig, wanted: impl Fn(&Report) -> bool) -> Report {
+    rig.until_judged().await;
+    rig.until(|report| {
+        rig.hand.advance(std::time::Duration::from_secs(60));
+        wanted(report)
+    })
+    .await
+}
+
+/// Every block of the deployment beside its pauses: none that was judged touches one.
+fn assert_no_pause_was_judged(rig: &Rig, report: &Report) {
+    let metric = &crate::rig::usual_judge().metrics[0];
+    let pauses = rig.store.pauses(&rig.desired.id).unwrap();
+    let all = rig.store.evidence(&rig.desired.id, 0, metric).unwrap().unwrap();
+    let outside = all
+        .blocks
+        .iter()
+        .filter(|block| !pauses.all().any(|pause| pause.covers(block, BLOCK_S as f64)));
+    assert_eq!(judged(report), 10_000.0 * outside.count() as f64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warm_up_in_the_middle_pauses_judging_and_it_goes_on_by_itself() {
+    let rig = Rig::new();
+    let before = judged(&rig.until(is_no_worse).await);
+    restart_canary(&rig);
+    let paused = rig.tick().await;
+    assert_eq!(
+        (paused.phase, verdict(&paused).outcome),
+        (Phase::Serving, Outcome::Inconclusive)
+    );
+    let sentence = verdict(&paused).sentence();
+    assert!(
+        sentence.contains("judging is paused since") && sentence.contains("starts anew (booting) and has to warm up."),
+        "{sentence}"
+    );
+    assert!(sentence.contains("Last measured at") && sentence.contains("the canary fails 1 % of requests"));
+    assert!(judged(&paused) >= before);
+    let back = rig.until(is_no_worse).await;
+    assert_eq!(rig.told("Judging pauses. The canary instance starts anew"), 1);
+    assert_eq!(rig.told("Judging goes on after a pause of"), 1);
+    let later = rig.until(|report| judged(report) > judged(&back)).await;
+    assert!(stored(&rig) as f64 * 10_000.0 > judged(&later), "no block was left out");
+    assert_no_pause_was_judged(&rig, &later);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_measured_in_a_pause_is_no_evidence_however_bad_it_is() {
+    let rig = Rig::new();
+    rig.until_judged().await;
+    rig.world.canary_fails(50.0);
+    for _ in 0..40 {
+        restart_canary(&rig);
+        let report = rig.tick().await;
+        assert!(!report.desired.is_harmful());
+    }
+    assert!(stored(&rig) > 6, "the blocks of the pause are kept");
+    rig.world.canary_fails(1.0);
+    let mut rig = rig;
+    for crash in [false, true] {
+        if crash {
+            rig = rig.crash();
+        }
+        let report = rig.until(is_no_worse).await;
+        assert_no_pause_was_judged(&rig, &report);
+    }
+    // What comes after the pause is judged as ever.
+    rig.world.canary_fails(50.0);
+    rig.until(|report| report.desired.is_harmful()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_outlives_the_process() {
+    let rig = Rig::new();
+    rig.until_judged().await;
+    restart_canary(&rig);
+    let since = verdict(&rig.tick().await).paused.clone().unwrap().since;
+    restart_canary(&rig);
+    let rig = rig.crash();
+    restart_canary(&rig);
+    let again = rig.tick().await;
+    assert_eq!(verdict(&again).paused.clone().unwrap().since, since);
+    assert_eq!(rig.told("Judging pauses."), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_nobody_saw_begin_covers_all_that_was_not_judged_yet() {
+    let rig = Rig::new();
+    let judged_at = rig.until_judged().await.as_of;
+    let rig = rig.crash();
+    rig.hand.advance(std::time::Duration::from_secs(60));
+    restart_canary(&rig);
+    let since = verdict(&rig.tick().await).paused.clone().unwrap().since;
+    assert!(since <= judged_at, "{since} {judged_at}");
+    let later = rig.until(is_no_worse).await;
+    assert_no_pause_was_judged(&rig, &later);
+}
+
+/// A held deployment says its last numbers and why, before and after a restart and at the end; then a person goes on.
+#[tokio::test(start_paused = true)]
+async fn after_the_watchdog_the_last_numbers_stay_with_their_time() {
+    let rig = Rig::new();
+    let before = rig.until(is_no_worse).await;
+    canary_is(&rig, TargetState::Unhealthy);
+    let held = rig.until_phase(Phase::Held).await;
+    let expected = (judged(&held), verdict(&held).as_of);
+    assert!(expected.0 >= judged(&before) && expected.1.is_some());
+    let why = HoldReason::ArmUnhealthy { arm: Arm::Canary }.to_string();
+    for report in [rig.tick().await, rig.tick().await] {
+        check_last_numbers(&report, expected, &why);
+    }
+    let rig = rig.crash();
+    check_last_numbers(&rig.tick().await, expected, &why);
+    rig.hand.advance(std::time::Duration::from_secs(600));
+    // An hour without users later everything goes on where it was, and nothing of that time is judged.
+    canary_is(&rig, TargetState::Healthy);
+    rig.submit(&set_share(5.0)).unwrap();
+    let back = rig.until(is_no_worse).await;
+    assert_no_pause_was_judged(&rig, &back);
+    assert_eq!(
+        rig.told("Judging goes on after a pause of 10 min."),
+        1,
+        "{:?}",
+        rig.feed()
+    );
+    rig.submit(&set_share(0.0)).unwrap();
+    let last = rig.until_phase(Phase::Held).await;
+    let expected = (judged(&last), verdict(&last).as_of);
+    rig.submit(&Change::Destroy).unwrap();
+    let end = rig.until_phase(Phase::Destroyed).await;
+    check_last_numbers(&end, expected, "The share is 0: users get production only.");
+    check_last_numbers(
+        &rig.crash().tick().await,
+        expected,
+        "The share is 0: users get production only.",
+    );
+}
+
+fn check_last_numbers(report: &Report, expected: (f64, Option<Timestamp>), why: &str) {
+    let verdict = verdict(report);
+    assert_eq!((judged(report), verdict.as_of), expected);
+    assert_eq!(verdict.outcome, Outcome::Inconclusive);
+    assert_eq!(verdict.metrics[0].outcome, Outcome::Inconclusive);
+    let sentence = verdict.sentence();
+    assert!(
+        sentence.contains(why) && sentence.contains("Last measured at"),
+        "{sentence}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overruled_alarm_is_not_said_again_among_the_last_numbers() {
+    let rig = Rig::new();
+    rig.world.canary_fails(20.0);
+    rig.until(|report| report.desired.is_harmful()).await;
+    rig.submit(&Change::Overrule {
+        reason: "a known flaky endpoint".into(),
+    })
+    .unwrap();
+    for report in [rig.tick().await, rig.crash().tick().await] {
+        assert_eq!(verdict(&report).outcome, Outcome::Inconclusive);
+        assert!(!verdict(&report).sentence().contains("Harmful"));
+        assert!(verdict(&report).sentence().contains("Last measured at"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uneven_split_pauses_the_pass_and_it_goes_on_by_itself() {
+    let rig = Rig::new();
+    rig.world.canary_gets(0.4);
+    let doubted = until_after_minutes(&rig, |report| verdict(report).paused.is_some()).await;
+    let sentence = verdict(&doubted).sentence();
+    assert!(
+        sentence.contains("Comparison unsound: the canary receives") && sentence.contains("Harm is still looked for."),
+        "{sentence}"
+    );
+    assert_eq!(rig.told("Judging pauses. Comparison unsound:"), 1);
+    // Even again for long enough, it goes on by itself, and the pass needs the minimum bake again.
+    rig.world.canary_gets(1.0);
+    let back = until_after_minutes(&rig, |report| verdict(report).paused.is_none()).await;
+    assert_eq!(
+        verdict(&back).outcome,
+        Outcome::Inconclusive,
+        "{}",
+        verdict(&back).sentence()
+    );
+    rig.until(is_no_worse).await;
+    assert_eq!(rig.told("Judging goes on after a pause of"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn harm_is_shown_while_the_split_is_uneven() {
+    let rig = Rig::new();
+    rig.world.canary_gets(0.4);
+    until_after_minutes(&rig, |report| verdict(report).paused.is_some()).await;
+    rig.world.canary_fails(30.0);
+    rig.until(|report| report.desired.is_harmful()).await;
+    assert!(!rig.world.main_rule_stands(&rig.desired));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replaced_instance_begins_the_evidence_anew() {
+    let rig = Rig::new();
+    rig.until(is_no_worse).await;
+    let place = rig.desired.places_of(Arm::Canary).next().unwrap();
+    rig.submit(&Change::Replace { place }).unwrap();
+    rig.world.change(|seen| {
+        let canary = seen.instances.iter_mut().find(|instance| instance.place == place);
+        canary.unwrap().incarnation = 2;
+        seen.groups.get_mut(&Arm::Canary).unwrap().targets[0].incarnation = 2;
+    });
+    let replaced_at = rig.hand.now();
+    let anew = rig.tick().await;
+    assert_eq!(verdict(&anew).outcome, Outcome::Inconclusive);
+    assert_eq!(anew.evidence_from, Some(replaced_at));
+    let again = rig.until(is_no_worse).await;
+    let seconds = again.as_of.duration_since(replaced_at).as_secs();
+    // The world answers with blocks that end after a moment, so that the first one may have begun before it.
+    assert!(judged(&again) <= 10_000.0 * (seconds / BLOCK_S + 1) as f64);
+    assert_eq!(rig.crash().until(is_no_worse).await.evidence_from, Some(replaced_at));
+}

@@ -1,0 +1,73 @@
+//! Question: do the two arms differ by their version alone? While they do not, what is measured says nothing of it.
+
+use std::fmt;
+
+use crate::desired::{Desired, Goal, HoldReason, MainRule};
+use crate::identity::{Arm, Place};
+use crate::observed::{BootPhase, Observed};
+use crate::route::not_healthy;
+
+/// What disturbs the comparison. Its text is a whole sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confounder {
+    /// Our main rule is away, and why.
+    Held(HoldReason),
+    /// The share is 0.
+    NoShare,
+    /// Users are to come again, and our main rule is not seen yet.
+    NotBackYet,
+    /// An instance runs its app anew: what is cold says nothing of a version.
+    WarmingUp { place: Place, phase: BootPhase },
+    /// Some of the arm's targets take no requests, so that each of the others has more of them.
+    ArmIncomplete { arm: Arm, state: String },
+}
+
+impl fmt::Display for Confounder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held(reason) => reason.fmt(f),
+            Self::NoShare => f.write_str("The share is 0: users get production only."),
+            Self::NotBackYet => f.write_str("Our main rule is not seen on the listener yet."),
+            Self::WarmingUp { place, phase } => {
+                write!(f, "The {place} starts anew ({}) and has to warm up.", phase.as_str())
+            }
+            Self::ArmIncomplete { arm, state } => write!(
+                f,
+                "The {arm} does not take its whole share: {state}. The arms' instances carry different loads."
+            ),
+        }
+    }
+}
+
+/// What disturbs the comparison now. Before users first came there is none, and when everything is to go there is nothing
+/// to disturb any more.
+pub fn confounder(desired: &Desired, observed: &Observed) -> Option<Confounder> {
+    if desired.goal == Goal::Absent {
+        return None;
+    }
+    match desired.main_rule {
+        MainRule::NotYet => return None,
+        MainRule::Away => {
+            let held = desired.hold.as_ref().map(|hold| Confounder::Held(hold.reason.clone()));
+            return Some(held.unwrap_or(Confounder::NoShare));
+        }
+        MainRule::Wanted | MainRule::Made { .. } => return Some(Confounder::NotBackYet),
+        MainRule::Seen => {}
+    }
+    let arms = || Arm::BOTH.into_iter();
+    let starting = |place: Place| {
+        let phase = observed.instance(place, desired.incarnation(place))?.phase()?;
+        (phase < BootPhase::Ready).then_some(Confounder::WarmingUp { place, phase })
+    };
+    let missing = |arm: Arm| {
+        let group = observed.groups.get(&arm)?;
+        let missing = desired.places_of(arm).find(|place| group.target(*place).is_none())?;
+        Some(format!("the {missing} is not registered"))
+    };
+    let incomplete = |arm: Arm| {
+        let state = not_healthy(desired, observed, arm).or_else(|| missing(arm))?;
+        Some(Confounder::ArmIncomplete { arm, state })
+    };
+    let starting = arms().flat_map(|arm| desired.places_of(arm)).find_map(starting);
+    starting.or_else(|| arms().find_map(incomplete))
+}
