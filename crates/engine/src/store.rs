@@ -3,6 +3,7 @@
 //! Calls are synchronous and take microseconds (a disk's flush for edits), so they run where they are asked for; the lock
 //! inside is never held across an await. It must never know a cloud, a page or a loop.
 
+mod beside;
 mod deployments;
 mod error;
 mod events;
@@ -35,16 +36,19 @@ pub(crate) use pauses::Joined;
 pub use pauses::{Meanwhile, PAUSES_KEPT, Pauses, StoredPause};
 
 /// The newest format that this version reads; a new one gets the next number and a migration from each older one.
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 const SCHEMA: &str = include_str!("store/schema.sql");
 /// What each version changed, from the first one on: version 2 keeps blocks of every kind, version 3 the chosen metrics,
-/// version 4 the pauses of judging and the steps that are being carried out.
-const MIGRATIONS: [&str; 3] = [
+/// version 4 the pauses of judging and the steps that are being carried out, version 5 production beside the blocks.
+const MIGRATIONS: [&str; 4] = [
     "ALTER TABLE blocks ADD COLUMN wide TEXT",
     "CREATE TABLE judged_by (deployment TEXT NOT NULL REFERENCES deployments (id), epoch INTEGER NOT NULL, \
      metrics TEXT NOT NULL, PRIMARY KEY (deployment, epoch)) STRICT",
     "CREATE TABLE pauses (deployment TEXT PRIMARY KEY REFERENCES deployments (id), pauses TEXT NOT NULL) STRICT;
      CREATE TABLE in_flight (deployment TEXT PRIMARY KEY REFERENCES deployments (id), steps TEXT NOT NULL) STRICT;",
+    "CREATE TABLE beside (deployment TEXT NOT NULL REFERENCES deployments (id), metric TEXT NOT NULL, \
+     epoch INTEGER NOT NULL, ends_at INTEGER NOT NULL, production TEXT NOT NULL, \
+     PRIMARY KEY (deployment, metric, epoch, ends_at)) STRICT, WITHOUT ROWID",
 ];
 const DATABASE_FILE: &str = "arya.sqlite";
 /// All statements of the store; the library's 16 would have a look parse its SQL anew.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::buckets::{Buckets, common_edges};
 use crate::sequential::guard::REFERENCE_BLOCK_S;
-use crate::{MetricKind, SourceError, Timestamp};
+use crate::{Beside, MetricKind, SourceError, Timestamp};
 
 /// Above this a count is no longer exact in a double, so something is wrong with the source.
 pub(crate) const LARGEST_COUNT: f64 = 9e15;
@@ -36,6 +36,9 @@ pub struct Evidence {
     pub block_s: f64,
     /// Aligned spans in which both arms were asked, all of the metric's kind.
     pub blocks: Vec<Block>,
+    /// What production showed in the spans of these blocks, where the source counts it too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub production: Vec<Beside>,
     /// What went wrong with the source, if anything; the blocks are then what was known before.
     pub problem: Option<String>,
 }
@@ -49,6 +52,7 @@ impl Evidence {
             query: metric.query.clone(),
             block_s: REFERENCE_BLOCK_S,
             blocks: Vec::new(),
+            production: Vec::new(),
             problem: Some(error.to_string()),
         }
     }

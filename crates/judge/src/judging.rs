@@ -10,8 +10,12 @@ use crate::ruling::Ruling;
 use crate::sequential::combine;
 use crate::sequential::guard::REFERENCE_BLOCK_S;
 use crate::together::{Heard, hear};
-use crate::walk::{Charts, Walk, level};
-use crate::{Block, Evidence, JudgeConfig, MetricConfig, MetricVerdict, Outcome, Timestamp, Together, Verdict, words};
+use crate::twins::Twins;
+use crate::walk::{Charts, Doubt, Rehearsed, Walk, level};
+use crate::{
+    Beside, Block, Evidence, JudgeConfig, MetricConfig, MetricVerdict, Outcome, Reason, Timestamp, Together,
+    TwinsUnfit, Verdict, words,
+};
 
 /// What is said of a metric for which there is no evidence at all.
 const NOTHING_ARRIVED: &str = "no evidence has arrived for this metric";
@@ -89,8 +93,11 @@ impl Judging {
             block_s: REFERENCE_BLOCK_S,
             stride: 1,
             known: Vec::new(),
+            beside: Vec::new(),
             revision: 0,
             walk: None,
+            rehearsed: None,
+            twins: None,
             arrived: false,
             refused: false,
             problem: None,
@@ -114,7 +121,7 @@ impl Judging {
     }
 
     /// Each metric's minimum bake counts from here, where it would else count from the metric's first block on: what was
-    /// measured before still is evidence, and a pass needs to be seen under what is true now.
+    /// measured before still is evidence, and a pass needs to be seen under what is true now; so does that twins are unfit.
     pub fn set_bake_from(&mut self, moment: Option<Timestamp>) {
         self.bake_from = moment;
     }
@@ -166,6 +173,11 @@ impl Judging {
         self.of(metric).map_or(&[], |followed| &followed.known)
     }
 
+    /// What production showed beside these blocks, oldest first.
+    pub fn beside(&self, metric: &str) -> &[Beside] {
+        self.of(metric).map_or(&[], |followed| &followed.beside)
+    }
+
     /// What everything so far shows.
     pub fn verdict(&self) -> Verdict {
         let fresh: Vec<Walk> = self
@@ -182,7 +194,7 @@ impl Judging {
             .collect();
         let heard = self.heard(&walks);
         let comparison_unsound = unsound(&walks);
-        let metrics: Vec<MetricVerdict> = self
+        let mut metrics: Vec<MetricVerdict> = self
             .config
             .metrics
             .iter()
@@ -197,19 +209,39 @@ impl Judging {
                     unsound: comparison_unsound.is_some(),
                     problem: followed.problem(),
                     bake_from: self.bake_from,
+                    beside_s: followed.rehearsed.as_ref().map(Rehearsed::compared_s),
                 };
                 ruling.verdict()
             })
             .collect();
         let together = self.together(&metrics, &heard);
+        let outcome = outcome_of(&metrics, together.as_ref());
+        let twins_unfit = self.twins_unfit().filter(|_| outcome != Outcome::Harmful);
+        if let Some((place, _)) = &twins_unfit {
+            metrics[*place].outcome = Outcome::Inconclusive;
+            metrics[*place].reason = Reason::TwinsUnfit;
+        }
         Verdict {
-            outcome: outcome_of(&metrics, together.as_ref()),
+            outcome: match (outcome, &twins_unfit) {
+                (Outcome::NoWorse, Some(_)) => Outcome::Inconclusive,
+                (outcome, _) => outcome,
+            },
             as_of: self.as_of(),
             metrics,
             comparison_unsound,
             together,
             paused: None,
+            twins_unfit: twins_unfit.map(|(_, unfit)| unfit),
         }
+    }
+
+    /// The first metric by which both arms are far from production, and its place.
+    fn twins_unfit(&self) -> Option<(usize, TwinsUnfit)> {
+        let mut metrics = self.config.metrics.iter().zip(&self.metrics).enumerate();
+        metrics.find_map(|(place, (metric, followed))| {
+            let unfit = followed.twins.as_ref()?.unfit(&metric.name, self.bake_from)?;
+            Some((place, unfit))
+        })
     }
 
     /// How a metric's estimate, interval and evidence grew, up to the present.
@@ -267,8 +299,13 @@ struct Followed {
     /// So many blocks are judged as one.
     stride: usize,
     known: Vec<Block>,
+    /// What production showed beside them.
+    beside: Vec<Beside>,
     revision: usize,
     walk: Option<Walk>,
+    /// Production and baseline as if one of them were the canary; both arms against production.
+    rehearsed: Option<Rehearsed>,
+    twins: Option<Twins>,
     arrived: bool,
     refused: bool,
     problem: Option<String>,
@@ -298,26 +335,77 @@ impl Followed {
             self.known.len()
         };
         self.block_s = block_s;
-        let changed = self.join(fresh);
+        let late = self.join_beside(evidence, metric);
+        let changed = self.join(fresh) || late;
         self.revision += usize::from(changed);
         let stride = self.known.len().div_ceil(MAX_BLOCKS).next_power_of_two();
         if changed || stride != self.stride || self.walk.is_none() {
             self.stride = stride;
             self.walk = None;
         }
-        let walk = self
+        if self.walk.is_none() {
+            (self.rehearsed, self.twins) = (None, None);
+        }
+        let block_s = self.block_s * stride as f64;
+        let mut walk = self
             .walk
-            .get_or_insert_with(|| Walk::new(config, metric, self.weight, self.block_s * stride as f64, charts));
+            .take()
+            .unwrap_or_else(|| Walk::new(config, metric, self.weight, block_s, charts));
         let from = if walk.follow().frame().last.is_none() {
             0
         } else {
             first_judged
         };
         // Only full groups are judged, so that a group is final once it is.
-        for group in self.known.chunks_exact(stride).skip(from / stride) {
+        for place in from / stride..self.known.len() / stride {
+            let group = &self.known[place * stride..(place + 1) * stride];
             let merged = group[1..].iter().fold(group[0].clone(), |sum, block| sum.merged(block));
-            walk.push(&merged);
+            if let Some(beside) = beside_all(&self.beside, group) {
+                self.push_beside((config, metric, block_s), &merged, &beside);
+            }
+            let doubt = self.rehearsed.as_ref().map_or(Doubt::NONE, Rehearsed::doubt);
+            walk.push(&merged, doubt);
         }
+        self.walk = Some(walk);
+    }
+
+    /// Production beside the baseline teaches how much the metric scatters, where no past did, and both arms are held
+    /// against production.
+    fn push_beside(&mut self, of: (&JudgeConfig, &MetricConfig, f64), block: &Block, beside: &Beside) {
+        let (config, metric, block_s) = of;
+        if let Some(pair) = beside.against_baseline(block).filter(|_| metric.past.is_none()) {
+            let rehearsed = self
+                .rehearsed
+                .get_or_insert_with(|| Rehearsed::new(config, metric, block_s));
+            let machines = beside.machines;
+            rehearsed.push(&pair, f64::from(machines.production) / f64::from(machines.each_arm));
+        }
+        if self.twins.is_none() {
+            self.twins = Twins::new(config, metric, block_s);
+        }
+        if let Some(twins) = &mut self.twins {
+            twins.push(block, beside);
+        }
+    }
+
+    /// Joins production's spans to the known ones; whether one belongs beside a block that was judged already.
+    fn join_beside(&mut self, evidence: &Evidence, metric: &MetricConfig) -> bool {
+        let judged = self.known.last().map(Block::ends_at);
+        let mut late = false;
+        for beside in &evidence.production {
+            if !beside.is_of(metric.kind) || !beside.is_readable() {
+                continue;
+            }
+            match self.beside.binary_search_by_key(&beside.ends_at, |one| one.ends_at) {
+                Ok(place) if self.beside[place] == *beside => continue,
+                Ok(place) => self.beside[place] = beside.clone(),
+                Err(place) => self.beside.insert(place, beside.clone()),
+            }
+            late |= judged.is_some_and(|judged| beside.ends_at <= judged);
+        }
+        let surplus = self.beside.len().saturating_sub(BLOCKS_REMEMBERED);
+        self.beside.drain(..surplus);
+        late
     }
 
     /// Joins blocks to the known ones; whether it changed what was there before.
@@ -356,6 +444,16 @@ impl Followed {
             .as_deref()
             .or_else(|| unreadable.then_some(NOTHING_READABLE))
     }
+}
+
+/// What production showed beside a group of blocks, if beside all of them.
+fn beside_all(known: &[Beside], group: &[Block]) -> Option<Beside> {
+    let found = |block: &Block| {
+        let place = known.binary_search_by_key(&block.ends_at(), |beside| beside.ends_at);
+        place.ok().and_then(|place| known.get(place)).cloned()
+    };
+    let all: Option<Vec<Beside>> = group.iter().map(found).collect();
+    all?.into_iter().reduce(|sum, later| sum.merged(&later))
 }
 
 fn outcome_of(metrics: &[MetricVerdict], together: Option<&Together>) -> Outcome {

@@ -5,6 +5,7 @@
 //! [`Outcome::Inconclusive`] with a reason, never an error.
 
 pub mod backtest;
+mod beside;
 mod buckets;
 mod config;
 mod course;
@@ -18,10 +19,12 @@ mod ruling;
 pub mod sequential;
 pub mod source;
 mod together;
+mod twins;
 mod verdict;
 mod walk;
 mod words;
 
+pub use beside::{Beside, Machines, Shown};
 pub use buckets::{Buckets, FINEST_SCHEMA, MAX_EDGES};
 pub use config::{
     DEFAULT_ABSOLUTE_FLOOR, DEFAULT_ALPHA_FAIL, DEFAULT_ALPHA_PASS, DEFAULT_CANARY_SHARE, DEFAULT_EFFECT_GATE_RATIO,
@@ -37,7 +40,8 @@ pub use readings::{Paired, Reading, count_blocks, gauge_blocks, paired};
 pub use sequential::histogram::Direction;
 pub use source::{MetricSource, SourceError};
 pub use verdict::{
-    ArmCount, DispersionFrom, Means, Measured, MetricVerdict, Outcome, Quantiles, Reason, Silent, Together, Verdict,
+    ArmCount, DispersionFrom, Means, Measured, MetricVerdict, Outcome, Quantiles, Reason, Silent, Together, TwinsUnfit,
+    Verdict,
 };
 pub use walk::MAX_TRACK_POINTS;
 pub use words::ArmWords;

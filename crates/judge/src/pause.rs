@@ -51,6 +51,7 @@ impl Verdict {
     pub fn while_paused(mut self, pause: Pause) -> Self {
         self.outcome = Outcome::Inconclusive;
         self.together = None;
+        self.twins_unfit = None;
         for metric in &mut self.metrics {
             metric.outcome = Outcome::Inconclusive;
             metric.reason = Reason::Paused;

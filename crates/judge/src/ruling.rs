@@ -25,6 +25,8 @@ pub(crate) struct Ruling<'a> {
     pub(crate) problem: Option<&'a str>,
     /// The minimum bake counts from here; `None` = from the first block on.
     pub(crate) bake_from: Option<Timestamp>,
+    /// Seconds of production beside the baseline that were learnt from.
+    pub(crate) beside_s: Option<f64>,
 }
 
 impl Ruling<'_> {
@@ -48,10 +50,12 @@ impl Ruling<'_> {
             dispersion: settled.dispersion,
             dispersion_from: match (&learnt, self.metric.known_dispersion) {
                 (Some(_), _) => DispersionFrom::History,
+                (None, _) if settled.dispersion > settled.undoubted => DispersionFrom::Production,
                 (None, Some(phi)) if phi.is_finite() && counts_or_buckets(self.metric.kind) => DispersionFrom::History,
                 (None, Some(_) | None) => DispersionFrom::Assumption,
             },
             learnt_from: learnt,
+            beside_s: self.beside_s,
             measured: numbers.measured,
             unit: self.metric.unit,
             detectable,

@@ -33,6 +33,28 @@ pub struct Verdict {
     /// Set while nothing new is judged; the numbers are then those of `as_of`.
     #[serde(default)]
     pub paused: Option<Pause>,
+    /// Set when both arms are far from production in the same way, so that comparing them says nothing of the canary.
+    #[serde(default)]
+    pub twins_unfit: Option<TwinsUnfit>,
+}
+
+/// Both arms fail, or are slow, alike, and production does not. The counts are those of the last five minutes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TwinsUnfit {
+    /// The metric that shows it.
+    pub metric: String,
+    /// Since when, without a break.
+    pub since: Timestamp,
+    /// The end of the latest block in which it was so.
+    pub at: Timestamp,
+    /// Failed requests of production's, or its requests above the first edge.
+    pub production: ArmCount,
+    /// Those of the baseline, or its requests above the second edge.
+    pub baseline: ArmCount,
+    /// Those of the canary.
+    pub canary: ArmCount,
+    /// Of a distribution: the edge that production's requests are counted above, and the arms'.
+    pub slower: Option<(f64, f64)>,
 }
 
 /// Harm that only all metrics together show (S4).
@@ -77,6 +99,9 @@ pub struct MetricVerdict {
     /// Which past it was learnt from, for display.
     #[serde(default)]
     pub learnt_from: Option<String>,
+    /// Seconds of production beside the baseline that were learnt from; `None` where there is no such thing.
+    #[serde(default)]
+    pub beside_s: Option<f64>,
     /// What was measured, in its own terms.
     #[serde(default)]
     pub measured: Measured,
@@ -161,6 +186,8 @@ pub struct Means {
 pub enum DispersionFrom {
     /// Two old instances against each other.
     History,
+    /// Production beside the baseline, during this canary: they scattered more than what would have been assumed.
+    Production,
     /// An assumption, since nothing is known of this service.
     Assumption,
 }
@@ -264,6 +291,8 @@ pub enum Reason {
     },
     /// Nothing is judged now; the numbers are the last ones.
     Paused,
+    /// Both arms are far from production, so that comparing them says nothing: see [`Verdict::twins_unfit`].
+    TwinsUnfit,
     /// The source gave nothing to judge.
     SourceFailed {
         /// What it said.

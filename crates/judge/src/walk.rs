@@ -8,12 +8,14 @@ mod frame;
 mod gauge;
 pub(crate) mod group;
 mod histogram;
+mod rehearsed;
 
 use counts::CountWalk;
 pub use frame::MAX_TRACK_POINTS;
 pub(crate) use frame::{Charts, Frame, Mark, Shown};
 use gauge::GaugeWalk;
 use histogram::HistogramWalk;
+pub(crate) use rehearsed::{Doubt, Rehearsed};
 
 use crate::sequential::counts::Side;
 use crate::sequential::histogram::Direction;
@@ -77,6 +79,8 @@ pub(crate) struct Settled {
     pub(crate) dispersion: f64,
     /// The same for what is said beside the alarm: the interval, a pass. The alarm's may hold more doubt.
     pub(crate) plain_dispersion: f64,
+    /// What the alarm's would be without what was seen beside the arms.
+    pub(crate) undoubted: f64,
     /// Whether the effect is large enough to speak of.
     pub(crate) gate_open: bool,
     /// The starting point that says most, and when it was.
@@ -132,6 +136,12 @@ pub(crate) trait Follow {
     fn frame(&self) -> &Frame;
     fn frame_mut(&mut self) -> &mut Frame;
     fn settled(&self) -> Settled;
+    /// What the evidence cannot exceed, whatever the dispersion.
+    fn ceiling(&self) -> f64;
+    /// The evidence at another dispersion.
+    fn log_e_at(&self, dispersion: f64) -> f64;
+    /// What these blocks alone show of the dispersion for the alarm and beside it, drawn towards none as a history is.
+    fn scatter(&self) -> (f64, f64);
     fn numbers(&self) -> Numbers;
     /// Confidence sequence of the ratio.
     fn interval(&self, settled: &Settled) -> (f64, Option<f64>);
@@ -168,11 +178,12 @@ impl Walk {
         }
     }
 
-    /// Follows one block; one of another kind says nothing.
-    pub(crate) fn push(&mut self, block: &Block) {
+    /// Follows one block; one of another kind says nothing. `doubt` is what was seen beside the arms up to it; production
+    /// has no gauges of its own.
+    pub(crate) fn push(&mut self, block: &Block, doubt: Doubt) {
         match (self, block) {
-            (Self::Counts(walk), Block::Counts(counts)) => walk.push(block, counts),
-            (Self::Histogram(walk), Block::Histogram(buckets)) => walk.push(block, buckets),
+            (Self::Counts(walk), Block::Counts(counts)) => walk.push(block, counts, doubt),
+            (Self::Histogram(walk), Block::Histogram(buckets)) => walk.push(block, buckets, doubt),
             (Self::Gauge(walk), Block::Gauge(pair)) => walk.push(block, pair),
             (Self::Counts(_) | Self::Histogram(_) | Self::Gauge(_), _) => {}
         }

@@ -3,15 +3,14 @@
 
 mod numbers;
 mod tile;
+mod twins;
 
 pub use self::tile::ArmWords;
 
 use self::numbers::{amount, capitalised, clock, digits, duration, exact_clock, factor_down, factor_up, odds, whole};
-use crate::sequential::guard::ASSUMED_WANDER;
 use crate::sequential::share::UnevenSplit;
 use crate::{
-    ArmCount, DispersionFrom, Means, Measured, MetricVerdict, Outcome, Pause, Quantiles, Reason, Silent, Together,
-    Unit, Verdict,
+    ArmCount, Means, Measured, MetricVerdict, Outcome, Pause, Quantiles, Reason, Silent, Together, Unit, Verdict,
 };
 
 impl Outcome {
@@ -31,6 +30,9 @@ impl Verdict {
         let outcome = capitalised(self.outcome.word());
         if let Some(pause) = &self.paused {
             return format!("{outcome}: {}", self.paused_sentence(pause));
+        }
+        if let Some(unfit) = &self.twins_unfit {
+            return format!("{outcome} ({}): {}", unfit.metric, unfit.sentence());
         }
         if let Some(together) = &self.together {
             return format!("{outcome}: {}.", together.sentence());
@@ -121,34 +123,6 @@ impl MetricVerdict {
             Some(basis) => format!("{text}. {basis}"),
             None => format!("{text}."),
         }
-    }
-
-    /// What was assumed about this metric for want of history.
-    pub fn assumption(&self) -> Option<String> {
-        let assumed = match (self.dispersion_from, &self.measured) {
-            (DispersionFrom::History, _) => return None,
-            (DispersionFrom::Assumption, Measured::Share) => format!(
-                "assuming an instance's error rate may wander by {:.0} %",
-                100.0 * ASSUMED_WANDER
-            ),
-            (DispersionFrom::Assumption, Measured::Rate) => format!(
-                "assuming an instance's rate of events may wander by {:.0} %",
-                100.0 * ASSUMED_WANDER
-            ),
-            (DispersionFrom::Assumption, Measured::Quantiles(_)) => {
-                "assuming an instance's speed may wander a little for about two minutes".to_owned()
-            }
-            (DispersionFrom::Assumption, Measured::Means(_)) => {
-                "assuming that it remembers its level for about two and a half minutes".to_owned()
-            }
-        };
-        Some(format!("No history of this service: {assumed}."))
-    }
-
-    /// What the dispersion rests on, learnt or assumed.
-    fn rests_on(&self) -> Option<String> {
-        let learnt = |from: &String| format!("Its scatter was learnt from {from}.");
-        self.learnt_from.as_ref().map(learnt).or_else(|| self.assumption())
     }
 
     /// Both arms' numbers as a clause; `None` where there is nothing to show.
@@ -328,6 +302,7 @@ impl Reason {
                 minutes_to_fail,
                 regression,
             } => how_much_longer(*minutes_to_pass, *minutes_to_fail, &change(*regression)),
+            Reason::TwinsUnfit => "both arms are far from production, so comparing them says nothing".to_owned(),
             Reason::Paused => "judging is paused, these are the last numbers".to_owned(),
             Reason::SourceFailed { what } => format!("the measurements are missing: {what}"),
         }

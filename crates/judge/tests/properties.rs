@@ -46,6 +46,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
             query: String::new(),
             block_s,
             blocks,
+            production: Vec::new(),
             problem,
         })
 }
@@ -130,7 +131,7 @@ proptest! {
         let config = JudgeConfig { metrics: vec![MetricConfig::error_share("errors", "")], ..JudgeConfig::default() };
         let mut evidence = Evidence {
             metric: "errors".to_owned(), source: String::new(), query: String::new(),
-            block_s: 15.0, blocks: Vec::new(), problem: None,
+            block_s: 15.0, blocks: Vec::new(), production: Vec::new(), problem: None,
         };
         let mut alarmed = false;
         for (index, (baseline, canary)) in blocks.iter().enumerate() {
@@ -232,6 +233,7 @@ fn confused() -> impl Strategy<Value = (MetricConfig, Evidence)> {
                 query: String::new(),
                 block_s,
                 blocks,
+                production: Vec::new(),
                 problem: None,
             };
             (metric, evidence)

@@ -33,6 +33,7 @@ impl Canary {
             query: String::new(),
             block_s: self.block_s,
             blocks: (0..self.blocks).map(block).map(Block::from).collect(),
+            production: Vec::new(),
             problem: None,
         }
     }

@@ -25,6 +25,7 @@ fn evidence(name: &str, block_s: f64, rows: impl IntoIterator<Item = Row>) -> Ev
         query: "rate(failed)".to_owned(),
         block_s,
         blocks: rows.into_iter().enumerate().map(block).map(Block::from).collect(),
+        production: Vec::new(),
         problem: None,
     }
 }

@@ -96,6 +96,7 @@ impl Prometheus {
             ),
             block_s: block_s(self.scrape_s),
             blocks: found,
+            production: Vec::new(),
             problem: None,
         })
     }

@@ -5,7 +5,7 @@ use arya_plan::identity::DeploymentId;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, from_json, nanoseconds, timestamp, to_json};
+use super::{Store, StoreError, beside, from_json, nanoseconds, timestamp, to_json};
 
 /// The newest blocks of a metric that are kept: four times what is judged one by one, so a week of 15 s blocks.
 pub const BLOCKS_KEPT: usize = 4 * MAX_BLOCKS;
@@ -66,12 +66,14 @@ impl Store {
                 ])?;
             }
         }
+        beside::add(&transaction, (&id, epoch), evidence)?;
         transaction
             .prepare_cached(
                 "DELETE FROM blocks WHERE deployment = ?1 AND metric = ?2 AND epoch = ?3 AND ends_at <= (SELECT ends_at \
                  FROM blocks WHERE deployment = ?1 AND metric = ?2 AND epoch = ?3 ORDER BY ends_at DESC LIMIT 1 OFFSET ?4)",
             )?
             .execute(params![id, metric, epoch, BLOCKS_KEPT as i64])?;
+        beside::forget(&transaction, (&id, epoch), metric)?;
         transaction.commit()?;
         Ok(added)
     }
@@ -86,7 +88,8 @@ impl Store {
         epoch: u32,
         metric: &MetricConfig,
     ) -> Result<Option<Evidence>, StoreError> {
-        let (id, name) = (id.to_string(), &metric.name);
+        let (deployment, name) = (id, &metric.name);
+        let id = id.to_string();
         let db = self.db();
         let series: Option<(String, String, f64)> = db
             .prepare_cached(
@@ -117,6 +120,7 @@ impl Store {
             query,
             block_s,
             blocks,
+            production: beside::known(&db, deployment, epoch, name)?,
             problem: None,
         }))
     }
@@ -239,6 +243,7 @@ mod tests {
                 query: "q".into(),
                 block_s: 5.0,
                 blocks: blocks.iter().copied().map(Block::from).collect(),
+                production: Vec::new(),
                 problem: None,
             };
             store.add_blocks(&id, 0, &evidence).unwrap();
@@ -305,6 +310,7 @@ mod tests {
                     canary: -7.25e11,
                 }),
             ],
+            production: Vec::new(),
             problem: None,
         };
         store.add_blocks(&id, 0, &evidence).unwrap();

@@ -1,4 +1,4 @@
--- Version 4. Times are nanoseconds since 1970 UTC; JSON is what the crates' types serialise to.
+-- Version 5. Times are nanoseconds since 1970 UTC; JSON is what the crates' types serialise to.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
@@ -48,6 +48,16 @@ CREATE TABLE blocks (
     baseline_exposure REAL NOT NULL,
     canary_exposure REAL NOT NULL,
     wide TEXT,
+    PRIMARY KEY (deployment, metric, epoch, ends_at)
+) STRICT, WITHOUT ROWID;
+
+-- What production showed in the span of a block, as JSON.
+CREATE TABLE beside (
+    deployment TEXT NOT NULL REFERENCES deployments (id),
+    metric TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL,
+    production TEXT NOT NULL,
     PRIMARY KEY (deployment, metric, epoch, ends_at)
 ) STRICT, WITHOUT ROWID;
 

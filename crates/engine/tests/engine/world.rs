@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arya_engine::Store;
-use arya_judge::{Block, CountBlock, Evidence, MetricConfig, MetricSource, SourceError, Timestamp};
+use arya_judge::{
+    ArmCount, Beside, Block, CountBlock, Evidence, Machines, MetricConfig, MetricSource, Shown, SourceError, Timestamp,
+};
 use arya_plan::assume::assume;
 use arya_plan::cloud::{Cloud, CloudError};
 use arya_plan::desired::{Actor, Change, Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
@@ -151,16 +153,23 @@ struct State {
     hanging: Vec<Question>,
     observe_error: Option<CloudError>,
     source_error: Option<SourceError>,
+    /// What the source answers instead of its own numbers.
+    script: Option<Script>,
     /// The metrics that the arms show.
     offered: Option<Vec<MetricConfig>>,
     /// Failed requests of the canary in percent; the baseline's are 1.
     canary_errors: f64,
     /// Requests of the canary for each of the baseline's.
     canary_requests: f64,
+    /// Failed requests of production in percent, where the source counts them.
+    production_errors: Option<f64>,
     windows: Vec<RangeInclusive<Timestamp>>,
     freeze: Option<Freeze>,
     frozen: Arc<Notify>,
 }
+
+/// An answer of the source's to a question.
+pub(crate) type Script = fn(&MetricConfig, &RangeInclusive<Timestamp>) -> Result<Evidence, SourceError>;
 
 /// What the world can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,9 +204,11 @@ impl World {
             hanging: vec![],
             observe_error: None,
             source_error: None,
+            script: None,
             offered: None,
             canary_errors: 1.0,
             canary_requests: 1.0,
+            production_errors: None,
             windows: vec![],
             freeze: None,
             frozen: Arc::default(),
@@ -255,6 +266,10 @@ impl World {
         self.state().source_error = error;
     }
 
+    pub(crate) fn answers_by(&self, script: Script) {
+        self.state().script = Some(script);
+    }
+
     pub(crate) fn offer(&self, metrics: Vec<MetricConfig>) {
         self.state().offered = Some(metrics);
     }
@@ -265,6 +280,10 @@ impl World {
 
     pub(crate) fn canary_gets(&self, requests: f64) {
         self.state().canary_requests = requests;
+    }
+
+    pub(crate) fn production_fails(&self, percent: f64) {
+        self.state().production_errors = Some(percent);
     }
 
     pub(crate) fn windows(&self) -> Vec<RangeInclusive<Timestamp>> {
@@ -397,9 +416,25 @@ impl MetricSource for World {
         if let Some(error) = &state.source_error {
             return Err(error.clone());
         }
+        if let Some(script) = state.script {
+            return script(metric, &window);
+        }
         let first = window.start().as_second().div_euclid(BLOCK_S) * BLOCK_S;
         let ends = (first..=window.end().as_second()).step_by(BLOCK_S as usize);
-        let blocks = ends.map(|end| {
+        let production = state.production_errors.into_iter().flat_map(|percent| {
+            ends.clone().map(move |end| Beside {
+                ends_at: Timestamp::from_second(end).unwrap(),
+                shown: Shown::Counts(ArmCount {
+                    events: 200.0 * percent,
+                    exposure: 20_000.0,
+                }),
+                machines: Machines {
+                    production: 2,
+                    each_arm: 1,
+                },
+            })
+        });
+        let blocks = ends.clone().map(|end| {
             Block::Counts(CountBlock {
                 ends_at: Timestamp::from_second(end).unwrap(),
                 baseline_events: 100.0,
@@ -414,6 +449,7 @@ impl MetricSource for World {
             query: "errors".into(),
             block_s: BLOCK_S as f64,
             blocks: blocks.collect(),
+            production: production.collect(),
             problem: None,
         })
     }

@@ -4,7 +4,8 @@ use arya_judge::sequential::counts::{Block, CountTest, EdgeTrack, Side};
 use arya_judge::sequential::guard::{Guard, Known};
 use arya_judge::sequential::restart::{Onset, Starts};
 use arya_judge::{
-    Block as Measured, CountBlock, Evidence, JudgeConfig, Judging, MetricConfig, Outcome, Past, Reason, Timestamp,
+    ArmCount, Beside, Block as Measured, CountBlock, Evidence, JudgeConfig, Judging, Machines, MetricConfig, Outcome,
+    Past, Reason, Shown, Timestamp,
 };
 
 use crate::noise::Chance;
@@ -28,6 +29,9 @@ pub(crate) struct Errors {
     pub(crate) canary: Vec<f64>,
     pub(crate) on_baseline: Vec<f64>,
     pub(crate) on_canary: Vec<f64>,
+    /// Of production's two machines together, on the same noise; none where it is not simulated.
+    pub(crate) production: Vec<f64>,
+    pub(crate) on_production: Vec<f64>,
 }
 
 /// How error rates wander.
@@ -89,10 +93,38 @@ pub(crate) fn simulate(chance: &mut Chance, truth: Truth, blocks: usize) -> Erro
         errors.on_baseline.push(on_baseline);
         errors.on_canary.push(on_canary);
     }
+    // From numbers of its own, so that the arms' are those of canaries without production.
+    let chance = &mut chance.clone();
+    let mut machine = || match truth.bursts {
+        Bursts::None | Bursts::Shared => b.clone(),
+        Bursts::OneArm => chance.wander(blocks, BURST_MEMORY, BURST),
+    };
+    let rates = [machine(), machine()];
+    for block in 0..blocks {
+        let mean = truth.per_second * BLOCK_S * traffic[block];
+        let (mut failed, mut sent) = (0.0, 0.0);
+        for rate in &rates {
+            let requests = chance.poisson(mean);
+            sent += requests;
+            failed += chance.binomial(requests, (truth.baseline * rate[block]).min(1.0));
+        }
+        errors.production.push(failed);
+        errors.on_production.push(sent);
+    }
     errors
 }
 
 impl Errors {
+    /// With two machines of production, which are the arms of another simulation.
+    pub(crate) fn beside(self, production: &Self) -> Self {
+        let both = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a + b).collect();
+        Self {
+            production: both(&production.baseline, &production.canary),
+            on_production: both(&production.on_baseline, &production.on_canary),
+            ..self
+        }
+    }
+
     fn blocks(&self) -> impl Iterator<Item = Block> + '_ {
         (0..self.baseline.len()).map(|i| {
             let made = Block::new(self.baseline[i], self.canary[i], self.on_baseline[i], self.on_canary[i]);
@@ -150,8 +182,34 @@ impl Errors {
             query: String::new(),
             block_s: BLOCK_S,
             blocks: (0..self.baseline.len()).map(block).collect(),
+            production: Vec::new(),
             problem: None,
         }
+    }
+}
+
+/// Evidence with what production showed.
+fn with_production(errors: &Errors) -> Evidence {
+    let evidence = errors.evidence("errors");
+    let shown = errors.production.iter().zip(&errors.on_production);
+    let beside = evidence
+        .blocks
+        .iter()
+        .zip(shown)
+        .map(|(block, (events, exposure))| Beside {
+            ends_at: block.ends_at(),
+            shown: Shown::Counts(ArmCount {
+                events: *events,
+                exposure: *exposure,
+            }),
+            machines: Machines {
+                production: 2,
+                each_arm: 1,
+            },
+        });
+    Evidence {
+        production: beside.collect(),
+        ..evidence
     }
 }
 
@@ -223,13 +281,25 @@ pub(crate) fn alarms(errors: &Errors, past: &Errors) -> Alarms {
     );
     alarms.push(("SEQ count, no history, alpha .01", first_over(&series[1], ALARM_AT_01)));
     alarms.push(("SEQ count, 6 h history, alpha .01", first_over(&series[2], ALARM_AT_01)));
-    alarms.push(("JUDGE, as shipped, no history", judged(errors, None)));
-    alarms.push(("JUDGE, as shipped, 6 h history", judged(errors, Some(past))));
+    alarms.extend(as_shipped(errors, past));
     alarms
 }
 
+/// The whole judge, without a history, with production beside the arms, and with hours of two old instances.
+fn as_shipped(errors: &Errors, past: &Errors) -> Alarms {
+    let alone = errors.evidence("errors");
+    vec![
+        ("JUDGE, as shipped, no history", judged(&alone, None)),
+        (
+            "JUDGE, as shipped, production beside",
+            judged(&with_production(errors), None),
+        ),
+        ("JUDGE, as shipped, 6 h history", judged(&alone, Some(past))),
+    ]
+}
+
 /// The minute at which the whole judge, with its gates and its late onsets, says *harmful*.
-fn judged(errors: &Errors, past: Option<&Errors>) -> Option<f64> {
+fn judged(evidence: &Evidence, past: Option<&Errors>) -> Option<f64> {
     let metric = MetricConfig::error_share("errors", "");
     let metric = MetricConfig {
         past: past.and_then(|past| Past::learn(metric.kind, &past.evidence("errors"))),
@@ -241,7 +311,7 @@ fn judged(errors: &Errors, past: Option<&Errors>) -> Option<f64> {
         ..JudgeConfig::default()
     };
     let mut judging = Judging::without_charts(&config);
-    judging.advance(&errors.evidence("errors"));
+    judging.advance(evidence);
     let verdict = judging.verdict();
     harmful_minute(&verdict)
 }

@@ -91,6 +91,7 @@ pub(crate) fn evidence(metric: &str, baseline: &[f64], canary: &[f64]) -> Eviden
         query: String::new(),
         block_s: BLOCK_S,
         blocks: blocks.collect(),
+        production: Vec::new(),
         problem: None,
     }
 }

@@ -3,7 +3,10 @@
 use arya_judge::sequential::histogram::{Direction, HistogramTest, Scatter};
 use arya_judge::sequential::quantile;
 use arya_judge::sequential::tilts::Edges;
-use arya_judge::{Block, Buckets, Evidence, HistogramBlock, JudgeConfig, Judging, MetricConfig, Past, Timestamp};
+use arya_judge::{
+    Beside, Block, Buckets, Evidence, HistogramBlock, JudgeConfig, Judging, Machines, MetricConfig, Past, Shown,
+    Timestamp,
+};
 
 use crate::counts::{BLOCK_S, BLOCKS, first_over, harmful_minute};
 use crate::noise::{Chance, normal_below};
@@ -70,6 +73,8 @@ pub(crate) fn shares(edges: &[f64], slower: Slower, log_shift: f64) -> Vec<f64> 
 pub(crate) struct Times {
     baseline: Vec<Vec<f64>>,
     canary: Vec<Vec<f64>>,
+    /// Of production's two machines together, on the same noise; none where it is not simulated.
+    production: Vec<Vec<f64>>,
 }
 
 impl Times {
@@ -96,6 +101,15 @@ impl Times {
             times.canary.push(arm(*c, slower, &steady[1]));
         }
         times
+    }
+
+    /// With two machines of production, which are the arms of another simulation.
+    pub(crate) fn beside(self, production: &Self) -> Self {
+        let both = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| a + b).collect();
+        Self {
+            production: production.baseline.iter().zip(&production.canary).map(both).collect(),
+            ..self
+        }
     }
 
     fn test(&self, edges: &[f64], scatter: Scatter) -> HistogramTest {
@@ -136,6 +150,7 @@ impl Times {
             query: String::new(),
             block_s: BLOCK_S,
             blocks: blocks.collect(),
+            production: Vec::new(),
             problem: None,
         }
     }
@@ -185,8 +200,13 @@ pub(crate) fn alarms(edges: &[f64], times: &Times, past: &Times) -> Alarms {
             .zip(&series)
             .map(|(name, series)| (name, first_over(series, ALARM))),
     );
-    alarms.push(("JUDGE, as shipped, no history", judged(edges, times, None)));
-    alarms.push(("JUDGE, as shipped, 2 h history", judged(edges, times, Some(past))));
+    let evidence = times.evidence("response time", edges);
+    alarms.push(("JUDGE, as shipped, no history", judged(&evidence, None, edges)));
+    alarms.push((
+        "JUDGE, as shipped, production beside",
+        judged(&with_production(times, edges), None, edges),
+    ));
+    alarms.push(("JUDGE, as shipped, 2 h history", judged(&evidence, Some(past), edges)));
     alarms
 }
 
@@ -203,7 +223,31 @@ fn is_up(edges: &[f64], (baseline, canary): (&[f64], &[f64])) -> bool {
         .any(up)
 }
 
-fn judged(edges: &[f64], times: &Times, past: Option<&Times>) -> Option<f64> {
+/// Evidence with what production showed.
+fn with_production(times: &Times, edges: &[f64]) -> Evidence {
+    let evidence = times.evidence("response time", edges);
+    let beside = evidence
+        .blocks
+        .iter()
+        .zip(&times.production)
+        .map(|(block, counts)| Beside {
+            ends_at: block.ends_at(),
+            shown: Shown::Histogram(Buckets {
+                upper_edges: edges.to_vec(),
+                counts: counts.clone(),
+            }),
+            machines: Machines {
+                production: 2,
+                each_arm: 1,
+            },
+        });
+    Evidence {
+        production: beside.collect(),
+        ..evidence
+    }
+}
+
+fn judged(evidence: &Evidence, past: Option<&Times>, edges: &[f64]) -> Option<f64> {
     let metric = MetricConfig::latency("response time", "");
     let metric = MetricConfig {
         past: past.and_then(|past| Past::learn(metric.kind, &past.evidence("response time", edges))),
@@ -215,7 +259,7 @@ fn judged(edges: &[f64], times: &Times, past: Option<&Times>) -> Option<f64> {
         ..JudgeConfig::default()
     };
     let mut judging = Judging::without_charts(&config);
-    judging.advance(&times.evidence("response time", edges));
+    judging.advance(evidence);
     harmful_minute(&judging.verdict())
 }
 
@@ -277,7 +321,9 @@ pub(crate) fn cells() -> Vec<Cell> {
                 let times = Times::simulate(chance, &edges, per_second, [&b, &c], slower);
                 let (b, c) = (shift(chance, PAST_BLOCKS), shift(chance, PAST_BLOCKS));
                 let past = Times::simulate(chance, &edges, per_second, [&b, &c], Slower::Not);
-                alarms(&edges, &times, &past)
+                let (b, c) = (shift(chance, BLOCKS), shift(chance, BLOCKS));
+                let production = Times::simulate(chance, &edges, per_second, [&b, &c], Slower::Not);
+                alarms(&edges, &times.beside(&production), &past)
             };
             cells.push(Cell {
                 table,

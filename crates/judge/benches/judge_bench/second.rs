@@ -31,6 +31,7 @@ fn errors(chance: &mut Chance, per_second: f64, process: Process, offset: Offset
         canary,
         on_baseline: vec![per_second * BLOCK_S; blocks],
         on_canary: vec![per_second * BLOCK_S; blocks],
+        ..Errors::default()
     }
 }
 
@@ -81,7 +82,8 @@ fn error_cells() -> Vec<Cell> {
             let run = move |chance: &mut Chance| {
                 let now = errors(chance, per_second, process, offset, BLOCKS);
                 let past = errors(chance, per_second, process, offset, PAST_BLOCKS);
-                counts::alarms(&now, &past)
+                let production = errors(&mut chance.clone(), per_second, process, offset, BLOCKS);
+                counts::alarms(&now.beside(&production), &past)
             };
             cells.push(Cell {
                 table,
@@ -183,7 +185,8 @@ fn latency_cells() -> Vec<Cell> {
                     Times::simulate(chance, &CLASSIC, per_second, [&b, &c], Slower::Not)
                 };
                 let (now, past) = (times(BLOCKS), times(latency::PAST_BLOCKS));
-                latency::alarms(&CLASSIC, &now, &past)
+                let production = times(BLOCKS);
+                latency::alarms(&CLASSIC, &now.beside(&production), &past)
             };
             cells.push(Cell {
                 table,

@@ -202,6 +202,16 @@ fn errors(chance: &mut Chance, per_second: f64, process: Process, factor: f64, w
         canary,
         on_baseline: vec![per_second * BLOCK_S; blocks],
         on_canary: vec![per_second * BLOCK_S; blocks],
+        ..Errors::default()
+    }
+}
+
+/// Production's machines live in the same time as the arms', but are not young any more.
+fn of_production(name: &str) -> When {
+    if name.contains("young") {
+        When::Before
+    } else {
+        When::Now
     }
 }
 
@@ -213,7 +223,8 @@ fn error_cells(table: &'static str, per_second: f64, factor: f64) -> impl Iterat
         run: Box::new(move |chance| {
             let now = errors(chance, per_second, process, factor, When::Now);
             let past = errors(chance, per_second, process, 1.0, When::Before);
-            counts::alarms(&now, &past)
+            let production = errors(&mut chance.clone(), per_second, process, 1.0, of_production(name));
+            counts::alarms(&now.beside(&production), &past)
         }),
         bounds: Vec::new(),
     })
@@ -251,7 +262,8 @@ fn latency_cells(table: &'static str, per_second: f64) -> impl Iterator<Item = C
                 Times::simulate(chance, &CLASSIC, per_second, [&b, &c], Slower::Not)
             };
             let (now, past) = (times(BLOCKS, When::Now), times(latency::PAST_BLOCKS, When::Before));
-            latency::alarms(&CLASSIC, &now, &past)
+            let production = times(BLOCKS, of_production(name));
+            latency::alarms(&CLASSIC, &now.beside(&production), &past)
         }),
         bounds: Vec::new(),
     })

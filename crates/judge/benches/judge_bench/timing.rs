@@ -78,6 +78,7 @@ fn answer(metric: &MetricConfig, blocks: &[Block]) -> Evidence {
         query: String::new(),
         block_s: 15.0,
         blocks: blocks.to_vec(),
+        production: Vec::new(),
         problem: None,
     }
 }

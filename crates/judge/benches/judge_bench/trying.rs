@@ -37,6 +37,7 @@ fn hour(chance: &mut Chance, canary_fails: f64) -> Option<f64> {
         query: String::new(),
         block_s: BLOCK_S as f64,
         blocks: (0..HOUR).map(block).collect(),
+        production: Vec::new(),
         problem: None,
     };
     let config = JudgeConfig {

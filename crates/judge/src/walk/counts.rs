@@ -1,8 +1,8 @@
 //! The walk of event counts.
 
 use super::{
-    Alarm, DISPERSIONS, Doubt, Follow, Frame, Numbers, Outlook, Pass, Settled, allowed_ratio, gate_ratio, kept, level, look,
-    margin, planned_s, worse_side,
+    Alarm, DISPERSIONS, Doubt, Follow, Frame, Numbers, Outlook, Pass, Settled, allowed_ratio, gate_ratio, kept, level,
+    look, margin, planned_s, worse_side,
 };
 use crate::past::{Bounded, Learnt};
 use crate::sequential::cautious::{CautiousOnset, Spread};
@@ -249,6 +249,12 @@ impl Follow for CountWalk {
 
     fn log_e_at(&self, dispersion: f64) -> f64 {
         self.onset.evidence(dispersion).log_e
+    }
+
+    fn scatter(&self) -> (f64, f64) {
+        let guard = Guard::new(Known::Dispersion(1.0), self.frame.block_s);
+        let within = |largest: f64| self.test.dispersion_within(&guard, largest);
+        (within(self.onset.largest_score()), within(f64::INFINITY))
     }
 
     fn numbers(&self) -> Numbers {

@@ -303,10 +303,24 @@ impl Follow for GaugeWalk {
             log_e: self.now.log_e,
             dispersion,
             plain_dispersion: dispersion,
+            undoubted: dispersion,
             gate_open: self.now.gate_open,
             start: 0,
             since: None,
         }
+    }
+
+    fn ceiling(&self) -> f64 {
+        self.now.log_e.max(0.0)
+    }
+
+    /// A gauge's memory is in its evidence already.
+    fn log_e_at(&self, _: f64) -> f64 {
+        self.now.log_e
+    }
+
+    fn scatter(&self) -> (f64, f64) {
+        (1.0, 1.0)
     }
 
     fn numbers(&self) -> Numbers {

@@ -3,7 +3,7 @@
 
 use super::group::HistogramGroup;
 use super::{
-    Alarm, DISPERSIONS, Follow, Frame, Numbers, Outlook, Pass, Settled, gate_ratio, kept, level, look, margin,
+    Alarm, DISPERSIONS, Doubt, Follow, Frame, Numbers, Outlook, Pass, Settled, gate_ratio, kept, level, look, margin,
     planned_s,
 };
 use crate::buckets::{common_edges, shared};
@@ -63,6 +63,7 @@ pub(crate) struct HistogramWalk {
     /// Blocks whose buckets could not be compared with those before.
     incomparable: usize,
     known_dispersion: Option<f64>,
+    doubt: Doubt,
     gate_ratio: f64,
     margin: f64,
     alpha: f64,
@@ -87,6 +88,7 @@ impl HistogramWalk {
             tails: Vec::new(),
             incomparable: 0,
             known_dispersion: known.map(|phi| kept(phi, DISPERSIONS)),
+            doubt: Doubt::NONE,
             gate_ratio: gate_ratio(metric),
             margin: margin(metric),
             alpha: level(config.alpha_fail),
@@ -97,7 +99,8 @@ impl HistogramWalk {
     }
 
     /// Follows one block. One that cannot be compared with those before changes nothing.
-    pub(super) fn push(&mut self, block: &Block, buckets: &HistogramBlock) {
+    pub(super) fn push(&mut self, block: &Block, buckets: &HistogramBlock, doubt: Doubt) {
+        self.doubt = doubt;
         let common = common_edges(&buckets.baseline, &buckets.canary);
         let fits = block.compares() && self.fit(&common);
         let traffic = buckets.baseline.total() > 0.0 && buckets.canary.total() > 0.0;
@@ -209,17 +212,6 @@ impl HistogramWalk {
             Direction::Up | Direction::Any => "slower",
             Direction::Down => "faster",
         }
-    }
-
-    /// What the evidence cannot exceed, whatever the dispersion.
-    fn ceiling(&self) -> f64 {
-        let Some(test) = &self.test else { return 0.0 };
-        let now = test.log_ratios();
-        let parts = self
-            .reached
-            .iter()
-            .flat_map(|start| now.iter().zip(&start.log_ratios).map(|(n, r)| n - r));
-        parts.fold(0.0, f64::max)
     }
 
     fn dispersion(&self, test: &HistogramTest) -> f64 {
@@ -357,21 +349,45 @@ impl Follow for HistogramWalk {
                 log_e: 0.0,
                 dispersion: 1.0,
                 plain_dispersion: 1.0,
+                undoubted: 1.0,
                 gate_open: false,
                 start: 0,
                 since: None,
             };
         };
-        let dispersion = self.dispersion(test);
+        let undoubted = self.dispersion(test);
+        let plain_dispersion = undoubted.max(self.doubt.plain_dispersion);
+        let dispersion = self.doubt.caution * plain_dispersion;
         let (log_e, start) = self.evidence(test, dispersion);
         Settled {
             log_e,
             dispersion,
-            plain_dispersion: dispersion,
+            plain_dispersion,
+            undoubted,
             gate_open: self.effect_matters(test, start),
             start,
             since: self.reached.get(start).and_then(|start| start.at),
         }
+    }
+
+    fn ceiling(&self) -> f64 {
+        let Some(test) = &self.test else { return 0.0 };
+        let now = test.log_ratios();
+        let parts = self
+            .reached
+            .iter()
+            .flat_map(|start| now.iter().zip(&start.log_ratios).map(|(n, r)| n - r));
+        parts.fold(0.0, f64::max)
+    }
+
+    fn log_e_at(&self, dispersion: f64) -> f64 {
+        self.test.as_ref().map_or(0.0, |test| self.evidence(test, dispersion).0)
+    }
+
+    fn scatter(&self) -> (f64, f64) {
+        let shown = |test: &HistogramTest| test.dispersion_given(Scatter::Known(1.0));
+        let shown = self.test.as_ref().map_or(1.0, shown);
+        (shown, shown)
     }
 
     fn numbers(&self) -> Numbers {

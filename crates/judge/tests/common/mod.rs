@@ -50,6 +50,7 @@ pub(crate) fn evidence(metric: &str, blocks: Vec<Block>) -> Evidence {
         query: String::new(),
         block_s: 15.0,
         blocks,
+        production: Vec::new(),
         problem: None,
     }
 }

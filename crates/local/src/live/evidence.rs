@@ -6,12 +6,12 @@ use std::ops::RangeInclusive;
 
 use arya_judge::source::Origin;
 use arya_judge::{
-    Block, Buckets, CountBlock, Evidence, HistogramBlock, MetricConfig, MetricKind, MetricSource, SourceError,
-    Timestamp,
+    ArmCount, Beside, Block, Buckets, CountBlock, Evidence, HistogramBlock, MetricConfig, MetricKind, MetricSource, Shown,
+    SourceError, Timestamp,
 };
 use arya_plan::identity::{Arm, DeploymentId};
 
-use super::traffic::{Tally, arm_tally};
+use super::traffic::{Tally, arm_tally, machines, production_tally};
 use super::{Inner, LiveCloud};
 use crate::balancer::Counts;
 use crate::balancer::measured::{LATENCY_BUCKETS, REMEMBERED_SECONDS};
@@ -75,7 +75,9 @@ impl Counted {
         })?;
         let world = inner.world();
         let rules = inner.balancer.rules();
-        let mut blocks = Vec::new();
+        // As they are now: who was registered a minute ago is not remembered.
+        let machines = machines(inner, &world, &rules, &id);
+        let (mut blocks, mut production) = (Vec::new(), Vec::new());
         for end in block_ends(window, clock()) {
             let (Ok(from), Ok(ends_at)) = (Timestamp::from_second(end - BLOCK_S), Timestamp::from_second(end)) else {
                 continue;
@@ -87,8 +89,14 @@ impl Counted {
                 })
             };
             let (baseline, canary) = (tally(Arm::Baseline)?, tally(Arm::Canary)?);
-            if baseline.requests + canary.requests > 0 {
-                blocks.push(self.block(ends_at, &baseline, &canary));
+            if baseline.requests + canary.requests == 0 {
+                continue;
+            }
+            blocks.push(self.block(ends_at, &baseline, &canary));
+            let others = production_tally(inner, &world, &rules, &id, [&baseline, &canary], &range);
+            if let Some((others, machines)) = others.zip(machines) {
+                let shown = self.shown(&others);
+                production.push(Beside { ends_at, shown, machines });
             }
         }
         Ok(Evidence {
@@ -96,12 +104,14 @@ impl Counted {
             source: "the local load balancer's counters".into(),
             query: format!(
                 "{} that reached each arm's target group through the main rule of deployment {deployment} (group total \
-                 less the probe rule's), in blocks of {BLOCK_S} s by the time of the answer; bodies that end more than \
+                 less the probe rule's), and beside them that reached production through it (rule's total less the arms'), in \
+                 blocks of {BLOCK_S} s by the time of the answer; bodies that end more than \
                  {FINISHED_AFTER_S} s after their block are not in it",
                 self.words()
             ),
             block_s: BLOCK_S as f64,
             blocks,
+            production,
             problem: None,
         })
     }
@@ -125,6 +135,23 @@ impl Counted {
                 baseline: buckets(baseline),
                 canary: buckets(canary),
             }),
+        }
+    }
+}
+
+impl Counted {
+    /// What production showed, in the same terms.
+    fn shown(self, tally: &Tally) -> Shown {
+        let count = |events: u64, exposure: u64| {
+            Shown::Counts(ArmCount {
+                events: events as f64,
+                exposure: exposure as f64,
+            })
+        };
+        match self {
+            Self::ClientsSaw => count(tally.errors, tally.requests),
+            Self::TargetsSaid => count(tally.target_errors, tally.answered),
+            Self::Times => Shown::Histogram(buckets(tally)),
         }
     }
 }

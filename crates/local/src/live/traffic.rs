@@ -5,16 +5,17 @@
 
 use std::ops::Range;
 
-use arya_judge::Timestamp;
+use arya_judge::{Machines, Timestamp};
 use arya_plan::desired::Desired;
 use arya_plan::identity::{Arm, DeploymentId, LogicalId, RuleKind};
-use arya_plan::listener::{Rule, Site};
+use arya_plan::listener::{GroupId, Rule, Site};
 use arya_plan::observed::{SideTraffic, Traffic};
 use jiff::SignedDuration;
 
 use super::Inner;
 use super::world::World;
 use crate::balancer::Counts;
+use crate::balancer::alb::TargetState;
 use crate::balancer::measured::LATENCY_BUCKETS;
 
 /// Seconds that the page's measured shares look back: short enough to follow a slider, long enough to be calm.
@@ -123,6 +124,40 @@ pub(super) fn arm_tally(
         Some(probe) => Some(all.without(&rule_tally(inner, probe, range))),
         None => Some(all),
     }
+}
+
+/// What reached production through the main rule in whole seconds of the range: the rule's count without the arms'. `None`
+/// while the rule has not stood for all of it.
+pub(super) fn production_tally(
+    inner: &Inner,
+    world: &World,
+    rules: &[Rule],
+    deployment: &DeploymentId,
+    arms: [&Tally; 2],
+    range: &Range<Timestamp>,
+) -> Option<Tally> {
+    let main = our_rule(rules, deployment, RuleKind::Main)?;
+    let since = world.rules_since.get(&main.id)?;
+    let [baseline, canary] = arms;
+    (*since < range.start).then(|| rule_tally(inner, main, range).without(baseline).without(canary))
+}
+
+/// Healthy targets of production's groups that the main rule sends users to, and of the arm that has fewer.
+pub(super) fn machines(inner: &Inner, world: &World, rules: &[Rule], deployment: &DeploymentId) -> Option<Machines> {
+    let healthy = |group: &GroupId| {
+        let targets = inner.balancer.group_state(group).map(|state| state.targets).unwrap_or_default();
+        let well = targets.iter().filter(|target| target.state == TargetState::Healthy);
+        u32::try_from(well.count()).unwrap_or(u32::MAX)
+    };
+    let arms = Arm::BOTH.map(|arm| world.group_of(deployment, arm).map(|(group, _)| group));
+    let main = our_rule(rules, deployment, RuleKind::Main)?.forward()?;
+    let others = main
+        .groups
+        .iter()
+        .filter(|one| one.weight > 0 && !arms.contains(&Some(&one.group)));
+    let production = others.map(|one| healthy(&one.group)).sum();
+    let each_arm = arms.into_iter().flatten().map(healthy).min()?;
+    (production > 0 && each_arm > 0).then_some(Machines { production, each_arm })
 }
 
 fn our_rule<'r>(rules: &'r [Rule], deployment: &DeploymentId, kind: RuleKind) -> Option<&'r Rule> {

@@ -91,6 +91,7 @@ impl State {
             query: "answers with status 500 to 599, of all requests through the main rule".into(),
             block_s: BLOCK_S as f64,
             blocks: self.blocks(&id, window),
+            production: Vec::new(),
             problem: None,
         }))
     }

@@ -27,6 +27,7 @@ fn seconds_to_harmful(rate: f64) -> f64 {
             query: String::new(),
             block_s: BLOCK_S,
             blocks: blocks.clone(),
+            production: Vec::new(),
             problem: None,
         };
         if n % 4 == 0 && judge(&config, &[evidence]).outcome == Outcome::Harmful {

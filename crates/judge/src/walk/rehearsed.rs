@@ -1,0 +1,146 @@
+//! The rehearsal beside the real thing: production and baseline run the same old version, so they are judged as if one of
+//! them were the canary, both ways round, at the same moments and by the same rules. What would have been said of them is
+//! how much the real alarm must be doubted.
+//!
+//! It only ever adds doubt: with it a canary is called harmful later or not at all, never earlier.
+//!
+//! What they show is not scaled between the two pairs. A rate that wanders by itself on each machine makes the scores of production
+//! (of n machines) and baseline scatter as much as those of baseline and canary where every machine has the same load: the
+//! n machines average out to `1 + 1/n` instead of 2, and say `2n / (n + 1)` times as much. Where the arms' machines have
+//! less load than production's, the pair beside scatters more than the real one, so the doubt is too large, not too small.
+//! Only what is *assumed* of a pair of single machines is scaled to one of n machines and one.
+
+use super::{Charts, Walk};
+use crate::beside::turned;
+use crate::{Block, JudgeConfig, MetricConfig};
+
+/// The log evidence that no rehearsal may pass: two to one. Hours that are past show the noise as often as they are many;
+/// here it is seen for no longer than the canary is, so less of it has to count. Ten to one was tried: it met a sixth of
+/// the false alarms, this one half of them, and costs a twentieth of the time at 5 requests a second and none at 50.
+const QUIET: f64 = 0.7;
+/// However unlike production and baseline are, the alarm is doubted at most so many times more: a lasting difference of old
+/// machines and new ones must not hide a canary that is plainly broken.
+const MOST_CAUTION: f64 = 4.0;
+/// Halvings of the logarithm of the doubt: to a part in a hundred.
+const HALVINGS: usize = 8;
+/// The rehearsal's own alarm is never heard: without a part of the error rate no evidence is enough.
+const NO_PART: f64 = 0.0;
+
+/// How much the real alarm is doubted, by what was seen beside it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Doubt {
+    /// Dispersion for the alarm, at least 1.
+    pub(crate) dispersion: f64,
+    /// The same for what is said beside the alarm.
+    pub(crate) plain_dispersion: f64,
+    /// So many times more the alarm's is taken, from 1 to [`MOST_CAUTION`].
+    pub(crate) caution: f64,
+}
+
+impl Doubt {
+    /// Nothing beside: no doubt.
+    pub(crate) const NONE: Self = Self {
+        dispersion: 1.0,
+        plain_dispersion: 1.0,
+        caution: 1.0,
+    };
+}
+
+/// Production and baseline, judged as a canary both ways round.
+#[derive(Debug, Clone)]
+pub(crate) struct Rehearsed {
+    ways: [Walk; 2],
+    doubt: Doubt,
+    /// The minute in which the dispersion was read last; it costs a pass over the blocks.
+    read_at: Option<i64>,
+}
+
+impl Rehearsed {
+    pub(crate) fn new(config: &JudgeConfig, metric: &MetricConfig, block_s: f64) -> Self {
+        let way = || Walk::new(config, metric, NO_PART, block_s, Charts::None);
+        Self {
+            ways: [way(), way()],
+            doubt: Doubt::NONE,
+            read_at: None,
+        }
+    }
+
+    /// Adds a block of production and baseline, and how many machines of production there are for one of the baseline.
+    pub(crate) fn push(&mut self, block: &Block, machines: f64) {
+        self.ways[0].push(block, Doubt::NONE);
+        self.ways[1].push(&turned(block), Doubt::NONE);
+        let minute = Some(block.ends_at().as_second().div_euclid(60));
+        if self.read_at != minute {
+            self.read_at = minute;
+            // The two ways round scatter alike.
+            (self.doubt.dispersion, self.doubt.plain_dispersion) = self.ways[0].follow().scatter();
+        }
+        let assumed = 0.5 * (1.0 + 1.0 / machines.max(1.0));
+        for way in &self.ways {
+            self.doubt.caution = needed(way, assumed, &self.doubt);
+        }
+    }
+
+    /// Seconds in which both were seen.
+    pub(crate) fn compared_s(&self) -> f64 {
+        self.ways[0].follow().frame().compared_s()
+    }
+
+    /// What follows for the real alarm.
+    pub(crate) fn doubt(&self) -> Doubt {
+        self.doubt
+    }
+}
+
+/// The caution that keeps one way quiet, at least what was needed before. Of the excess scatter that is assumed of a pair
+/// of single machines this pair has a part.
+fn needed(way: &Walk, assumed: f64, doubt: &Doubt) -> f64 {
+    let (walk, caution) = (way.follow(), doubt.caution);
+    // Tempering divides what the evidence cannot exceed.
+    if caution >= MOST_CAUTION || walk.ceiling() <= QUIET * caution {
+        return caution;
+    }
+    let settled = walk.settled();
+    if !settled.gate_open {
+        return caution;
+    }
+    let dispersion = (1.0 + assumed * (settled.dispersion - 1.0)).max(doubt.dispersion);
+    least_quiet(|caution| walk.log_e_at(caution * dispersion) > QUIET, caution)
+}
+
+/// The least caution from one on that is quiet, or the most that is taken.
+fn least_quiet(loud: impl Fn(f64) -> bool, from: f64) -> f64 {
+    if !loud(from) {
+        return from;
+    }
+    if loud(MOST_CAUTION) {
+        return MOST_CAUTION;
+    }
+    let (mut low, mut high) = (from.ln(), MOST_CAUTION.ln());
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        (low, high) = if loud(middle.exp()) {
+            (middle, high)
+        } else {
+            (low, middle)
+        };
+    }
+    high.exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_quiet_caution_is_found_between_its_bounds() {
+        let check = |needed: f64, from: f64, expected: f64| {
+            let found = least_quiet(|caution| caution < needed, from);
+            assert!((found / expected - 1.0).abs() < 0.01, "{found}, not {expected}");
+        };
+        check(0.5, 1.0, 1.0);
+        check(2.0, 1.0, 2.0);
+        check(2.0, 3.0, 3.0);
+        check(99.0, 1.0, MOST_CAUTION);
+    }
+}
