@@ -21,9 +21,9 @@ function swap(html) {
     const active = document.activeElement;
     if (part.contains(active) && active.matches("input[type=text], input[type=number], input[type=range], textarea, select")) continue;
     const html = next.outerHTML;
-    for (const details of part.querySelectorAll("details[open]")) {
-      const twin = details.id && next.querySelector("#" + CSS.escape(details.id));
-      if (twin) twin.open = true;
+    for (const details of part.querySelectorAll("details[id]")) {
+      const twin = next.querySelector("#" + CSS.escape(details.id));
+      if (twin) twin.open = details.open;
     }
     const top = part.scrollTop;
     const focused = part.contains(active) && active.id;

@@ -43,7 +43,7 @@ impl Engine {
         let Some(one) = config.metrics.iter().find(|one| one.name == metric) else {
             return Ok(None);
         };
-        let evidence = store.evidence(id, epoch(&stored.desired), one)?;
+        let evidence = store.judged_evidence(&stored, &store.pauses(id)?, one)?;
         Ok(evidence.map(|evidence| (config, evidence)))
     }
 }
@@ -58,7 +58,8 @@ impl Store {
             return Ok(None);
         };
         let config = config_of(self, &stored, usual)?;
-        let known = |metric| self.evidence(id, epoch(&stored.desired), metric).transpose();
+        let pauses = self.pauses(id)?;
+        let known = |metric| self.judged_evidence(&stored, &pauses, metric).transpose();
         let evidence = config.metrics.iter().filter_map(known);
         let evidence = evidence.collect::<Result<Vec<Evidence>, StoreError>>()?;
         if evidence.iter().all(|evidence| evidence.blocks.is_empty()) {
@@ -74,7 +75,10 @@ impl Store {
             run: Run {
                 config,
                 // The end took the share away, and nothing was measured of that: of what has ended all of it counts.
-                share_since: stored.share_since.filter(|_| stored.desired.wants_traffic()),
+                share_since: stored
+                    .share_since
+                    .filter(|_| stored.desired.wants_traffic())
+                    .max(pauses.pass_put_off_until()),
                 evidence,
             },
         }))

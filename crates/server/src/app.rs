@@ -2,7 +2,10 @@
 
 mod act;
 mod ask;
+mod evidence;
+mod examples;
 mod housekeeping;
+mod lab;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,12 +20,18 @@ use arya_plan::cost::Prices;
 use arya_plan::listener::{Protocol, RuleId, Site};
 use arya_plan::preview::Capabilities;
 use arya_plan::timing::Timing;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::Artifacts;
 use crate::auth::Auth;
 use crate::counters::Counters;
 use crate::guard::Hosts;
+
+pub(crate) use evidence::{Closer, Scores};
+#[cfg(test)]
+pub(crate) use lab::judged_again;
+pub(crate) use lab::{Backtest, Chosen, Named, RUNS_MAX, RUNS_USUAL};
 
 /// Traffic is averaged over this span: long enough to be steady, short enough to be now.
 const TRAFFIC_WINDOW: Duration = Duration::from_secs(10);
@@ -36,6 +45,10 @@ pub(crate) struct App {
     pub(crate) auth: Auth,
     pub(crate) settings: Arc<Settings>,
     pub(crate) counters: Counters,
+    /// Kayenta's latest score of each deployment.
+    pub(crate) scores: Scores,
+    /// Whoever judges past deployments again: one at a time.
+    pub(crate) lab: Arc<Semaphore>,
     /// Cancelled when the server ends, so that streams do not hold it up.
     pub(crate) stopping: CancellationToken,
 }

@@ -88,7 +88,7 @@ enum Command {
         #[arg(long)]
         reason: String,
     },
-    /// Judges data from files, without a server
+    /// Judges data from files, without a server; or past deployments again, with one
     Judge(judge::Judge),
     /// The sample service that `arya try` deploys
     #[command(hide = true)]
@@ -210,7 +210,7 @@ impl Cli {
     /// Does what needs no runtime, and answers the exit code. Scripts judge in loops, so starting must cost nothing.
     pub(crate) fn at_once(&self) -> Option<ExitCode> {
         match &self.command {
-            Command::Judge(asked) => Some(exit(judge::judge(asked, self.form()))),
+            Command::Judge(asked) if !asked.asks_a_server() => Some(exit(judge::judge(asked, self.form()))),
             _ => None,
         }
     }
@@ -250,6 +250,7 @@ async fn obey(cli: Cli) -> anyhow::Result<u8> {
         Command::Try(asked) => crate::try_mode::run(trying(asked, session.json)?).await.map(|()| 0),
         Command::Serve(asked) => crate::try_mode::run(serving(asked, session.json)?).await.map(|()| 0),
         Command::Sample => sample().await.map(|()| 0),
+        Command::Judge(asked) if asked.asks_a_server() => judge::backtest(&session, &asked).await,
         Command::Judge(asked) => judge::judge(&asked, form),
         Command::Plan(asked) => live::plan(&session, &asked.file).await,
         Command::Apply(asked) => live::apply(&session, &asked.spec.file, asked.wait, asked.patience).await,

@@ -16,9 +16,10 @@ use arya_local::live::{LiveCloud, LiveError, LiveSettings};
 use arya_local::samples::{Sample, Samples, write_samples};
 use arya_plan::timing::Timing;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Settings, World};
+use crate::app::{App, Scores, Settings, World};
 use crate::artifacts::Artifacts;
 use crate::auth::{Auth, secret};
 use crate::client::Connection;
@@ -157,6 +158,8 @@ async fn start(options: &TryOptions) -> anyhow::Result<Running> {
         artifacts,
         auth: Auth::new([(token.as_str(), "You")]),
         counters,
+        scores: Scores::default(),
+        lab: Arc::new(Semaphore::new(1)),
         settings: Arc::new(Settings {
             hosts: Hosts::of(address.ip()),
             timing,

@@ -83,7 +83,7 @@ pub(crate) async fn verdict(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Answer<VerdictDocument>, Problem> {
-    app.verdict(&deployment_id(&id)?).map(Answer)
+    app.scored_verdict(&deployment_id(&id)?).await.map(Answer)
 }
 
 /// The frozen page: HTML unless JSON is asked for.
@@ -92,7 +92,7 @@ pub(crate) async fn report(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let document = app.report_document(&deployment_id(&id)?)?;
+    let document = app.report_document(&deployment_id(&id)?).await?;
     if accepts(&headers, "application/json") {
         return Ok(Answer(document).into_response());
     }

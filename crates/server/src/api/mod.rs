@@ -8,6 +8,7 @@ mod deployments;
 pub(crate) mod documents;
 mod events;
 pub(crate) mod input;
+pub(crate) mod lab;
 mod metrics;
 mod monitor;
 mod openapi;

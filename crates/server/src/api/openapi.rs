@@ -7,8 +7,9 @@ use super::problem::PROBLEM_TYPE;
 use super::routes::{Body, Route, routes};
 
 /// The recorded answers by name; tests rewrite and check them.
-const EXAMPLES: [(&str, &str); 11] = [
+const EXAMPLES: [(&str, &str); 12] = [
     ("artifact", include_str!("../../../../docs/api/artifact.json")),
+    ("backtest", include_str!("../../../../docs/api/backtest.json")),
     ("control", include_str!("../../../../docs/api/control.json")),
     ("deployment", include_str!("../../../../docs/api/deployment.json")),
     ("deployments", include_str!("../../../../docs/api/deployments.json")),
@@ -138,12 +139,13 @@ fn body(body: Body) -> Option<Value> {
             let described = json!({ "schema": schema, "example": example });
             json!({ "application/json": described, "application/yaml": described })
         }
-        Body::Object(keys) => {
+        Body::Object(keys) | Body::Options(keys) => {
             let properties: Map<String, Value> = keys
                 .iter()
                 .map(|(name, kind, what)| ((*name).to_owned(), json!({ "type": kind, "description": what })))
                 .collect();
-            let required: Vec<&str> = keys.iter().map(|(name, ..)| *name).collect();
+            let is_required = matches!(body, Body::Object(_));
+            let required: Vec<&str> = keys.iter().filter(|_| is_required).map(|(name, ..)| *name).collect();
             let schema = json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
             json!({ "application/json": { "schema": schema } })
         }

@@ -5,7 +5,7 @@ use axum::http::Method;
 use axum::routing::{MethodRouter, get, post, put};
 
 use super::input::Ignored;
-use super::{artifacts, controls, deployments, events, metrics, openapi};
+use super::{artifacts, controls, deployments, events, lab, metrics, openapi};
 use crate::app::App;
 
 /// One call.
@@ -35,6 +35,8 @@ pub(crate) enum Body {
     Spec,
     /// A JSON object with these keys: name, JSON type, what it is.
     Object(&'static [(&'static str, &'static str, &'static str)]),
+    /// The same, and each key may be left out.
+    Options(&'static [(&'static str, &'static str, &'static str)]),
 }
 
 const JSON: &[&str] = &["application/json"];
@@ -97,6 +99,7 @@ impl Route {
 /// Every call.
 pub(crate) fn routes() -> Vec<Route> {
     let mut all = reading();
+    all.extend(judging());
     all.extend(changing());
     all.extend(trying());
     all
@@ -162,6 +165,39 @@ fn reading() -> Vec<Route> {
         )
         .answers(200, TEXT),
         Route::get("//api/openapi.json", "openapi", "This document", get(openapi::openapi)),
+    ]
+}
+
+/// Questions that need a body, and change nothing.
+fn judging() -> Vec<Route> {
+    vec![
+        Route::post(
+            "/backtests",
+            "backtest",
+            "Judges past deployments again under a changed configuration; changes nothing",
+            post(lab::backtest),
+        )
+        .takes(Body::Options(&[
+            (
+                "last",
+                "integer",
+                "The latest deployments with evidence, 1 to 20; 5 without it",
+            ),
+            ("deployment", "string", "Only this one, by its id"),
+            ("examples", "boolean", "The recorded examples instead"),
+            (
+                "config",
+                "object",
+                "What is changed: alpha_fail, alpha_pass, minimum_bake_s, pass_margin, metrics",
+            ),
+            (
+                "kayenta_config",
+                "object",
+                "A configuration of Kayenta's, to be run on the same evidence",
+            ),
+            ("thresholds", "object", "Kayenta's: pass and marginal"),
+        ]))
+        .refuses(&[400, 404, 408, 413, 415, 422, 503]),
     ]
 }
 

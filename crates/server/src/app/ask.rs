@@ -110,10 +110,10 @@ impl App {
     }
 
     /// The frozen page as data.
-    pub(crate) fn report_document(&self, id: &DeploymentId) -> Result<ReportDocument, Problem> {
+    pub(crate) async fn report_document(&self, id: &DeploymentId) -> Result<ReportDocument, Problem> {
         Ok(ReportDocument {
             deployment: self.deployment(id)?,
-            verdict: self.verdict(id)?,
+            verdict: self.with_tracks(id, self.scored_verdict(id).await?).await?,
             events: self.all_events(id)?,
             made_at: self.now(),
         })

@@ -1,5 +1,6 @@
-//! `arya judge`: verdicts on data from files, without any server.
+//! `arya judge`: verdicts on data from files, without any server; and past deployments judged again, by one.
 
+mod backtest;
 mod faults;
 mod kayenta;
 mod lines;
@@ -12,6 +13,7 @@ use anyhow::{Context as _, anyhow};
 use arya_judge::sequential::document::{Answer, Document, answer};
 use clap::Args;
 
+pub(super) use self::backtest::backtest;
 use self::faults::{Place, told};
 use self::lines::Answered;
 use crate::output;
@@ -23,14 +25,34 @@ const DOCUMENT_LIMIT: u64 = 32 * 1024 * 1024;
 #[derive(Debug, Args)]
 pub(super) struct Judge {
     /// The always-valid judge on event counts
-    #[arg(long, conflicts_with = "config")]
+    #[arg(long, conflicts_with_all = ["config", "backtest"])]
     sequential: bool,
-    /// The Kayenta-equal judge with this canary configuration; data that bring their own need none
+    /// The Kayenta-equal judge with this canary configuration; data that bring their own need none. With `--backtest`
+    /// what is changed, or a canary configuration to be run on the same evidence
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// What was measured; `-` reads one document per line from standard input
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "backtest", conflicts_with = "backtest")]
+    data: Option<PathBuf>,
+    /// Judge past deployments again, on a running server: old and new verdict of each
+    #[arg(long)]
+    backtest: bool,
+    /// So many of the latest deployments of which something was measured
+    #[arg(long, value_name = "N", requires = "backtest", value_parser = clap::value_parser!(u64).range(1..=20))]
+    last: Option<u64>,
+    /// Only this deployment, by its id or name
+    #[arg(long, value_name = "ID", requires = "backtest", conflicts_with = "last")]
+    deployment: Option<String>,
+    /// The recorded examples that came with the program
+    #[arg(long, requires = "backtest", conflicts_with_all = ["last", "deployment"])]
+    examples: bool,
+}
+
+impl Judge {
+    /// Whether a running server is asked.
+    pub(super) const fn asks_a_server(&self) -> bool {
+        self.backtest
+    }
 }
 
 /// How the answer about one file is written. Lines are always answered in JSON.
@@ -55,19 +77,20 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn answered(asked: &Judge, form: Form) -> anyhow::Result<u8> {
-    let from_lines = asked.data == Path::new("-");
+    let data = asked.data.as_deref().context("There is nothing to judge. Give it with --data FILE")?;
+    let from_lines = data == Path::new("-");
     match (asked.sequential, from_lines) {
         (true, true) => lines::answer_each(io::stdin().lock(), |line, text| {
             lines::numbered(line, sequential(text, Place::Line)?).map(Answered::Judged)
         }),
         (true, false) => {
-            let text = read(&asked.data, DOCUMENT_LIMIT, "Give fewer rows, or one metric at a time.")?;
+            let text = read(data, DOCUMENT_LIMIT, "Give fewer rows, or one metric at a time.")?;
             let answer = sequential(&text, Place::File).context("Nothing was judged")?;
             output::line(&serde_json::to_string(&answer)?)?;
             Ok(0)
         }
         (false, true) => kayenta::judge_lines(asked.config.as_deref()),
-        (false, false) => kayenta::judge_file(asked.config.as_deref(), &asked.data, form),
+        (false, false) => kayenta::judge_file(asked.config.as_deref(), data, form),
     }
 }
 

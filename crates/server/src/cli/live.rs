@@ -202,6 +202,19 @@ async fn find(client: &Client, word: &str) -> anyhow::Result<String> {
     })
 }
 
+/// An id as it is, or the id of the newest deployment with that name, live or past.
+pub(super) async fn find_past(client: &Client, word: &str) -> anyhow::Result<String> {
+    if uuid::Uuid::parse_str(word).is_ok() {
+        return Ok(word.to_owned());
+    }
+    let answer = call(client, |client| client.get("/api/v1/deployments")).await?;
+    let all = list(&answer, "deployments");
+    let found = all.iter().find(|deployment| text(deployment, "name") == word);
+    found.map(|deployment| text(deployment, "id").to_owned()).ok_or_else(|| {
+        anyhow::anyhow!("There is no deployment called `{word}`. Nothing was judged. Give an id, or the name of one.")
+    })
+}
+
 /// The only live deployment.
 async fn only_one(client: &Client) -> anyhow::Result<String> {
     let live = live(client).await?;

@@ -28,7 +28,9 @@ pub(crate) struct Chart {
     pub(crate) margin_y: String,
     pub(crate) margin_word: String,
     pub(crate) margin_word_y: String,
-    pub(crate) margin_height: String,
+    /// The side beyond the margin.
+    pub(crate) harm_y: String,
+    pub(crate) harm_height: String,
     pub(crate) band: String,
     pub(crate) estimate: String,
     pub(crate) tip_x: String,
@@ -50,7 +52,7 @@ struct Axis {
 
 impl Axis {
     fn around(points: &[TrackPoint], margin: f64) -> Self {
-        let (mut low, mut high) = (0.5_f64, (margin * 1.5).max(2.0));
+        let (mut low, mut high) = ((margin / 1.5).min(0.5), (margin * 1.5).max(2.0));
         for point in points.iter().filter(|point| point.estimate.is_finite()) {
             low = low.min(point.lower).min(point.estimate);
             high = high.max(point.upper.unwrap_or(MOST)).max(point.estimate);
@@ -89,7 +91,12 @@ impl Chart {
             margin_y: coordinate(margin_y),
             margin_word: format!("margin {} ×", words::factor(margin)),
             margin_word_y: coordinate(margin_y - 6.0),
-            margin_height: coordinate(margin_y - TOP),
+            harm_y: coordinate(if margin >= 1.0 { TOP } else { margin_y }),
+            harm_height: coordinate(if margin >= 1.0 {
+                margin_y - TOP
+            } else {
+                BOTTOM - margin_y
+            }),
             band: upper.chain(lower).collect::<Vec<_>>().join(" "),
             estimate: points.iter().map(|p| at(p, p.estimate)).collect::<Vec<_>>().join(" "),
             tip_x: coordinate(x(last)),
@@ -198,6 +205,14 @@ mod tests {
         let chart = Chart::of(&[point(0, 1.0, 0.5, Some(2.0)), point(5, 1.0, 0.8, Some(1.3))], 1.5).unwrap();
         let y = |text: &str| text.parse::<f64>().unwrap();
         assert!(y(&chart.margin_y) < y(&chart.equal_y));
+    }
+
+    #[test]
+    fn where_less_is_worse_harm_lies_below_the_margin() {
+        let chart = Chart::of(&[point(0, 1.0, 0.5, Some(2.0)), point(5, 1.0, 0.8, Some(1.3))], 0.5).unwrap();
+        let y = |text: &str| text.parse::<f64>().unwrap();
+        assert!(y(&chart.margin_y) > y(&chart.equal_y));
+        assert_eq!(chart.harm_y, chart.margin_y);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Documents as the API makes them, for tests and for looking at pages without a server.
 
-use arya_judge::{ArmCount, Outcome, Timestamp, TrackPoint};
+use arya_judge::{Outcome, Timestamp};
 use arya_plan::desired::Harmful;
 use arya_plan::identity::{DeploymentId, Role};
 use arya_plan::observed::{BootPhase, Status};
@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::api::documents::*;
 use crate::web::frame::Around;
+use crate::web::judged::{self, Worse};
 
 pub(crate) const HOSTILE: &str = "<script>alert(1)</script>";
 
@@ -209,50 +210,16 @@ pub(crate) fn harmful(name: &str) -> DeploymentDocument {
 }
 
 pub(crate) fn verdict(outcome: Outcome) -> VerdictDocument {
-    let (canary_events, drift) = match outcome {
-        Outcome::Harmful => (131.0, 14.0),
-        Outcome::NoWorse => (3.0, 0.95),
-        Outcome::Inconclusive => (4.0, 1.2),
+    let (size, minutes) = match outcome {
+        Outcome::Harmful => (6.0, 10),
+        Outcome::NoWorse => (1.0, 60),
+        Outcome::Inconclusive => (1.2, 6),
     };
-    let track = (0..60).map(|index| {
-        let n = f64::from(index);
-        let width = 14.0 / (n + 4.0);
-        let estimate = 1.0 + (drift - 1.0) * (1.0 - (-n / 12.0).exp()) + 0.25 * (n * 0.9).sin() * width;
-        let upper = estimate * width.exp();
-        TrackPoint {
-            at: at(i64::from(index) * 5 - 300),
-            estimate: estimate.max(0.2),
-            lower: (estimate * (-width).exp()).max(0.0),
-            upper: (index > 3).then_some(upper),
-            log_e: n / 10.0,
-        }
-    });
-    VerdictDocument {
-        outcome,
-        word: outcome.word().into(),
-        sentence: String::new(),
-        metrics: vec![MetricDocument {
-            name: "failed requests".into(),
-            outcome,
-            critical: true,
-            baseline: Some(0.23),
-            canary: Some(100.0 * canary_events / 1290.0),
-            baseline_count: ArmCount { events: 3.0, exposure: 1301.0 },
-            canary_count: ArmCount { events: canary_events, exposure: 1290.0 },
-            difference: Some(0.08),
-            ratio: Some(drift),
-            interval: (0.36, (outcome != Outcome::Harmful).then_some(4.2)),
-            reason: "about 6 more minutes until no worse".into(),
-            sentence: "failed requests: the canary fails 0.31 % of requests (4 of 1,290), the baseline 0.23 % (3 of 1,301)."
-                .into(),
-            query: "answers with status 500 to 599, as clients saw them, per target group of our main rule, in blocks of 5 s"
-                .into(),
-            track: track.collect(),
-        }],
-        assumption: Some("No history of this service: assuming an instance's error rate may wander by 20 %.".into()),
-        kayenta: None,
-        as_of: Some(at(-2)),
-    }
+    let [errors, others @ ..] = judged::USUAL;
+    let metrics: Vec<Worse> = std::iter::once(Worse(errors.0, errors.1, size)).chain(others).collect();
+    let verdict = judged::verdict(&judged::run(&metrics, minutes));
+    assert_eq!(verdict.outcome, outcome, "{}", verdict.sentence);
+    verdict
 }
 
 pub(crate) fn events(sentence: &str) -> Vec<EventDocument> {

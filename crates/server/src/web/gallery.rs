@@ -1,23 +1,36 @@
 //! Every page in the states that matter, rendered from fixtures. `ARYA_GALLERY=DIR cargo test gallery` also writes them
 //! to files, to be looked at in a browser.
 
-use arya_judge::Outcome;
+use std::sync::LazyLock;
+
+use arya_judge::backtest::Change;
+use arya_judge::kayenta::Thresholds;
+use arya_judge::kayenta::minutes::usual_config;
+use arya_judge::{MetricKind, Outcome};
 use arya_plan::phase::Phase;
 use askama::Template;
 
 use super::fixtures::{self as fx, HOSTILE};
 use super::form::{NewForm, Problems};
+use super::judged::{self, MANY, USUAL, Worse};
 use super::pages::connect::ConnectPage;
 use super::pages::deployment::{DeploymentPage, Sources, Versions};
 use super::pages::destroy::DestroyPage;
 use super::pages::home::HomePage;
+use super::pages::lab::{Answer, LabForm, LabPage};
 use super::pages::login::LoginPage;
 use super::pages::new::{Filled, NewPage};
 use super::pages::plan::PlanPanel;
 use super::pages::report::ReportPage;
+use crate::api::documents::{BacktestDocument, DeploymentDocument, VerdictDocument};
+use crate::app::{Backtest, Chosen, Closer, Named, judged_again};
 
-fn deployment_page(document: &crate::api::documents::DeploymentDocument, outcome: Outcome) -> String {
-    let verdict = fx::verdict(outcome);
+fn deployment_page(document: &DeploymentDocument, outcome: Outcome) -> String {
+    shown(document, &fx::verdict(outcome), None)
+}
+
+/// A page with its verdict, and with the metric that someone looks at.
+fn shown(document: &DeploymentDocument, verdict: &VerdictDocument, closer: Option<(&str, &Closer)>) -> String {
     let events = fx::events(HOSTILE);
     let versions = Versions {
         baseline: "sample:1.0".into(),
@@ -25,11 +38,77 @@ fn deployment_page(document: &crate::api::documents::DeploymentDocument, outcome
     };
     let sources = Sources {
         deployment: document,
-        verdict: &verdict,
+        verdict,
         events: &events,
         versions: &versions,
+        closer,
     };
     DeploymentPage::of(&fx::around(), &sources, None).render().unwrap()
+}
+
+/// The deployment page in the states of its verdict.
+fn verdict_pages() -> Vec<(&'static str, String)> {
+    let serving = fx::deployment("emr-1.1", Phase::Serving);
+    let slower = [
+        USUAL[0],
+        Worse("latency", MetricKind::Histogram, 1.6),
+        USUAL[2],
+        USUAL[3],
+    ];
+    let slower = judged::run(&slower, 20);
+    let many = judged::run(&MANY, 30);
+    let looked_at = |run, name| {
+        let closer = judged::closer(run, name);
+        shown(&serving, &judged::verdict(run), Some((name, &closer)))
+    };
+    vec![
+        (
+            "deployment-no-evidence",
+            shown(&serving, &VerdictDocument::nothing_yet(), None),
+        ),
+        (
+            "deployment-few",
+            shown(&serving, &judged::verdict(&judged::run(&USUAL, 1)), None),
+        ),
+        ("deployment-no-worse", deployment_page(&serving, Outcome::NoWorse)),
+        ("deployment-source-failing", shown(&serving, &judged::failing(), None)),
+        ("deployment-many", shown(&serving, &judged::verdict(&many), None)),
+        ("deployment-closer-latency", looked_at(&slower, "latency")),
+        ("deployment-closer-errors", looked_at(&slower, "error share")),
+        ("deployment-closer-memory", looked_at(&slower, "memory")),
+    ]
+}
+
+fn lab_pages() -> Vec<(&'static str, String)> {
+    let known = || [judged::named(HOSTILE, judged::run(&USUAL, 10))];
+    let page = |known: &[Named], form, outcome| LabPage::of(&fx::around(), known, form, outcome).render().unwrap();
+    let run = judged::run(&[Worse("error share", MetricKind::ErrorShare, 1.1)], 6);
+    let change = Change {
+        pass_margin: Some(3.0),
+        ..Change::default()
+    };
+    let asked = Backtest {
+        of: Chosen::Latest(5),
+        kayenta: Some((usual_config(&run.config), Thresholds::USUAL)),
+        change,
+    };
+    let runs = vec![judged_again(&judged::named("emr-1.1", run), &asked).unwrap()];
+    let result = BacktestDocument::of(&asked, runs, Vec::new());
+    let mut problems = Problems::default();
+    problems.say("alpha_fail", "“x” is no number.");
+    problems.say(
+        "metric latency",
+        "`pass_margin` of the metric `latency` must be above 1, at most 100.",
+    );
+    vec![
+        ("lab-empty", page(&[], LabForm::default(), Answer::NotAsked)),
+        ("lab", page(&known(), LabForm::default(), Answer::NotAsked)),
+        ("lab-judged", page(&known(), LabForm::default(), Answer::Judged(result))),
+        (
+            "lab-refused",
+            page(&known(), LabForm::default(), Answer::Refused(problems, None)),
+        ),
+    ]
 }
 
 fn new_page(document: Option<serde_json::Value>) -> String {
@@ -52,8 +131,13 @@ fn new_page(document: Option<serde_json::Value>) -> String {
         .unwrap()
 }
 
-/// Name and HTML of every page.
-pub(crate) fn pages() -> Vec<(&'static str, String)> {
+/// Name and HTML of every page; made once, because the judge is asked for many of them.
+pub(crate) fn pages() -> &'static [(&'static str, String)] {
+    static PAGES: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(all_pages);
+    &PAGES
+}
+
+fn all_pages() -> Vec<(&'static str, String)> {
     let around = fx::around();
     let live = [
         fx::deployment("emr-1.1", Phase::Serving),
@@ -66,7 +150,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         baseline: "sample:1.0".into(),
         canary: "sample:1.1".into(),
     };
-    vec![
+    let mut pages = vec![
         ("home-empty", HomePage::of(&around, &[], None).render().unwrap()),
         ("home", HomePage::of(&around, &live, None).render().unwrap()),
         (
@@ -103,7 +187,10 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
             "deployment-hostile",
             deployment_page(&fx::deployment(HOSTILE, Phase::Serving), Outcome::NoWorse),
         ),
-    ]
+    ];
+    pages.extend(verdict_pages());
+    pages.extend(lab_pages());
+    pages
 }
 
 #[test]
@@ -125,7 +212,7 @@ fn between<'h>(html: &'h str, from: &'h str, to: &'h str) -> impl Iterator<Item 
 
 fn each(check: impl Fn(&str, &str)) {
     for (name, html) in pages() {
-        check(name, &html);
+        check(name, html);
     }
 }
 
@@ -183,7 +270,7 @@ fn pages_say_what_matters() {
             "asked",
             "applied",
             "measured",
-            "Exact query",
+            "the exact query",
             "Destroy…",
             "X-Arya-Probe",
         ],
@@ -204,6 +291,49 @@ fn pages_say_what_matters() {
     check("report", &["Restore proof", "What happened", "What was asked"]);
     check("login", &["Log in", "works once"]);
     check("connect", &["What this server sees", "/api/*"]);
+}
+
+#[test]
+fn judging_pages_say_what_matters() {
+    check(
+        "deployment-no-evidence",
+        &["nothing is judged while the canary gets no traffic"],
+    );
+    check("deployment-few", &["Not enough evidence", "alarm at 81:1"]);
+    check("deployment-no-worse", &["No worse", "margin 1.5", "evidence 0"]);
+    check("deployment-source-failing", &["did not answer within 4 s"]);
+    check("deployment-many", &["mail queue", "out of memory kills"]);
+    check(
+        "deployment-closer-latency",
+        &[
+            "The exact query",
+            "above each edge",
+            "Both arms over",
+            "Kayenta",
+            "critical",
+        ],
+    );
+    check(
+        "lab-empty",
+        &["No canary was measured on this server yet", "recorded examples"],
+    );
+    check(
+        "lab",
+        &["Judge again", "as it was", "Minimum bake", "arya judge --backtest"],
+    );
+    check(
+        "lab-judged",
+        &[
+            "The verdict would have been another one.",
+            "Not enough evidence yet",
+            "No worse",
+            "Kayenta:",
+        ],
+    );
+    check(
+        "lab-refused",
+        &["is no number", "must be above 1", "Nothing was judged"],
+    );
 }
 
 #[test]

@@ -11,10 +11,14 @@ pub(crate) mod form;
 mod frame;
 #[cfg(test)]
 mod gallery;
+#[cfg(test)]
+mod judged;
+mod lines;
 mod live;
 mod pages;
 mod parts;
 mod routes;
+mod strip;
 mod tone;
 mod words;
 

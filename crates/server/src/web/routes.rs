@@ -22,6 +22,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/live", get(live::everything))
         .route("/demo", post(pages::home::demo))
         .route("/new", get(pages::new::get).post(pages::new::post))
+        .route("/lab", get(pages::lab::get).post(pages::lab::post))
         .route("/connect", get(pages::connect::get))
         .route("/deployments/{id}", get(pages::deployment::get))
         .route("/deployments/{id}/live", get(live::deployment))

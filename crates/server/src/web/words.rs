@@ -134,6 +134,11 @@ pub(crate) fn argument(name: &str) -> String {
     }
 }
 
+/// A name as a value in an address.
+pub(crate) fn in_address(name: &str) -> String {
+    form_urlencoded::byte_serialize(name.as_bytes()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

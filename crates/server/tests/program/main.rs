@@ -6,6 +6,7 @@ mod examples;
 mod hostile;
 mod inputs;
 mod judge;
+mod lab;
 mod login;
 mod running;
 mod start;

@@ -4,24 +4,30 @@
 //! document is made from values that the caller already has, and must never know HTTP.
 
 mod artifact;
+mod backtest;
 mod deployment;
 mod event;
+mod kayenta;
 mod listeners;
 mod plan;
 mod progress;
 mod rule;
 mod side;
+mod tile;
 mod verdict;
 mod weights;
 
 pub(crate) use artifact::ArtifactDocument;
+pub(crate) use backtest::{BacktestDocument, BacktestMetricDocument, BacktestRunDocument, LeftOutDocument};
 pub(crate) use deployment::{DeploymentDocument, Look, ProofDocument};
 pub(crate) use event::{EventDocument, ReportDocument};
+pub(crate) use kayenta::KayentaDocument;
 pub(crate) use listeners::ListenersDocument;
 pub(crate) use plan::{PlanDocument, ProblemLine};
 pub(crate) use progress::{CheckDocument, State};
 pub(crate) use rule::RuleDocument;
 pub(crate) use side::{InstanceDocument, SideDocument};
+pub(crate) use tile::TileDocument;
 pub(crate) use verdict::{MetricDocument, VerdictDocument};
 pub(crate) use weights::Shares;
 

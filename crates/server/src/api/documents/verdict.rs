@@ -4,6 +4,9 @@ use arya_engine::Track;
 use arya_judge::{ArmCount, MetricVerdict, Outcome, Timestamp, TrackPoint, Verdict};
 use serde::{Deserialize, Serialize};
 
+use super::KayentaDocument;
+use super::tile::TileDocument;
+
 /// The verdict as a deployment carries it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct VerdictLine {
@@ -21,8 +24,8 @@ pub(crate) struct VerdictDocument {
     pub(crate) metrics: Vec<MetricDocument>,
     /// What had to be assumed for want of history.
     pub(crate) assumption: Option<String>,
-    /// The Kayenta-equal score; this version has none.
-    pub(crate) kayenta: Option<serde_json::Value>,
+    /// The score of Kayenta's judge on the same evidence; `None` before anything was measured.
+    pub(crate) kayenta: Option<KayentaDocument>,
     /// The end of the latest block that was judged.
     pub(crate) as_of: Option<Timestamp>,
 }
@@ -32,7 +35,8 @@ pub(crate) struct MetricDocument {
     pub(crate) name: String,
     pub(crate) outcome: Outcome,
     pub(crate) critical: bool,
-    /// Failed requests in percent of all; `None` without requests.
+    /// The number that says most: a share in percent, events per second, a 95th percentile or a mean in the metric's unit;
+    /// `None` without requests.
     pub(crate) baseline: Option<f64>,
     pub(crate) canary: Option<f64>,
     pub(crate) baseline_count: ArmCount,
@@ -43,6 +47,12 @@ pub(crate) struct MetricDocument {
     pub(crate) ratio: Option<f64>,
     /// Confidence sequence of `ratio`; an open upper end is null.
     pub(crate) interval: (f64, Option<f64>),
+    /// The ratio that *no worse* excludes; below 1 where less is worse.
+    pub(crate) margin: Option<f64>,
+    /// Natural logarithms of the evidence for a regression, and of that which alarms.
+    pub(crate) log_e: f64,
+    pub(crate) log_e_alarm: f64,
+    pub(crate) tile: TileDocument,
     pub(crate) reason: String,
     pub(crate) sentence: String,
     pub(crate) query: String,
@@ -73,6 +83,12 @@ impl VerdictDocument {
         }
     }
 
+    /// As pages show it without a server.
+    #[cfg(test)]
+    pub(crate) fn shown(verdict: &Verdict, tracks: &[Track]) -> Self {
+        Self::of(verdict, tracks)
+    }
+
     /// Before anything was measured.
     pub(crate) fn nothing_yet() -> Self {
         Self {
@@ -91,17 +107,22 @@ const NOTHING_YET: &str = "Not enough evidence: nothing is judged while the cana
 
 impl MetricDocument {
     fn of(metric: &MetricVerdict) -> Self {
+        let (baseline, canary) = metric.values();
         Self {
             name: metric.name.clone(),
             outcome: metric.outcome,
             critical: metric.critical,
-            baseline: metric.baseline.share_percent(),
-            canary: metric.canary.share_percent(),
+            baseline,
+            canary,
             baseline_count: metric.baseline,
             canary_count: metric.canary,
             difference: metric.difference,
             ratio: metric.ratio,
             interval: metric.interval,
+            margin: metric.margin,
+            log_e: metric.log_e,
+            log_e_alarm: metric.log_e_alarm,
+            tile: TileDocument::of(metric),
             reason: metric.reason.sentence(),
             sentence: metric.sentence(),
             query: metric.query.clone(),

@@ -106,7 +106,7 @@ fn short(number: f64) -> String {
 }
 
 /// Names come from files, and a terminal obeys control characters.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|letter| if letter.is_control() { '\u{fffd}' } else { letter })
         .collect()

@@ -3,14 +3,15 @@
 use arya_plan::spec::Digest;
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
 
 use crate::api::documents::{DeploymentDocument, EventDocument, VerdictDocument};
 use crate::api::input::deployment_id;
 use crate::api::problem::Problem;
-use crate::app::App;
+use crate::app::{App, Closer};
 use crate::auth::Caller;
 use crate::web::error::ErrorPage;
 use crate::web::fields::Fields;
@@ -18,6 +19,7 @@ use crate::web::frame::{Around, Frame};
 use crate::web::html;
 use crate::web::parts::facts::{self, Fact, Link};
 use crate::web::parts::instance::{self, InstanceLine};
+use crate::web::parts::kayenta::KayentaView;
 use crate::web::parts::metric::MetricTile;
 use crate::web::parts::proof::ProofView;
 use crate::web::parts::rail::{self, Stop};
@@ -34,26 +36,34 @@ pub(crate) async fn get(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    Query(looks_at): Query<LooksAt>,
 ) -> Response {
-    show(&app, &caller, &id, None).await
+    show(&app, &caller, &id, looks_at.metric.as_deref(), None).await
 }
 
-/// The page, with what a refused change said.
-async fn show(app: &App, caller: &Caller, id: &str, refused: Option<&Problem>) -> Response {
+/// What a person wants to see closer; part of the address, so that it can be sent to others.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct LooksAt {
+    metric: Option<String>,
+}
+
+/// The page, with the metric that is looked at, and what a refused change said.
+async fn show(app: &App, caller: &Caller, id: &str, metric: Option<&str>, refused: Option<&Problem>) -> Response {
     let around = Around::of(app, Some(caller));
     let status = refused.map_or(StatusCode::OK, Problem::status_code);
     let said = refused.map(|problem| match &problem.next {
         Some(next) => format!("{} {next}", problem.detail),
         None => problem.detail.clone(),
     });
-    match read(app, id) {
-        Ok((deployment, verdict, events)) => {
+    match read(app, id, metric).await {
+        Ok((deployment, verdict, events, closer)) => {
             let versions = Versions::of(app, &deployment).await;
             let sources = Sources {
                 deployment: &deployment,
                 verdict: &verdict,
                 events: &events,
                 versions: &versions,
+                closer: closer.as_ref().map(|(name, closer)| (name.as_str(), closer)),
             };
             (status, html(&DeploymentPage::of(&around, &sources, said))).into_response()
         }
@@ -61,19 +71,31 @@ async fn show(app: &App, caller: &Caller, id: &str, refused: Option<&Problem>) -
     }
 }
 
-type Read = (DeploymentDocument, VerdictDocument, Vec<EventDocument>);
+type Read = (
+    DeploymentDocument,
+    VerdictDocument,
+    Vec<EventDocument>,
+    Option<(String, Closer)>,
+);
 
-fn read(app: &App, id: &str) -> Result<Read, Problem> {
+async fn read(app: &App, id: &str, metric: Option<&str>) -> Result<Read, Problem> {
     let id = deployment_id(id)?;
     let events = app.latest_events(&id, EVENTS_SHOWN)?;
-    Ok((app.deployment_with_probe(&id)?, app.verdict(&id)?, events))
+    let verdict = app.scored_verdict(&id).await?;
+    // A name that no metric has is an old address: the page is shown without it.
+    let known = metric.filter(|name| verdict.metrics.iter().any(|metric| metric.name == *name));
+    let closer = match known {
+        Some(name) => app.closer(&id, name).await?.map(|closer| (name.to_owned(), closer)),
+        None => None,
+    };
+    Ok((app.deployment_with_probe(&id)?, verdict, events, closer))
 }
 
 /// After a change: back to the page, or the page with what was refused.
 async fn after(app: &App, caller: &Caller, id: &str, done: Result<(), Problem>) -> Response {
     match done {
         Ok(()) => Redirect::to(&format!("/deployments/{id}")).into_response(),
-        Err(problem) => show(app, caller, id, Some(&problem)).await,
+        Err(problem) => show(app, caller, id, None, Some(&problem)).await,
     }
 }
 
@@ -155,6 +177,8 @@ pub(crate) struct Sources<'a> {
     /// Newest first.
     pub(crate) events: &'a [EventDocument],
     pub(crate) versions: &'a Versions,
+    /// The metric that someone looks at.
+    pub(crate) closer: Option<(&'a str, &'a Closer)>,
 }
 
 /// What the two sides are called: an image's name, or its digest.
@@ -183,6 +207,9 @@ pub(crate) struct DeploymentPage {
     weights: Vec<WeightRow>,
     share: ShareForm,
     metrics: Vec<MetricTile>,
+    /// What is said where there is no metric to show.
+    nothing_yet: String,
+    kayenta: Option<KayentaView>,
     assumption: Option<String>,
     instances: Vec<InstanceLine>,
     events: Vec<EventLine>,
@@ -254,17 +281,35 @@ impl Twins {
     }
 }
 
+/// The tiles, with the one that someone looks at opened.
+fn tiles(sources: &Sources<'_>, page: &str) -> Vec<MetricTile> {
+    let metrics = &sources.verdict.metrics;
+    let mut tiles = MetricTile::all(metrics, page);
+    if let Some((name, closer)) = sources.closer {
+        let place = metrics.iter().position(|metric| metric.name == name);
+        let tile = place.and_then(|place| tiles.iter_mut().find(|tile| tile.place == place));
+        if let (Some(tile), Some(place)) = (tile, place) {
+            tile.open(closer, metrics[place].margin);
+        }
+    }
+    tiles
+}
+
 impl DeploymentPage {
     pub(crate) fn of(around: &Around, sources: &Sources<'_>, problem: Option<String>) -> Self {
         let document = sources.deployment;
         let destroyed = document.closed_at.is_some();
+        let page = format!("/deployments/{}", document.id);
         let frame = Frame::new(&document.name, "", around);
         let frame = if destroyed {
             frame
         } else {
+            let looks_at = sources
+                .closer
+                .map(|(name, _)| format!("?metric={}", words::in_address(name)));
             frame.live(
-                format!("/deployments/{}", document.id),
-                format!("/deployments/{}/live", document.id),
+                format!("{page}{}", looks_at.unwrap_or_default()),
+                format!("{page}/live"),
             )
         };
         let share = ShareForm::of(document);
@@ -283,7 +328,9 @@ impl DeploymentPage {
             weights: share::rows(document),
             twins: Twins::of(&document.id.to_string(), &document.name, &share.value),
             share,
-            metrics: sources.verdict.metrics.iter().map(MetricTile::of).collect(),
+            metrics: tiles(sources, &page),
+            nothing_yet: sources.verdict.sentence.clone(),
+            kayenta: sources.verdict.kayenta.as_ref().map(KayentaView::of),
             assumption: sources.verdict.assumption.clone(),
             instances: document.instances.iter().map(instance::line).collect(),
             events: sources.events.iter().map(EventLine::of).collect(),

@@ -4,6 +4,7 @@ pub(crate) mod connect;
 pub(crate) mod deployment;
 pub(crate) mod destroy;
 pub(crate) mod home;
+pub(crate) mod lab;
 pub(crate) mod login;
 pub(crate) mod new;
 pub(crate) mod plan;

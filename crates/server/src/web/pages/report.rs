@@ -19,6 +19,7 @@ use crate::web::error::ErrorPage;
 use crate::web::frame::Around;
 use crate::web::html;
 use crate::web::parts::facts::{self, Fact};
+use crate::web::parts::kayenta::KayentaView;
 use crate::web::parts::metric::MetricTile;
 use crate::web::parts::proof::ProofView;
 use crate::web::parts::share::{self, WeightRow};
@@ -36,7 +37,10 @@ pub(crate) async fn get(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Response {
-    let document = deployment_id(&id).and_then(|id| app.report_document(&id));
+    let document = match deployment_id(&id) {
+        Ok(id) => app.report_document(&id).await,
+        Err(problem) => Err(problem),
+    };
     match document {
         Ok(document) => {
             let versions = Versions::of(&app, &document.deployment).await;
@@ -75,6 +79,7 @@ pub(crate) struct ReportPage {
     verdict: Says,
     weights: Vec<WeightRow>,
     metrics: Vec<MetricTile>,
+    kayenta: Option<KayentaView>,
     assumption: Option<String>,
     facts: Vec<Fact>,
     events: Vec<EventLine>,
@@ -96,7 +101,8 @@ impl ReportPage {
             versions,
             verdict: verdict::last(document, verdict),
             weights: share::rows(document),
-            metrics: verdict.metrics.iter().map(MetricTile::of).collect(),
+            metrics: MetricTile::all(&verdict.metrics, ""),
+            kayenta: verdict.kayenta.as_ref().map(KayentaView::of),
             assumption: verdict.assumption.clone(),
             facts: facts::facts(document),
             events: report.events.iter().map(EventLine::of).collect(),

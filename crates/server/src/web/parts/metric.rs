@@ -1,65 +1,115 @@
-//! One metric: a sentence, the numbers of both sides, the chart, and the exact query.
+//! One metric's tile: the difference with its interval, the evidence, and, for the one that someone looks at, its course.
+//! Every number and word is the judge's.
 
-use arya_judge::{ArmCount, DEFAULT_PASS_MARGIN};
+use arya_judge::{DEFAULT_PASS_MARGIN, Outcome};
 
-use crate::api::documents::MetricDocument;
+use crate::api::documents::{MetricDocument, TileDocument};
+use crate::app::Closer;
 use crate::web::chart::Chart;
+use crate::web::lines::{Lines, Scale};
+use crate::web::strip::Strip;
 use crate::web::tone::Chip;
 use crate::web::words;
 
 #[derive(Debug, Clone)]
 pub(crate) struct MetricTile {
+    /// Among the verdict's metrics.
+    pub(crate) place: usize,
     pub(crate) name: String,
+    /// The part of the page that it is.
+    pub(crate) anchor: String,
     pub(crate) chip: Chip,
     pub(crate) critical: bool,
     pub(crate) sentence: String,
-    pub(crate) ratio: String,
-    pub(crate) interval: String,
-    pub(crate) baseline: String,
-    pub(crate) baseline_count: String,
-    pub(crate) canary: String,
-    pub(crate) canary_count: String,
+    pub(crate) words: TileDocument,
+    pub(crate) outlook: Option<String>,
+    pub(crate) strip: Option<Strip>,
+    /// The page with this metric's course.
+    pub(crate) closer: String,
+    pub(crate) drawer: Option<Drawer>,
+    /// The way of the estimate, for the report.
     pub(crate) chart: Option<Chart>,
     pub(crate) query: String,
 }
 
+/// What is shown of a metric that someone looks at.
+#[derive(Debug, Clone)]
+pub(crate) struct Drawer {
+    pub(crate) chart: Option<Chart>,
+    pub(crate) compared: String,
+    pub(crate) course: Option<Lines>,
+    /// What the course shows.
+    pub(crate) course_of: &'static str,
+    pub(crate) above: Option<Lines>,
+    pub(crate) source: String,
+    pub(crate) query: String,
+}
+
 impl MetricTile {
-    pub(crate) fn of(metric: &MetricDocument) -> Self {
+    /// All tiles of a page, the worst first.
+    pub(crate) fn all(metrics: &[MetricDocument], page: &str) -> Vec<Self> {
+        let mut order: Vec<(usize, &MetricDocument)> = metrics.iter().enumerate().collect();
+        order.sort_by(|(_, a), (_, b)| urgency(b).partial_cmp(&urgency(a)).unwrap_or(std::cmp::Ordering::Equal));
+        order
+            .into_iter()
+            .map(|(place, metric)| Self::of(metric, place, page))
+            .collect()
+    }
+
+    fn of(metric: &MetricDocument, place: usize, page: &str) -> Self {
+        let (tile, anchor) = (&metric.tile, format!("metric-{place}"));
+        let said = format!("{}, {}.", words::capitalised(&tile.compared), tile.interval);
         Self {
+            place,
             name: words::capitalised(&metric.name),
             chip: Chip::outcome(metric.outcome),
             critical: metric.critical,
             sentence: words::capitalised(&metric.sentence),
-            ratio: metric
-                .ratio
-                .map_or_else(|| "–".into(), |ratio| format!("{} ×", words::factor(ratio))),
-            interval: interval(metric.interval),
-            baseline: share(metric.baseline),
-            baseline_count: counts(&metric.baseline_count),
-            canary: share(metric.canary),
-            canary_count: counts(&metric.canary_count),
-            chart: Chart::of(&metric.track, DEFAULT_PASS_MARGIN),
+            words: tile.clone(),
+            outlook: tile.outlook.as_deref().map(words::capitalised),
+            strip: Strip::of(metric.ratio, metric.interval, metric.margin, &said),
+            closer: format!("{page}?metric={}#{anchor}", words::in_address(&metric.name)),
+            drawer: None,
+            chart: Chart::of(&metric.track, metric.margin.unwrap_or(DEFAULT_PASS_MARGIN)),
             query: metric.query.clone(),
+            anchor,
         }
     }
-}
 
-fn interval(interval: (f64, Option<f64>)) -> String {
-    match interval {
-        (lower, Some(upper)) => format!("{} – {} ×", words::factor(lower), words::factor(upper)),
-        (lower, None) if lower > 0.0 => format!("≥ {} ×", words::factor(lower)),
-        (_, None) => "not bounded yet".into(),
+    /// The same with its course.
+    pub(crate) fn open(&mut self, closer: &Closer, margin: Option<f64>) {
+        let scale = Scale {
+            kind: closer.kind,
+            unit: closer.unit,
+        };
+        self.drawer = Some(Drawer {
+            chart: Chart::of(&closer.track, margin.unwrap_or(DEFAULT_PASS_MARGIN)),
+            compared: words::capitalised(&self.words.compared),
+            course: Lines::over_time(&closer.course, scale),
+            course_of: course_of(closer),
+            above: Lines::above_edges(&closer.above, scale),
+            source: closer.source.clone(),
+            query: closer.query.clone(),
+        });
     }
 }
 
-fn share(percent: Option<f64>) -> String {
-    percent.map_or_else(|| "–".into(), words::percent)
+/// Harm before doubt before a pass, and among these the strongest evidence for harm.
+fn urgency(metric: &MetricDocument) -> (u8, f64) {
+    let rank = match metric.outcome {
+        Outcome::Harmful => 2,
+        Outcome::Inconclusive => 1,
+        Outcome::NoWorse => 0,
+    };
+    (rank, metric.log_e - metric.log_e_alarm)
 }
 
-fn counts(arm: &ArmCount) -> String {
-    format!(
-        "{} of {} requests",
-        words::count(arm.events),
-        words::count(arm.exposure)
-    )
+fn course_of(closer: &Closer) -> &'static str {
+    use arya_judge::MetricKind;
+    match closer.kind {
+        MetricKind::ErrorShare => "The share of requests that failed.",
+        MetricKind::EventRate => "Events per minute.",
+        MetricKind::Histogram => "The 95th percentile of each span.",
+        MetricKind::Gauge | MetricKind::Leak => "The level of each span.",
+    }
 }

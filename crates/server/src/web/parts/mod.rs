@@ -3,6 +3,7 @@
 pub(crate) mod facts;
 pub(crate) mod file;
 pub(crate) mod instance;
+pub(crate) mod kayenta;
 pub(crate) mod metric;
 pub(crate) mod proof;
 pub(crate) mod rail;
