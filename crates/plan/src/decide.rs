@@ -14,6 +14,7 @@ use crate::observed::{BootPhase, Instance, Observed, TargetState};
 use crate::provision::failed_upload;
 use crate::route::{HEALTHY_LOOKS, arms_healthy, main_actions, unhealthy_production};
 use crate::seen::{Fact, Seen};
+use crate::spec::OnHarmful;
 use crate::timing::Timing;
 
 /// The next change that what is seen asks for, and who makes it. The engine stores it, then asks again.
@@ -54,6 +55,9 @@ fn next_change(
             Actor::Judge,
         ));
     }
+    if let Some(reason) = verdict.and_then(|verdict| twins_unfit(desired, verdict)) {
+        return Some((Change::RemoveTraffic { reason }, Actor::Watchdog));
+    }
     if let Some(change) = lost_or_failed(desired, observed, seen, timing) {
         return Some((change, Actor::Arya));
     }
@@ -77,6 +81,17 @@ fn is_new_harm(desired: &Desired, verdict: &Verdict) -> bool {
     });
     let together = verdict.together.iter().map(|together| together.at);
     alone.chain(together).any(|shown_at| shown_at > overruled_at)
+}
+
+/// Users are on twins that both fail as production does not. Where only a person may act on a verdict, it is only said.
+fn twins_unfit(desired: &Desired, verdict: &Verdict) -> Option<HoldReason> {
+    let unfit = verdict.twins_unfit.as_ref().filter(|_| desired.wants_traffic())?;
+    match desired.spec.analysis.on_harmful {
+        OnHarmful::Alert => None,
+        OnHarmful::RemoveTraffic | OnHarmful::Destroy => Some(HoldReason::TwinsUnfit {
+            sentence: unfit.sentence(),
+        }),
+    }
 }
 
 /// What would take a raised share away again at once, so that a person hears it before rather than after.

@@ -127,11 +127,21 @@ pub enum HoldReason {
     Harmful,
     RuleBelowChanged,
     ListenerGone,
-    ProductionUnhealthy { group: GroupId },
-    ArmUnhealthy { arm: Arm },
-    InstanceLost { place: Place },
+    ProductionUnhealthy {
+        group: GroupId,
+    },
+    ArmUnhealthy {
+        arm: Arm,
+    },
+    InstanceLost {
+        place: Place,
+    },
     OurRuleRemoved,
     OurRuleEdited,
+    /// Both arms are far from production in the same way; the sentence has the numbers.
+    TwinsUnfit {
+        sentence: String,
+    },
 }
 
 impl fmt::Display for HoldReason {
@@ -159,6 +169,11 @@ impl fmt::Display for HoldReason {
             Self::OurRuleRemoved => {
                 f.write_str("Somebody removed our main rule by hand. It is not put back unless a person raises the share.")
             }
+            Self::TwinsUnfit { sentence } => write!(
+                f,
+                "The twins are unfit: {sentence} Production's own rule answers everybody, and the instances stand for a \
+                 look. A person decides: destroy and start anew with what they lack, or raise the share to try these again."
+            ),
             Self::OurRuleEdited => f.write_str(
                 "Somebody changed our main rule by hand. It is taken away rather than put back; a person raises the share \
                  again.",

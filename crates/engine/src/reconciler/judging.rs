@@ -227,6 +227,10 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             .blocks
             .retain(|block| block.ends_at() > start && block.ends_at() <= now);
         evidence.blocks.truncate(MAX_BLOCKS);
+        evidence
+            .production
+            .retain(|beside| beside.ends_at > start && beside.ends_at <= now);
+        evidence.production.truncate(MAX_BLOCKS);
         let newest = evidence.blocks.iter().map(Block::ends_at).max();
         let block = |part: f64| Duration::from_secs_f64(evidence.block_s * part);
         let ask_at = after(newest.unwrap_or(start), block(1.0)).max(after(now, block(LATE_BLOCK_PART)));
@@ -290,11 +294,13 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
                 let fresh = judged.to_be_judged(stored, fresh.clone());
                 let known = known.get_or_insert_with(|| Evidence {
                     blocks: Vec::new(),
+                    production: Vec::new(),
                     ..fresh.clone()
                 });
                 // What stands beside a block that is not known here is not looked at.
                 let start = known.blocks.last().map(Block::ends_at);
                 let newer = |block: &Block| block.is_readable() && start.is_none_or(|start| block.ends_at() > start);
+                known.production.extend(fresh.production.iter().cloned());
                 known.blocks.extend(fresh.blocks.into_iter().filter(newer));
             }
             let problem = judged.problems.get(&metric.name);

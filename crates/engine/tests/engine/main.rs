@@ -12,4 +12,5 @@ mod pausing;
 mod rig;
 mod store;
 mod trouble;
+mod twins;
 mod world;
