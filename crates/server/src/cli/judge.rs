@@ -32,7 +32,12 @@ pub(super) struct Judge {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// What was measured; `-` reads one document per line from standard input
-    #[arg(long, value_name = "FILE", required_unless_present = "backtest", conflicts_with = "backtest")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "backtest",
+        conflicts_with = "backtest"
+    )]
     data: Option<PathBuf>,
     /// Judge past deployments again, on a running server: old and new verdict of each
     #[arg(long)]
@@ -77,7 +82,10 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn answered(asked: &Judge, form: Form) -> anyhow::Result<u8> {
-    let data = asked.data.as_deref().context("There is nothing to judge. Give it with --data FILE")?;
+    let data = asked
+        .data
+        .as_deref()
+        .context("There is nothing to judge. Give it with --data FILE")?;
     let from_lines = data == Path::new("-");
     match (asked.sequential, from_lines) {
         (true, true) => lines::answer_each(io::stdin().lock(), |line, text| {

@@ -210,9 +210,13 @@ pub(super) async fn find_past(client: &Client, word: &str) -> anyhow::Result<Str
     let answer = call(client, |client| client.get("/api/v1/deployments")).await?;
     let all = list(&answer, "deployments");
     let found = all.iter().find(|deployment| text(deployment, "name") == word);
-    found.map(|deployment| text(deployment, "id").to_owned()).ok_or_else(|| {
-        anyhow::anyhow!("There is no deployment called `{word}`. Nothing was judged. Give an id, or the name of one.")
-    })
+    found
+        .map(|deployment| text(deployment, "id").to_owned())
+        .ok_or_else(|| {
+            anyhow::anyhow!(
+                "There is no deployment called `{word}`. Nothing was judged. Give an id, or the name of one."
+            )
+        })
 }
 
 /// The only live deployment.
