@@ -5,6 +5,7 @@
 mod bench;
 mod fuzz;
 mod judge_bench;
+mod rig;
 mod sim;
 mod stages;
 
@@ -75,6 +76,10 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Instances that set themselves up, in containers that are machines: one from its first second to ready, and two faults
+    Rig,
+    /// The same with every fault
+    RigAll,
     /// The README's pictures, made anew from the browser story
     Screenshots,
 }
@@ -101,6 +106,8 @@ fn main() -> ExitCode {
             let found = if keep { fuzz::Found::Keep } else { fuzz::Found::Leave };
             fuzz::fuzz(&target, seconds, found)
         }
+        Command::Rig => rig::whole(rig::Stories::Ci),
+        Command::RigAll => rig::whole(rig::Stories::All),
         Command::Screenshots => stages::screenshots(),
     };
     match done {

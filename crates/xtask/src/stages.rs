@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::sim::{self, Lives};
-use crate::{bench, judge_bench};
+use crate::{bench, judge_bench, rig};
 
 /// One stage. Over budget is a failure: a slow check is a check that people stop running.
 struct Stage {
@@ -19,7 +19,7 @@ struct Stage {
     run: fn() -> Result<()>,
 }
 
-const STAGES: [Stage; 15] = [
+const STAGES: [Stage; 17] = [
     Stage {
         name: "fmt",
         budget_s: 20,
@@ -73,6 +73,18 @@ const STAGES: [Stage; 15] = [
         budget_s: 150,
         needs: &[("chromium", "chromium"), ("chromedriver", "chromium-driver")],
         run: || product_test("browser", &[]),
+    },
+    Stage {
+        name: "machines",
+        budget_s: 420,
+        needs: &[],
+        run: rig::prepare,
+    },
+    Stage {
+        name: "rig",
+        budget_s: 300,
+        needs: &[],
+        run: || rig::rig(rig::Stories::Ci),
     },
     Stage {
         name: "lives",
@@ -129,7 +141,8 @@ pub(crate) fn test(only: &[String]) -> Result<()> {
     // What runs the program builds it first, as a stage of its own.
     let wanted = |stage: &&Stage| {
         asked(&[stage.name])
-            || (stage.name == "build" && asked(&["api", "stories", "browser", "bench"]))
+            || (stage.name == "build" && asked(&["api", "stories", "browser", "machines", "rig", "bench"]))
+            || (stage.name == "machines" && asked(&["rig"]))
             || (stage.name == "lives" && asked(&["sim"]))
             || (stage.name == "canaries" && asked(&["judge"]))
             || (stage.name == "benches" && asked(&["bench"]))
@@ -180,7 +193,7 @@ fn requirements(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-fn find_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     // Servers lie where a user's PATH often does not lead.
     let of_the_system = PathBuf::from("/usr/sbin");

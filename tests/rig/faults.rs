@@ -1,0 +1,166 @@
+//! The same script with something going wrong: each ends in a report that a person understands.
+
+use std::time::Duration;
+
+use arya_plan::observed::BootPhase;
+use arya_plan::spec::Digest;
+use arya_plan::user_data::Object;
+
+use crate::bucket::Version;
+use crate::deployed::{Order, STATUS, compose_file};
+use crate::machine::{Image, Machine};
+
+/// For a machine whose packages are there, with both cores taken by others.
+const SOON: Duration = Duration::from_secs(90);
+
+/// Launches, and waits for the failure whose first sentence begins so.
+#[track_caller]
+fn fails_with(order: &Order, expected: &str) -> String {
+    let _machine = Machine::launch(Image::Prepared, &order.user_data());
+    tail_of_failure(order, expected)
+}
+
+#[track_caller]
+fn tail_of_failure(order: &Order, expected: &str) -> String {
+    let (_, report) = order.wait_for(BootPhase::Failed, SOON);
+    let tail = report["tail"].as_str().unwrap();
+    assert!(tail.starts_with(expected), "{tail}");
+    assert!(tail.len() <= 2048, "{} bytes", tail.len());
+    tail.to_owned()
+}
+
+#[test]
+fn story_a_truncated_archive_is_not_loaded() {
+    let order = Order::new();
+    order.bucket.store("image", &order.image[..order.image.len() / 2]);
+    let digest = Digest::of(&order.image);
+    fails_with(
+        &order,
+        &format!(
+            "The image archive came 3 times with another digest than the one that was uploaded, {digest}; nothing of it"
+        ),
+    );
+    assert!(!order.phases().contains(&BootPhase::Fetched));
+}
+
+#[test]
+fn story_an_app_that_is_never_healthy_is_told_with_its_log() {
+    let mut order = Order::new();
+    order.settings.app.health_check_path = "/no/such/path".into();
+    order.upload_image();
+    fails_with(
+        &order,
+        "The health path /no/such/path did not answer 200 within 20 s; last it answered 404.",
+    );
+}
+
+#[test]
+fn fault_a_compose_file_that_docker_refuses() {
+    let mut order = Order::new();
+    order.compose(&compose_file().replace("restart: unless-stopped", "restart: 7.5"));
+    order.upload_image();
+    let tail = fails_with(&order, "Docker Compose could not start the services.");
+    assert!(tail.contains("restart"), "{tail}");
+}
+
+#[test]
+fn fault_an_app_that_ends_at_once_is_not_waited_for() {
+    let mut order = Order::new();
+    order.compose(&compose_file().replace("restart: unless-stopped", "environment: {PORT: none}"));
+    order.upload_image();
+    let tail = fails_with(&order, "The app ended before its health path /health answered.");
+    assert!(tail.contains("PORT"), "the app's own last words: {tail}");
+}
+
+#[test]
+fn fault_an_expired_url_says_so() {
+    let mut order = Order::new();
+    let url = order.bucket.sign_for("GET", "image", Duration::ZERO);
+    order.settings.image = order.settings.image.map(|image| Object { url, ..image });
+    fails_with(&order, "The URL of the image archive expired before it was fetched.");
+}
+
+#[test]
+fn fault_an_archive_that_never_comes_is_given_up() {
+    let order = Order::new();
+    fails_with(
+        &order,
+        "The image archive did not come out of the bucket within 40 s; the last answer was 404.",
+    );
+}
+
+#[test]
+fn fault_a_full_disk_is_named() {
+    let order = Order::new();
+    order.upload_image();
+    let small = ["--tmpfs", "/var/lib/arya:size=4m,exec"];
+    let _machine = Machine::launch_with(Image::Prepared, &order.user_data(), &small);
+    tail_of_failure(&order, "The disk took no more of the image archive:");
+}
+
+#[test]
+fn fault_a_machine_past_its_end_shuts_down() {
+    let mut order = Order::new();
+    order.ends_in = Duration::from_secs(20);
+    // Still waiting for its archive when the end comes: nothing else has to work for it.
+    let machine = Machine::launch(Image::Prepared, &order.user_data());
+    order.wait_for(BootPhase::DockerReady, SOON);
+    assert!(machine.ends_within(SOON), "it still runs");
+    let lived = machine.started.elapsed();
+    assert!(lived >= Duration::from_secs(20), "it ended after {lived:?}");
+}
+
+#[test]
+fn fault_a_reboot_in_the_middle_does_no_harm() {
+    let order = Order::new();
+    let machine = Machine::launch(Image::Prepared, &order.user_data());
+    order.wait_for(BootPhase::DockerReady, SOON);
+    machine.reboot();
+    order.upload_image();
+    order.wait_for(BootPhase::Ready, SOON);
+    let phases = order.phases();
+    assert_eq!(
+        phases.iter().filter(|phase| **phase == BootPhase::Booting).count(),
+        2,
+        "{phases:?}"
+    );
+    machine.run("curl --fail --silent http://127.0.0.1:8080/health");
+
+    // Once more when all is there: nothing is fetched again.
+    order.bucket.store("image", "gone");
+    order.bucket.store("compose", "gone");
+    machine.reboot();
+    order.wait_for_again(BootPhase::Ready, 2, SOON);
+    machine.run("curl --fail --silent http://127.0.0.1:8080/health");
+}
+
+#[test]
+fn fault_an_app_that_dies_later_leaves_its_last_words() {
+    let mut order = Order::new();
+    order.compose(&compose_file().replace("restart: unless-stopped", "restart: \"no\""));
+    order.upload_image();
+    let machine = Machine::launch(Image::Prepared, &order.user_data());
+    order.wait_for(BootPhase::Ready, SOON);
+    machine.run("docker kill app-web-1");
+    let told = order.bucket.wait_for(STATUS, SOON, |versions| {
+        versions
+            .iter()
+            .map(Version::text)
+            .find(|text| text.contains("The app ended by itself."))
+    });
+    assert!(told.is_some(), "{:?}", order.reports());
+}
+
+#[test]
+fn fault_a_mirror_that_is_down_for_a_while_is_waited_for() {
+    let order = Order::new();
+    order.upload_image();
+    let machine = Machine::launch(Image::Fresh, &order.user_data());
+    // Before systemd has come to the boot; the bucket has another port.
+    machine.run("iptables --insert OUTPUT --protocol tcp --dport 80 --jump REJECT");
+    order.wait_for(BootPhase::Booting, SOON);
+    machine.run("timeout 60 bash -c 'until grep --quiet \"Could not connect\\|Failed to fetch\" /var/lib/arya/boot.log; do sleep 1; done'");
+    assert_eq!(order.phases(), [BootPhase::Booting]);
+    machine.run("iptables --delete OUTPUT 1");
+    order.wait_for(BootPhase::Ready, Duration::from_secs(180));
+}

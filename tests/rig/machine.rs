@@ -1,0 +1,182 @@
+//! An instance: a container of Debian 13 in which the real cloud-init runs the instance's own user data.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The images that `cargo xtask rig` makes.
+#[derive(Clone, Copy)]
+pub(crate) enum Image {
+    /// As the distribution gives it; packages are installed at boot.
+    Fresh,
+    /// With the packages already there, for tests of what comes after them.
+    Prepared,
+}
+
+/// Removed when dropped, also by a test that failed.
+pub(crate) struct Machine {
+    name: String,
+    pub(crate) started: Instant,
+    _seed: TempDir,
+}
+
+/// What a container needs to be a machine, as measured: systemd on the first cgroup hierarchy, Docker inside.
+const AS_A_MACHINE: [&str; 24] = [
+    "--detach",
+    "--cap-add",
+    "ALL",
+    // A machine that is itself confined cannot give what it does not have.
+    "--cap-drop",
+    "SYS_RESOURCE",
+    "--security-opt",
+    "seccomp=unconfined",
+    "--security-opt",
+    "apparmor=unconfined",
+    // Without it nested containers cannot be started: /proc/sys is read-only.
+    "--security-opt",
+    "systempaths=unconfined",
+    "--cgroupns",
+    "host",
+    "--volume",
+    "/sys/fs/cgroup:/sys/fs/cgroup:rw",
+    "--tmpfs",
+    "/run",
+    "--tmpfs",
+    "/run/lock",
+    "--env",
+    "container=docker",
+    "--env",
+    "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
+    "--label=arya-rig",
+];
+
+impl Machine {
+    pub(crate) fn launch(image: Image, user_data: &[u8]) -> Self {
+        Self::launch_with(image, user_data, &[])
+    }
+
+    pub(crate) fn launch_with(image: Image, user_data: &[u8], more: &[&str]) -> Self {
+        let seed = tempfile::tempdir().unwrap();
+        let name = format!(
+            "arya-rig-{}",
+            seed.path()
+                .file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .trim_start_matches('.')
+        );
+        std::fs::write(seed.path().join("user-data"), user_data).unwrap();
+        std::fs::write(seed.path().join("meta-data"), format!("instance-id: i-{name}\n")).unwrap();
+        let volume = format!("{}:/var/lib/cloud/seed/nocloud:ro", seed.path().display());
+        let started = Instant::now();
+        let image = match image {
+            Image::Fresh => "arya-rig/instance:13",
+            Image::Prepared => "arya-rig/prepared:13",
+        };
+        let mut run = vec!["run", "--name", &name, "--volume", &volume];
+        run.extend(AS_A_MACHINE);
+        run.extend(more);
+        run.push(image);
+        let machine = Self {
+            name: name.clone(),
+            started,
+            _seed: seed,
+        };
+        docker(&run);
+        machine
+    }
+
+    pub(crate) fn id(&self) -> String {
+        format!("i-{}", self.name)
+    }
+
+    pub(crate) fn address(&self) -> IpAddr {
+        let format = "{{.NetworkSettings.IPAddress}}";
+        let address = docker(&["inspect", "--format", format, &self.name]);
+        address.trim().parse().unwrap()
+    }
+
+    /// A command on the machine; its standard output.
+    pub(crate) fn run(&self, command: &str) -> String {
+        docker(&["exec", &self.name, "bash", "-c", command])
+    }
+
+    pub(crate) fn try_run(&self, command: &str) -> Output {
+        try_docker(&["exec", &self.name, "bash", "-c", command])
+    }
+
+    /// What a person would see on the serial console, and what the boot wrote down.
+    pub(crate) fn journal(&self) -> String {
+        let said = self.try_run("journalctl --no-pager --output=cat; cat /var/lib/arya/boot.log");
+        String::from_utf8_lossy(&said.stdout).into_owned()
+    }
+
+    /// Power off and on, as `RebootInstances` does.
+    pub(crate) fn reboot(&self) {
+        docker(&["restart", "--time", "20", &self.name]);
+    }
+
+    /// Whether it shut itself down within `limit`.
+    pub(crate) fn ends_within(&self, limit: Duration) -> bool {
+        let limit = limit.as_secs().to_string();
+        let waited = Command::new("timeout")
+            .args([&limit, "docker", "wait", &self.name])
+            .output();
+        waited.unwrap().status.success()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- {}\n{}", self.name, self.journal());
+        }
+        try_docker(&["rm", "--force", "--volumes", &self.name]);
+    }
+}
+
+/// Debian's Prometheus as an archive, under the name that the compose file asks for.
+pub(crate) fn prometheus_image() -> Vec<u8> {
+    let images = std::fs::read_to_string(tests::workspace_root().join("provisioning/monitor/images.env")).unwrap();
+    let name = images
+        .lines()
+        .find_map(|line| line.strip_prefix("PROMETHEUS_IMAGE="))
+        .unwrap();
+    let saved = try_docker(&["save", name]);
+    assert!(saved.status.success(), "{saved:?}");
+    saved.stdout
+}
+
+/// The address of this machine that instances reach.
+pub(crate) fn bridge() -> IpAddr {
+    // Docker's own inspection names a gateway only where somebody chose one.
+    let output = Command::new("ip")
+        .args(["-4", "-oneline", "address", "show", "docker0"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let network = said.split_whitespace().find(|word| word.contains('/')).unwrap();
+    network.split('/').next().unwrap().parse().unwrap()
+}
+
+fn try_docker(arguments: &[&str]) -> Output {
+    Command::new("docker").args(arguments).output().unwrap()
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let output = try_docker(arguments);
+    assert!(output.status.success(), "docker {arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The shared libraries that a program of this machine needs, for an image that has nothing else.
+pub(crate) fn libraries_of(program: &Path) -> Vec<String> {
+    let output = Command::new("ldd").arg(program).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let paths = said.split_whitespace().filter(|word| word.starts_with('/'));
+    paths.map(str::to_owned).collect()
+}
