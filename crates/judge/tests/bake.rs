@@ -38,7 +38,12 @@ fn alike(kind: MetricKind, blocks: usize) -> Evidence {
             MetricKind::Histogram => {
                 let mut buckets = || Buckets {
                     upper_edges: vec![0.05, 0.1, 0.25],
-                    counts: vec![4000.0, 3000.0, 800.0 + chance.poisson(60.0), 100.0 + chance.poisson(10.0)],
+                    counts: vec![
+                        4000.0,
+                        3000.0,
+                        800.0 + chance.poisson(60.0),
+                        100.0 + chance.poisson(10.0),
+                    ],
                 };
                 Block::Histogram(HistogramBlock {
                     ends_at,
@@ -108,9 +113,16 @@ fn each_metric_is_baked_by_its_own_blocks() {
     judging.advance(&early);
     judging.advance(&late);
     judging.set_bake_from(Some(at(2_990)));
-    let reasons: Vec<Reason> = judging.verdict().metrics.into_iter().map(|metric| metric.reason).collect();
+    let reasons: Vec<Reason> = judging
+        .verdict()
+        .metrics
+        .into_iter()
+        .map(|metric| metric.reason)
+        .collect();
     assert!(
-        reasons.iter().all(|reason| matches!(reason, Reason::WithinMargin { .. })),
+        reasons
+            .iter()
+            .all(|reason| matches!(reason, Reason::WithinMargin { .. })),
         "{reasons:?}"
     );
 }

@@ -160,12 +160,14 @@ impl fmt::Display for HoldReason {
             ),
             Self::ArmUnhealthy { arm } => write!(
                 f,
-                "The {arm} has no healthy target; the load balancer would have sent users there all the same. A person \
-                 decides."
+                "The {arm} has no healthy target; the load balancer would have sent users there all the same. Production's own \
+                 rule answers everybody. A person decides: raise the share once it is well, or destroy."
             ),
-            Self::InstanceLost { place } => {
-                write!(f, "The {place} is gone, and with it a side of the comparison. A person decides.")
-            }
+            Self::InstanceLost { place } => write!(
+                f,
+                "The {place} is gone, and with it a side of the comparison. Production's own rule answers everybody, and what \
+                 stands stays for a look. A person decides: destroy, and start anew."
+            ),
             Self::OurRuleRemoved => {
                 f.write_str("Somebody removed our main rule by hand. It is not put back unless a person raises the share.")
             }
@@ -437,6 +439,10 @@ impl Desired {
 
     /// When a person last overruled an alarm: what was measured before is answered for and counts no more.
     pub fn judged_from(&self) -> Option<Timestamp> {
+        #[cfg(feature = "simulation")]
+        if crate::planted::is_planted(crate::planted::Bug::TakesOldEvidence) {
+            return None;
+        }
         let harmful = self.harmful.as_ref()?;
         let overruled_at = harmful.overruled.as_ref().map(|overruled| overruled.at);
         overruled_at.or(harmful.after)

@@ -39,6 +39,10 @@ pub enum Bug {
     PutsTheRuleBack,
     /// *Harmful* takes the traffic away and is forgotten.
     ForgetsHarm,
+    /// What a person overruled raises the alarm again.
+    TakesOldEvidence,
+    /// After an override nothing raises the alarm again.
+    AlarmsOnce,
     /// The lifetime is not looked at.
     IgnoresTheDeadline,
     /// One quiet look is enough, also while listings lag.
@@ -52,7 +56,7 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::OneHealthyLook,
         Self::IgnoresAnEmptyGroup,
         Self::IgnoresTheSite,
@@ -63,6 +67,8 @@ impl Bug {
         Self::LostAnswerIsFailure,
         Self::PutsTheRuleBack,
         Self::ForgetsHarm,
+        Self::TakesOldEvidence,
+        Self::AlarmsOnce,
         Self::IgnoresTheDeadline,
         Self::OneQuietLook,
         Self::KeepsAnEmptyRule,
@@ -128,6 +134,7 @@ pub(crate) fn spoil_decision(
             let reason = HoldReason::Harmful;
             (verdict.is_some() && desired.wants_traffic()).then_some((Change::RemoveTraffic { reason }, by))
         }
+        (Bug::AlarmsOnce, Some((Change::LatchHarmful { .. }, _))) if desired.harmful.is_some() => None,
         (Bug::IgnoresTheDeadline, Some((Change::Destroy, Actor::Deadline))) => None,
         (_, right) => right,
     }

@@ -69,6 +69,7 @@ wait until emr-next is destroyed
   1906.0 s  The apps run; no user reaches them yet.
   1906.0 s  Arya created the main rule at priority 50000.
   1908.0 s  Our main rule stands on the listener: canary and baseline get 5 % each.
+  1908.0 s  Judging goes on after a pause of 30 min.
   1908.0 s  Users reach baseline and canary now.
   1908.0 s  > somebody deletes the main rule
   1918.0 s  The watchdog took the canary share to 0 % (before: 5 %): Somebody removed our main rule by hand. It is not put back unless a person raises the share.

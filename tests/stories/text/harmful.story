@@ -13,10 +13,16 @@ then nothing more is to be done
 then the phase is held
 then the verdict is harmful
 ana sets emr-next to 20 %
+the canary fails as few requests as the baseline
 ana overrules emr-next: the database was being restored at the time
 ana sets emr-next to 20 %
 30 s pass
 then users reach production 60 %, baseline 20 %, canary 20 %
+then main rules made so far: 2
+# What was overruled does not count any more; the same harm, shown anew, does.
+the canary begins to fail three requests where the baseline fails one
+wait until emr-next is held
+then the verdict is harmful
 then main rules made so far: 2
 ana destroys emr-next
 wait until emr-next is destroyed
@@ -68,28 +74,34 @@ wait until emr-next is destroyed
    226.0 s  Arya deleted the main rule.
    826.0 s  > ana sets emr-next to 20 %
    826.0 s  > refused: Harmful: the canary fails 1.2 % of requests (3,000 of 260,000), the baseline 1 % (2,600 of 260,000); sure of at least 1.04x. Traffic can be raised only after a person overrules it with a reason; the share was left as it is.
+   826.0 s  > the canary fails as few requests as the baseline
    826.0 s  Ana overruled the harmful verdict: "the database was being restored at the time".
    826.0 s  Ana set the canary share to 20 % (before: 0 %).
    826.0 s  The apps run; no user reaches them yet.
    826.0 s  Arya created the main rule at priority 50000.
    828.0 s  Our main rule stands on the listener: canary and baseline get 20 % each.
+   828.0 s  Judging goes on after a pause of 10 min.
+   828.0 s  Verdict: Not enough evidence yet: the arms receive no requests at the same time, so there is nothing to compare.
    828.0 s  Users reach baseline and canary now.
-   856.0 s  Ana asked for everything of ours to be removed.
-   856.0 s  Everything of ours is being removed.
-   856.0 s  Arya deleted the main rule.
-   856.0 s  Arya deleted the probe rule.
-   918.0 s  Arya took the baseline instance out of the baseline target group.
-   918.0 s  Arya took the canary instance out of the canary target group.
-   918.0 s  Arya terminated the monitor instance.
-   920.0 s  No new requests reach our instances; those they have are being finished.
-   922.0 s  Arya deleted the baseline target group.
-   922.0 s  Arya deleted the canary target group.
-   922.0 s  Arya terminated the baseline instance.
-   922.0 s  Arya terminated the canary instance.
-   968.0 s  Arya deleted the app security group.
-   968.0 s  Arya deleted the monitor security group.
-   968.0 s  Arya emptied and deleted the temporary bucket.
-  1000.0 s  Production is exactly as before: 0 differences.
+   856.0 s  > the canary begins to fail three requests where the baseline fails one
+   868.0 s  The judge removed the canary's traffic (before: 20 %). Harmful: the canary fails 1.6 % of requests (1,100 of 70,000), the baseline 1 % (700 of 70,000); sure of at least 1.33x.
+   868.0 s  Users reach production only; the instances stand, and a person decides.
+   868.0 s  Arya deleted the main rule.
+   868.0 s  Ana asked for everything of ours to be removed.
+   868.0 s  Everything of ours is being removed.
+   868.0 s  Arya deleted the probe rule.
+   930.0 s  Arya took the baseline instance out of the baseline target group.
+   930.0 s  Arya took the canary instance out of the canary target group.
+   930.0 s  Arya terminated the monitor instance.
+   932.0 s  No new requests reach our instances; those they have are being finished.
+   934.0 s  Arya deleted the baseline target group.
+   934.0 s  Arya deleted the canary target group.
+   934.0 s  Arya terminated the baseline instance.
+   934.0 s  Arya terminated the canary instance.
+   980.0 s  Arya deleted the app security group.
+   980.0 s  Arya deleted the monitor security group.
+   980.0 s  Arya emptied and deleted the temporary bucket.
+  1012.0 s  Production is exactly as before: 0 differences.
 ----------------------------------------
 emr-next is destroyed. Planned again: no steps.
 Its restore proof: 0 differences.

@@ -64,7 +64,7 @@ wait until emr-next is destroyed
    158.0 s  Our main rule stands on the listener: canary and baseline get 5 % each.
    158.0 s  Users reach baseline and canary now.
    158.0 s  > somebody terminates the canary instance
-   168.0 s  The watchdog took the canary share to 0 % (before: 5 %): The canary instance is gone, and with it a side of the comparison. A person decides.
+   168.0 s  The watchdog took the canary share to 0 % (before: 5 %): The canary instance is gone, and with it a side of the comparison. Production's own rule answers everybody, and what stands stays for a look. A person decides: destroy, and start anew.
    168.0 s  Users reach production only; the instances stand, and a person decides.
    168.0 s  Arya deleted the main rule.
   3768.0 s  Ana asked for everything of ours to be removed.

@@ -59,16 +59,17 @@ wait until emr-next is destroyed
     96.0 s  Our main rule stands on the listener: canary and baseline get 5 % each.
     96.0 s  Users reach baseline and canary now.
     96.0 s  > the canary fails its health checks
-   106.0 s  The watchdog took the canary share to 0 % (before: 5 %): The canary has no healthy target; the load balancer would have sent users there all the same. A person decides.
+   106.0 s  The watchdog took the canary share to 0 % (before: 5 %): The canary has no healthy target; the load balancer would have sent users there all the same. Production's own rule answers everybody. A person decides: raise the share once it is well, or destroy.
    106.0 s  Users reach production only; the instances stand, and a person decides.
    106.0 s  Arya deleted the main rule.
    106.0 s  > ana sets emr-next to 5 %
-   106.0 s  > refused: The canary has no healthy target; the load balancer would have sent users there all the same. A person decides. The share was left as it is.
+   106.0 s  > refused: The canary has no healthy target; the load balancer would have sent users there all the same. Production's own rule answers everybody. A person decides: raise the share once it is well, or destroy. The share was left as it is.
    106.0 s  > the canary passes its health checks again
    166.0 s  Ana set the canary share to 5 % (before: 0 %).
    166.0 s  The apps run; no user reaches them yet.
    166.0 s  Arya created the main rule at priority 50000.
    168.0 s  Our main rule stands on the listener: canary and baseline get 5 % each.
+   168.0 s  Judging goes on after a pause of 72 s.
    168.0 s  Users reach baseline and canary now.
    196.0 s  Ana asked for everything of ours to be removed.
    196.0 s  Everything of ours is being removed.

@@ -69,6 +69,7 @@ wait until emr-next is destroyed
   3706.0 s  The apps run; no user reaches them yet.
   3706.0 s  Arya created the main rule at priority 50000.
   3708.0 s  Our main rule stands on the listener: canary and baseline get 5 % each.
+  3708.0 s  Judging goes on after a pause of 60 min.
   3708.0 s  Users reach baseline and canary now.
   3736.0 s  Ana asked for everything of ours to be removed.
   3736.0 s  Everything of ours is being removed.

@@ -26,8 +26,10 @@ wait until emr-next is destroyed
      0.0 s  The files are being uploaded.
      0.0 s  > the server dies
      2.0 s  > a new server starts
+     2.0 s  Arya stopped in the middle of this: create the temporary bucket, create the app security group, create the monitor security group, create the baseline target group, create the canary target group. The next look shows what was done.
      2.0 s  > the server dies
      4.0 s  > a new server starts
+     4.0 s  Arya stopped in the middle of this: upload file aaaaaaaaaaaa, upload file bbbbbbbbbbbb, upload file cccccccccccc, create the canary target group, launch the baseline instance, launch the canary instance, launch the monitor instance. The next look shows what was done.
      4.0 s  Arya began to upload file aaaaaaaaaaaa.
      4.0 s  Arya began to upload file bbbbbbbbbbbb.
      4.0 s  Arya began to upload file cccccccccccc.
@@ -58,6 +60,7 @@ wait until emr-next is destroyed
     86.0 s  Arya registered the canary instance in the canary target group.
     88.0 s  > the server dies
     90.0 s  > a new server starts
+    90.0 s  Arya stopped in the middle of this: create the probe rule at priority 49999. The next look shows what was done.
     96.0 s  Arya began: the canary gets 5 % of matching traffic, the baseline 5 %.
     96.0 s  Arya created the main rule at priority 50000.
     98.0 s  Our main rule stands on the listener: canary and baseline get 5 % each.
@@ -71,9 +74,11 @@ wait until emr-next is destroyed
    758.0 s  Everything of ours is being removed.
    758.0 s  > the server dies
    760.0 s  > a new server starts
+   760.0 s  Arya stopped in the middle of this: delete the main rule, delete the probe rule. The next look shows what was done.
    760.0 s  Arya deleted the probe rule.
    822.0 s  > the server dies
    824.0 s  > a new server starts
+   824.0 s  Arya stopped in the middle of this: take the baseline instance out of the baseline target group, take the canary instance out of the canary target group, terminate the monitor instance. The next look shows what was done.
    824.0 s  No new requests reach our instances; those they have are being finished.
    884.0 s  Arya deleted the baseline target group.
    884.0 s  Arya deleted the canary target group.

@@ -182,3 +182,29 @@ fn an_instance_says_how_long_it_took() {
     check(up(Some(2.125)), "The canary instance is up (2.1 s after its start).");
     check(up(None), "The canary instance is up.");
 }
+
+#[test]
+fn a_pause_says_why_and_how_long() {
+    let why = "The canary instance starts anew (booting) and has to warm up.".to_owned();
+    check(
+        Event::JudgingPaused { why },
+        "Judging pauses. The canary instance starts anew (booting) and has to warm up. What is measured meanwhile is kept \
+         and is no evidence for a pass.",
+    );
+    let resumed = |paused_s| Event::JudgingResumed { paused_s };
+    check(resumed(42.4), "Judging goes on after a pause of 42 s.");
+    check(resumed(600.0), "Judging goes on after a pause of 10 min.");
+    check(resumed(9000.0), "Judging goes on after a pause of 2.5 h.");
+}
+
+#[test]
+fn steps_that_a_process_died_in_are_named() {
+    let steps = ["create the main rule at priority 50000", "launch the canary instance"];
+    check(
+        Event::Interrupted {
+            steps: steps.map(str::to_owned).to_vec(),
+        },
+        "Arya stopped in the middle of this: create the main rule at priority 50000, launch the canary instance. The next \
+         look shows what was done.",
+    );
+}

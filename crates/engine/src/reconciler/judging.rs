@@ -98,11 +98,15 @@ impl Judged {
         evidence
     }
 
-    /// Whether the alarm that was said last is about these instances, and nobody overruled it since.
+    /// Whether what was said last is about these instances, and nobody overruled it since.
+    fn is_about(&self, now: &JudgedFor) -> bool {
+        self.judged_for
+            .is_some_and(|then| (then.epoch, then.from) == (now.epoch, now.from))
+    }
+
     fn was_harmful_by_the_same(&self, now: &JudgedFor) -> bool {
-        let same = |then: JudgedFor| (then.epoch, then.from) == (now.epoch, now.from);
         let harmful = |verdict: &Verdict| verdict.outcome == Outcome::Harmful;
-        self.verdict.as_ref().is_some_and(harmful) && self.judged_for.is_some_and(same)
+        self.verdict.as_ref().is_some_and(harmful) && self.is_about(now)
     }
 }
 
@@ -146,7 +150,11 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
 
     pub(super) fn verdict_to_report(&self, stored: &StoredDeployment, memory: &Memory) -> Option<Verdict> {
         let desired = &stored.desired;
-        let current = memory.judged.verdict.clone();
+        let judged = &memory.judged;
+        let current = judged
+            .verdict
+            .clone()
+            .filter(|_| judged.is_about(&judged.now_for(stored)));
         let read = || self.journal.store.pauses(&desired.id);
         let pauses = memory
             .judged
@@ -298,9 +306,9 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
                     ..fresh.clone()
                 });
                 // What stands beside a block that is not known here is not looked at.
+                known.production.extend(fresh.production.iter().cloned());
                 let start = known.blocks.last().map(Block::ends_at);
                 let newer = |block: &Block| block.is_readable() && start.is_none_or(|start| block.ends_at() > start);
-                known.production.extend(fresh.production.iter().cloned());
                 known.blocks.extend(fresh.blocks.into_iter().filter(newer));
             }
             let problem = judged.problems.get(&metric.name);

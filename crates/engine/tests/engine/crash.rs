@@ -91,6 +91,9 @@ async fn die_in_call(calls_left: usize, when: When) -> bool {
         }
     }
     assert!(rig.world.is_restored(), "call {calls_left}, {when:?}");
+    // What the process was doing is told by the next one, whether or not it took effect.
+    let told = rig.told("Arya stopped in the middle of this: ");
+    assert_eq!(told, usize::from(died), "call {calls_left}, {when:?}");
     died
 }
 

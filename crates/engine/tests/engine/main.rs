@@ -10,6 +10,7 @@ mod kept;
 mod life;
 mod pausing;
 mod rig;
+mod sources;
 mod store;
 mod trouble;
 mod twins;
