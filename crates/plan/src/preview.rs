@@ -2,6 +2,7 @@
 
 mod lines;
 mod placing;
+mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,7 @@ pub use lines::{actions_in_words, conditions_in_words, seconds_to_harmful};
 use lines::{other_doors, resources, rule_lines, shares, time_to_verdict};
 pub use placing::chosen_rule;
 use placing::{place, quotas};
+pub use times::KindTime;
 
 /// An uploaded file, as far as a plan needs it.
 #[derive(Debug, Clone)]
@@ -140,6 +142,9 @@ pub struct TimeToVerdict {
     pub requests_per_s: Option<f64>,
     pub canary_requests_per_s: Option<f64>,
     pub sentence: String,
+    /// Kind of metric by kind; empty while the traffic is not known, or there is none.
+    #[serde(default)]
+    pub by_kind: Vec<KindTime>,
 }
 
 /// The plan, touching nothing.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::times::by_kind;
 use super::{OtherDoor, PreviewRequest, ResourceLine, RuleLine, SharesLine, TimeToVerdict};
 use crate::cost;
 use crate::desired::{Desired, Placement};
@@ -176,6 +177,15 @@ pub fn seconds_to_harmful(requests_per_s: f64) -> f64 {
     EVENTS_FOR_NEW_ERRORS / (REGRESSION * requests_per_s) + BLOCKS_AT_LEAST_S
 }
 
+/// Seconds as a person says them, rounded up.
+pub(super) fn time_in_words(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} minutes", (s / 60.0).ceil()),
+        s => format!("{:.0} hours", (s / 3600.0).ceil()),
+    }
+}
+
 pub(super) fn time_to_verdict(request: &PreviewRequest<'_>) -> TimeToVerdict {
     let share = request.spec.canary_percent.percent() / 100.0;
     let canary = request.traffic_per_s.map(|rate| rate * share);
@@ -188,12 +198,7 @@ pub(super) fn time_to_verdict(request: &PreviewRequest<'_>) -> TimeToVerdict {
             "At this share the canary gets no traffic: there will be no verdict until the share is raised.".into()
         }
         Some(rate) => {
-            let seconds = seconds_to_harmful(rate);
-            let time = match seconds {
-                s if s < 90.0 => format!("{s:.0} s"),
-                s if s < 7200.0 => format!("{:.0} minutes", (s / 60.0).ceil()),
-                s => format!("{:.0} hours", (s / 3600.0).ceil()),
-            };
+            let time = time_in_words(seconds_to_harmful(rate));
             format!(
                 "At {rate:.1} requests/s to the canary, a canary that newly fails {:.0} % of its requests is shown harmful in \
                  about {time}.",
@@ -205,5 +210,6 @@ pub(super) fn time_to_verdict(request: &PreviewRequest<'_>) -> TimeToVerdict {
         requests_per_s: request.traffic_per_s,
         canary_requests_per_s: canary,
         sentence,
+        by_kind: canary.filter(|rate| *rate > 0.0).map(by_kind).unwrap_or_default(),
     }
 }

@@ -61,10 +61,12 @@ impl App {
 
     pub(crate) fn verdict(&self, id: &DeploymentId) -> Result<VerdictDocument, Problem> {
         let report = self.report(id)?;
-        Ok(match &report.verdict {
-            Some(verdict) => VerdictDocument::of(verdict, &report.tracks),
-            None => VerdictDocument::nothing_yet(),
-        })
+        let Some(verdict) = &report.verdict else {
+            return Ok(VerdictDocument::nothing_yet());
+        };
+        let pauses = self.engine.store().pauses(id);
+        let pauses = pauses.map_err(|error| Problem::internal(&error))?;
+        Ok(VerdictDocument::of(verdict, &report.tracks, &pauses))
     }
 
     /// The feed after an event, oldest first.

@@ -52,7 +52,11 @@ pub(super) async fn plan(session: &Session, file: &Path) -> anyhow::Result<u8> {
     for step in list(&plan, "checklist") {
         output::line(&format!("  {}", step.as_str().unwrap_or_default()))?;
     }
-    output::line(text(&plan["time_to_verdict"], "sentence"))?;
+    let times = &plan["time_to_verdict"];
+    output::line(text(times, "sentence"))?;
+    for time in list(times, "by_kind") {
+        output::line(&format!("  {}", text(time, "sentence")))?;
+    }
     Ok(0)
 }
 

@@ -308,7 +308,7 @@ pub(crate) fn artifact(text: &str) -> Option<ArtifactDocument> {
 }
 
 pub(crate) fn plan() -> PlanDocument {
-    use arya_plan::preview::{OtherDoor, Quota, ResourceLine, RuleLine, SharesLine, TimeToVerdict};
+    use arya_plan::preview::{KindTime, OtherDoor, Quota, ResourceLine, RuleLine, SharesLine, TimeToVerdict};
     use arya_plan::problem::Severity;
     let rule = |priority: &str, conditions: &str, actions: &str, ours: Option<&str>, chosen| RuleLine {
         priority: priority.into(),
@@ -387,6 +387,15 @@ pub(crate) fn plan() -> PlanDocument {
             requests_per_s: Some(100.0),
             canary_requests_per_s: Some(20.0),
             sentence: "At 100 requests a second a tenfold error rate shows in about 20 s.".into(),
+            by_kind: vec![KindTime {
+                kind: arya_judge::MetricKind::ErrorShare,
+                regression: "twice the failures".into(),
+                harmful_s: Some(200.0),
+                no_worse_s: Some(900.0),
+                sentence:
+                    "Twice the failures: harmful in about 4 minutes; nothing wrong: no worse in about 15 minutes."
+                        .into(),
+            }],
         },
         shares: Some(SharesLine {
             asked: serde_json::from_value(json!(20.0)).unwrap(),

@@ -259,6 +259,7 @@ fn pages_say_what_matters() {
             "volume:pgdata",
             "main rule",
             "if forgotten 48 h",
+            "no worse in about 15 minutes",
             "linux/amd64",
             "canary_percent: 20",
         ],

@@ -1,7 +1,7 @@
 //! The verdict with its numbers and reasons.
 
-use arya_engine::Track;
-use arya_judge::{ArmCount, MetricVerdict, Outcome, Timestamp, TrackPoint, Verdict};
+use arya_engine::{Pauses, Track};
+use arya_judge::{ArmCount, MetricVerdict, Outcome, Pause, Timestamp, TrackPoint, TwinsUnfit, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::KayentaDocument;
@@ -24,10 +24,37 @@ pub(crate) struct VerdictDocument {
     pub(crate) metrics: Vec<MetricDocument>,
     /// What had to be assumed for want of history.
     pub(crate) assumption: Option<String>,
+    /// Why both arms are unfit to be compared, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) twins_unfit: Option<String>,
     /// The score of Kayenta's judge on the same evidence; `None` before anything was measured.
     pub(crate) kayenta: Option<KayentaDocument>,
     /// The end of the latest block that was judged.
     pub(crate) as_of: Option<Timestamp>,
+    /// Since when nothing is judged, or only harm, and why; the numbers are then the last ones.
+    pub(crate) paused: Option<PauseDocument>,
+    /// Every pause so far, oldest first: what was measured meanwhile is kept and is no evidence for a pass.
+    pub(crate) pauses: Vec<PauseDocument>,
+}
+
+/// A span in which judging was paused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PauseDocument {
+    pub(crate) since: Timestamp,
+    /// `None` = it goes on.
+    pub(crate) until: Option<Timestamp>,
+    /// The sentence.
+    pub(crate) why: String,
+}
+
+impl From<&Pause> for PauseDocument {
+    fn from(pause: &Pause) -> Self {
+        Self {
+            since: pause.since,
+            until: pause.until,
+            why: pause.why.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +83,9 @@ pub(crate) struct MetricDocument {
     pub(crate) reason: String,
     pub(crate) sentence: String,
     pub(crate) query: String,
+    /// What production beside the baseline taught of its scatter, and from how long, if there was such a thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) learnt: Option<String>,
     /// How the estimate grew, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) track: Vec<TrackDocument>,
@@ -65,7 +95,7 @@ pub(crate) struct MetricDocument {
 pub(crate) type TrackDocument = TrackPoint;
 
 impl VerdictDocument {
-    pub(crate) fn of(verdict: &Verdict, tracks: &[Track]) -> Self {
+    pub(crate) fn of(verdict: &Verdict, tracks: &[Track], pauses: &Pauses) -> Self {
         let mut metrics: Vec<MetricDocument> = verdict.metrics.iter().map(MetricDocument::of).collect();
         for metric in &mut metrics {
             if let Some(track) = tracks.iter().find(|track| track.metric == metric.name) {
@@ -78,15 +108,18 @@ impl VerdictDocument {
             sentence: verdict.sentence(),
             metrics,
             assumption: verdict.assumption(),
+            twins_unfit: verdict.twins_unfit.as_ref().map(TwinsUnfit::sentence),
             kayenta: None,
             as_of: verdict.as_of,
+            paused: verdict.paused.as_ref().map(PauseDocument::from),
+            pauses: pauses.all().map(PauseDocument::from).collect(),
         }
     }
 
     /// As pages show it without a server.
     #[cfg(test)]
     pub(crate) fn shown(verdict: &Verdict, tracks: &[Track]) -> Self {
-        Self::of(verdict, tracks)
+        Self::of(verdict, tracks, &Pauses::default())
     }
 
     /// Before anything was measured.
@@ -97,8 +130,11 @@ impl VerdictDocument {
             sentence: NOTHING_YET.into(),
             metrics: Vec::new(),
             assumption: None,
+            twins_unfit: None,
             kayenta: None,
             as_of: None,
+            paused: None,
+            pauses: Vec::new(),
         }
     }
 }
@@ -126,6 +162,7 @@ impl MetricDocument {
             reason: metric.reason.sentence(),
             sentence: metric.sentence(),
             query: metric.query.clone(),
+            learnt: metric.learnt_beside(),
             track: Vec::new(),
         }
     }

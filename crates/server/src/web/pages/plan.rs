@@ -25,6 +25,8 @@ pub(crate) struct PlanPanel {
     pub(crate) price_forgotten: String,
     pub(crate) free: bool,
     pub(crate) time_to_verdict: String,
+    /// The same, kind of metric by kind.
+    pub(crate) times: Vec<String>,
     pub(crate) shares: Option<String>,
     pub(crate) digest: String,
     pub(crate) as_of: String,
@@ -86,6 +88,12 @@ impl PlanPanel {
             price_forgotten: words::money(plan.price_per_hour * FORGOTTEN_H),
             free: plan.price_per_hour == 0.0,
             time_to_verdict: plan.time_to_verdict.sentence.clone(),
+            times: plan
+                .time_to_verdict
+                .by_kind
+                .iter()
+                .map(|time| time.sentence.clone())
+                .collect(),
             shares: plan.shares.as_ref().map(|shares| {
                 let [production, baseline, canary] =
                     [shares.production, shares.baseline, shares.canary].map(words::percent);
