@@ -307,7 +307,7 @@ impl Ground for Grounded {
         self.story.change(change);
     }
 
-    fn add_rule(&self, rule: Rule) {
+    async fn add_rule(&self, rule: Rule) {
         let added = self.stage.cloud.edit_rules(|rules| {
             rules.push(rule);
             Ok("Somebody added a rule.".into())

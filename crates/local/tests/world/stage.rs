@@ -188,7 +188,7 @@ impl Ground for Stage {
         Self::change(self, &change);
     }
 
-    fn add_rule(&self, rule: Rule) {
+    async fn add_rule(&self, rule: Rule) {
         self.world.edit_rules(|rules| rules.push(rule));
     }
 
