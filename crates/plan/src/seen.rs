@@ -23,7 +23,7 @@ pub enum Fact {
     MainRuleAway,
     /// Some target of the arm is draining.
     Draining(Arm),
-    /// The arm is registered and not healthy.
+    /// The arm is registered and not healthy, although its health is checked.
     Unwell(Arm),
     /// Some file is not in the bucket.
     FilesMissing,
@@ -94,18 +94,20 @@ fn facts_of(desired: &Desired, observed: &Observed) -> Vec<Fact> {
     if route::arms_healthy(desired, observed) {
         facts.push(Fact::ArmsHealthy);
     }
-    let main_away = observed.our_rule(&desired.id, RuleKind::Main).is_none();
-    if main_away {
+    let stands = |kind| observed.our_rule(&desired.id, kind).is_some();
+    let rules_away = !stands(RuleKind::Main) && !stands(RuleKind::Probe);
+    if !stands(RuleKind::Main) {
         facts.push(Fact::MainRuleAway);
-        if observed.our_rule(&desired.id, RuleKind::Probe).is_none() {
-            facts.push(Fact::RulesAway);
-        }
+    }
+    if rules_away {
+        facts.push(Fact::RulesAway);
     }
     for arm in Arm::BOTH {
         if remove::draining(observed, arm) > 0 {
             facts.push(Fact::Draining(arm));
         }
-        if route::unwell(desired, observed, arm) {
+        // Nobody checks an arm that waits for the other, whose files may take an hour longer.
+        if !rules_away && route::unwell(desired, observed, arm) {
             facts.push(Fact::Unwell(arm));
         }
     }

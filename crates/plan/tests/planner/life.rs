@@ -354,6 +354,27 @@ fn one_sick_moment_of_a_long_healthy_arm_is_not_the_end() {
 }
 
 #[test]
+fn an_arm_that_waits_for_the_other_is_not_taken_for_sick() {
+    let baseline = Place {
+        role: Role::Baseline,
+        index: 0,
+    };
+    let mut paper = Paper::new();
+    paper.run_steps(11);
+    paper.boot(baseline, BootPhase::DockerReady, None);
+    for _ in 0..3 {
+        paper.round();
+    }
+    assert!(!paper.world.groups[&Arm::Canary].targets.is_empty());
+    paper.pass_time(paper.timing.healthy_at_most * 2);
+    paper.look();
+    assert_eq!(paper.desired.failed, None);
+    paper.boot(baseline, BootPhase::Ready, None);
+    paper.run_until_quiet();
+    assert_eq!(paper.phase(), Phase::Serving);
+}
+
+#[test]
 fn an_instance_that_never_reports_ready_ends_the_deployment_after_its_limit() {
     let mut paper = Paper::new();
     paper.run_steps(11);
