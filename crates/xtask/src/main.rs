@@ -2,6 +2,7 @@
 // A command of the terminal prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod aws;
 mod bench;
 mod fuzz;
 mod judge_bench;

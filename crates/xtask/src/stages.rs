@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::sim::{self, Lives};
-use crate::{bench, judge_bench, rig};
+use crate::{aws, bench, judge_bench, rig};
 
 /// One stage. Over budget is a failure: a slow check is a check that people stop running.
 struct Stage {
@@ -19,7 +19,7 @@ struct Stage {
     run: fn() -> Result<()>,
 }
 
-const STAGES: [Stage; 17] = [
+const STAGES: [Stage; 18] = [
     Stage {
         name: "fmt",
         budget_s: 20,
@@ -37,6 +37,12 @@ const STAGES: [Stage; 17] = [
         budget_s: 540,
         needs: &[],
         run: unit,
+    },
+    Stage {
+        name: "aws",
+        budget_s: 600,
+        needs: &[("python3", "python3-venv")],
+        run: aws::test,
     },
     Stage {
         name: "fuzz",
@@ -232,6 +238,9 @@ fn clippy() -> Result<()> {
     cargo(&[
         "clippy",
         "--workspace",
+        "--exclude",
+        "arya-aws",
+        "--no-default-features",
         "--all-targets",
         "--quiet",
         "--",
@@ -254,11 +263,14 @@ fn clippy() -> Result<()> {
     ])
 }
 
-/// Everything but the tests of the whole product, which need the built program.
+/// Everything but the tests of the whole product, which need the built program, and the AWS adapter, which has a stage.
 fn unit() -> Result<()> {
     cargo(&[
         "test",
         "--workspace",
+        "--no-default-features",
+        "--exclude",
+        "arya-aws",
         "--exclude",
         "tests",
         "--exclude",

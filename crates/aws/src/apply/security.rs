@@ -1,0 +1,216 @@
+//! Security groups: the app's port from the load balancer, metrics from the monitor alone, the monitor's port from where
+//! the spec says. Nothing else comes in; no port for a shell unless the spec names ranges and a key.
+
+use arya_plan::cloud::CloudError;
+use arya_plan::desired::Desired;
+use arya_plan::identity::{LogicalId, SecurityGroupKind, resource_name};
+use arya_plan::spec::Reach;
+use aws_sdk_ec2::types::{self as ec2, IpPermission, IpRange, Ipv6Range, ResourceType, UserIdGroupPair};
+
+use crate::Inner;
+use crate::calls::Call;
+use crate::error::{Meaning, OrGone as _, ask};
+use crate::tags::{ec2_tags, of_place, on_creation, owner};
+
+/// Where the monitor's pages are: one port, encrypted.
+const MONITOR_PORT: u16 = 443;
+
+/// What may come in, from whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Opening {
+    port: u16,
+    from: From,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum From {
+    Group(String),
+    Range(ipnet::IpNet),
+}
+
+impl Inner {
+    pub(super) async fn security_group(
+        &self,
+        desired: &Desired,
+        kind: SecurityGroupKind,
+    ) -> Result<Option<ec2::SecurityGroup>, CloudError> {
+        let filters = of_place(desired, LogicalId::SecurityGroup(kind));
+        Ok(self.security_groups(filters).await?.into_iter().next())
+    }
+
+    pub(super) async fn create_security_group(
+        &self,
+        desired: &Desired,
+        kind: SecurityGroupKind,
+    ) -> Result<(), CloudError> {
+        let place = LogicalId::SecurityGroup(kind);
+        let stands = self.security_group(desired, kind).await?.is_some();
+        if !stands {
+            let name = resource_name(&desired.id, place);
+            let tags = ec2_tags(desired, &owner(desired, place, 1));
+            let request = self.clients.changing.ec2.create_security_group();
+            let request = request
+                .vpc_id(self.vpc(desired).await?)
+                .description(format!("arya:{}", desired.spec.name))
+                .group_name(name)
+                .tag_specifications(on_creation(ResourceType::SecurityGroup, &tags));
+            match ask(Call::CreateSecurityGroup, request.send()).await {
+                Ok(_) => {}
+                // Made by a try whose answer was lost, and listed late.
+                Err(failure) if failure.meaning == Meaning::There => return Ok(()),
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        // The ports of what is only just there are opened with the first launch into it, at the latest.
+        self.complete_security_group(desired, kind).await.map(drop)
+    }
+
+    /// The group's id, once everything is open in it that should be: a try that died between making it and opening its
+    /// ports left it shut.
+    pub(super) async fn complete_security_group(
+        &self,
+        desired: &Desired,
+        kind: SecurityGroupKind,
+    ) -> Result<Option<String>, CloudError> {
+        let Some(group) = self.security_group(desired, kind).await? else {
+            return Ok(None);
+        };
+        let id = group.group_id().unwrap_or_default().to_owned();
+        let wanted = match kind {
+            SecurityGroupKind::App => self.app_openings(desired).await?,
+            SecurityGroupKind::Monitor => monitor_openings(desired),
+        };
+        let missing: Vec<IpPermission> = wanted
+            .iter()
+            .filter(|opening| !group.ip_permissions().iter().any(|open| opens(open, opening)))
+            .map(permission)
+            .collect();
+        if !missing.is_empty() {
+            let request = self
+                .clients
+                .changing
+                .ec2
+                .authorize_security_group_ingress()
+                .group_id(&id);
+            match ask(
+                Call::AuthorizeSecurityGroupIngress,
+                request.set_ip_permissions(Some(missing)).send(),
+            )
+            .await
+            {
+                Ok(_) => {}
+                Err(failure) if failure.meaning == Meaning::There => {}
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        Ok(Some(id))
+    }
+
+    async fn app_openings(&self, desired: &Desired) -> Result<Vec<Opening>, CloudError> {
+        let (_, balancer) = self.door(desired).await?;
+        let port = desired.spec.app.port;
+        let from_balancer = balancer.security_groups().iter().map(|group| Opening {
+            port,
+            from: From::Group(group.clone()),
+        });
+        let mut openings: Vec<Opening> = from_balancer.collect();
+        let monitor = self.security_group(desired, SecurityGroupKind::Monitor).await?;
+        let monitor = monitor.and_then(|group| group.group_id);
+        let from_monitor = desired.spec.exporters.iter().zip(std::iter::repeat(monitor));
+        openings.extend(from_monitor.filter_map(|(exporter, monitor)| {
+            Some(Opening {
+                port: exporter.port,
+                from: From::Group(monitor?),
+            })
+        }));
+        Ok(openings)
+    }
+
+    pub(super) async fn delete_security_group(
+        &self,
+        desired: &Desired,
+        kind: SecurityGroupKind,
+    ) -> Result<(), CloudError> {
+        self.memory.secured.forget(&desired.id);
+        let filters = of_place(desired, LogicalId::SecurityGroup(kind));
+        for group in self.security_groups(filters).await? {
+            let request = self.clients.changing.ec2.delete_security_group();
+            let request = request.set_group_id(group.group_id);
+            ask(Call::DeleteSecurityGroup, request.send()).await.or_gone()?;
+        }
+        Ok(())
+    }
+}
+
+fn monitor_openings(desired: &Desired) -> Vec<Opening> {
+    let monitor = &desired.spec.monitor;
+    match monitor.reach {
+        Reach::Vpc | Reach::Public => {
+            let ranges = monitor.allow_cidrs.iter();
+            let opening = |range: &ipnet::IpNet| Opening {
+                port: MONITOR_PORT,
+                from: From::Range(*range),
+            };
+            ranges.map(opening).collect()
+        }
+        Reach::Bucket => vec![],
+    }
+}
+
+fn permission(opening: &Opening) -> IpPermission {
+    let port = i32::from(opening.port);
+    let builder = IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port);
+    match &opening.from {
+        From::Group(id) => builder.user_id_group_pairs(UserIdGroupPair::builder().group_id(id).build()),
+        From::Range(ipnet::IpNet::V4(range)) => {
+            builder.ip_ranges(IpRange::builder().cidr_ip(range.to_string()).build())
+        }
+        From::Range(ipnet::IpNet::V6(range)) => {
+            builder.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(range.to_string()).build())
+        }
+    }
+    .build()
+}
+
+fn opens(open: &IpPermission, opening: &Opening) -> bool {
+    let port = Some(i32::from(opening.port));
+    let same_port = open.ip_protocol() == Some("tcp") && open.from_port() == port && open.to_port() == port;
+    let from = match &opening.from {
+        From::Group(id) => open
+            .user_id_group_pairs()
+            .iter()
+            .any(|pair| pair.group_id() == Some(id)),
+        From::Range(range) => {
+            let range = range.to_string();
+            open.ip_ranges().iter().any(|one| one.cidr_ip() == Some(&range))
+                || open.ipv6_ranges().iter().any(|one| one.cidr_ipv6() == Some(&range))
+        }
+    };
+    same_port && from
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_is_not_opened_again() {
+        let group = Opening {
+            port: 8080,
+            from: From::Group("sg-1".into()),
+        };
+        let range = |text: &str| Opening {
+            port: 443,
+            from: From::Range(text.parse().unwrap()),
+        };
+        for opening in [group.clone(), range("10.0.0.0/8"), range("2001:db8::/32")] {
+            assert!(opens(&permission(&opening), &opening));
+        }
+        let elsewhere = Opening {
+            port: 9100,
+            ..group.clone()
+        };
+        assert!(!opens(&permission(&elsewhere), &group));
+        assert!(!opens(&permission(&range("10.0.0.0/8")), &range("10.0.0.0/16")));
+    }
+}

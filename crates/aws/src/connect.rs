@@ -1,0 +1,183 @@
+//! The clients of one account and region, made from the standard files and variables, with every limit named.
+
+use std::time::Duration;
+
+use arya_plan::cloud::CloudError;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_s3::config::{RequestChecksumCalculation, StalledStreamProtectionConfig};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+use crate::calls::Call;
+use crate::error::ask;
+
+/// To reach AWS at all.
+const CONNECT_AT_MOST: Duration = Duration::from_millis(3100);
+/// One try of a read. The engine gives a whole look 15 s, and a look may read in three rounds.
+const READ_TRY_AT_MOST: Duration = Duration::from_secs(4);
+/// All tries of a read together.
+const READ_AT_MOST: Duration = Duration::from_secs(10);
+/// Tries of a read, with the SDK's back-off between them.
+const READ_TRIES: u32 = 3;
+/// A change: one try, below the 15 s that the engine gives a step. The loop is the retry: it looks before it tries
+/// again, which a retry inside the SDK cannot, and `CreateRule` has no token that would make one harmless.
+const CHANGE_AT_MOST: Duration = Duration::from_secs(12);
+/// A part of 8 MiB at the slowest uplink that still finishes a file in time.
+const PART_AT_MOST: Duration = Duration::from_secs(300);
+/// Tries of a part; its bytes are kept in memory until it is accepted.
+const PART_TRIES: u32 = 5;
+
+/// Which account and region, and as whom.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionSettings {
+    /// A profile of the standard files; `None` = what the environment says.
+    pub profile: Option<String>,
+    /// `None` = the profile's or the environment's.
+    pub region: Option<String>,
+    /// Another endpoint for every service; `None` = what the environment says, as a rule AWS itself.
+    pub endpoint: Option<String>,
+    /// Credentials that do not come from the standard places.
+    pub credentials: Option<SharedCredentialsProvider>,
+}
+
+/// Who we are to AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Twelve digits.
+    pub account: String,
+    /// The ARN of the user or the assumed role.
+    pub arn: String,
+    pub region: String,
+}
+
+/// The clients. Reads are retried by the SDK, changes are not.
+#[derive(Debug, Clone)]
+pub(crate) struct Clients {
+    pub(crate) reading: Services,
+    pub(crate) changing: Services,
+    /// For parts of files: long tries, several of them.
+    pub(crate) sending: Files,
+    /// For presigned URLs: a checksum of the body cannot be signed before there is one.
+    pub(crate) signing: Files,
+    pub(crate) region: String,
+    sts: aws_sdk_sts::Client,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Services {
+    pub(crate) ec2: aws_sdk_ec2::Client,
+    pub(crate) elb: aws_sdk_elasticloadbalancingv2::Client,
+    pub(crate) s3: aws_sdk_s3::Client,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    pub(crate) s3: aws_sdk_s3::Client,
+}
+
+impl Clients {
+    pub(crate) async fn new(settings: &ConnectionSettings) -> Result<Self, CloudError> {
+        let base = load(settings).await;
+        let Some(region) = base.region().map(ToString::to_string) else {
+            return Err(CloudError::refused(
+                "No region is set for the connection. Nothing was asked.",
+                "Name one in the connection, in the profile, or in AWS_REGION.",
+            ));
+        };
+        let reads = limited(&base, READ_TRIES, READ_TRY_AT_MOST, READ_AT_MOST);
+        let changes = limited(&base, 1, CHANGE_AT_MOST, CHANGE_AT_MOST);
+        let parts = limited(&base, PART_TRIES, PART_AT_MOST, PART_AT_MOST * PART_TRIES);
+        Ok(Self {
+            sts: aws_sdk_sts::Client::new(&reads),
+            sending: Files {
+                s3: s3(&parts, RequestChecksumCalculation::WhenSupported),
+            },
+            signing: Files {
+                s3: s3(&base, RequestChecksumCalculation::WhenRequired),
+            },
+            reading: Services::new(&reads),
+            changing: Services::new(&changes),
+            region,
+        })
+    }
+
+    pub(crate) async fn identity(&self) -> Result<Identity, CloudError> {
+        let answer = ask(Call::GetCallerIdentity, self.sts.get_caller_identity().send()).await?;
+        Ok(Identity {
+            account: answer.account.unwrap_or_default(),
+            arn: answer.arn.unwrap_or_default(),
+            region: self.region.clone(),
+        })
+    }
+}
+
+impl Services {
+    fn new(config: &SdkConfig) -> Self {
+        Self {
+            ec2: aws_sdk_ec2::Client::new(config),
+            elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
+            s3: s3(config, RequestChecksumCalculation::WhenSupported),
+        }
+    }
+}
+
+/// The behaviour is pinned: a newer SDK must not change retries or time-outs under us.
+async fn load(settings: &ConnectionSettings) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(https());
+    if let Some(profile) = &settings.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = &settings.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(endpoint) = &settings.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(credentials) = &settings.credentials {
+        loader = loader.credentials_provider(credentials.clone());
+    }
+    loader.load().await
+}
+
+/// TLS by ring, and the proxy that the environment names, if any.
+fn https() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder();
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector
+            .proxy_config(ProxyConfig::from_env())
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build()
+    })
+}
+
+fn limited(base: &SdkConfig, tries: u32, one: Duration, all: Duration) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_AT_MOST)
+        .operation_attempt_timeout(one)
+        .operation_timeout(all)
+        .build();
+    base.clone()
+        .into_builder()
+        .retry_config(RetryConfig::standard().with_max_attempts(tries))
+        .timeout_config(timeouts)
+        .build()
+}
+
+fn s3(config: &SdkConfig, checksums: RequestChecksumCalculation) -> aws_sdk_s3::Client {
+    // A server of one's own has no name for every bucket.
+    let own_server = config.endpoint_url().is_some();
+    let config = aws_sdk_s3::config::Builder::from(config)
+        .force_path_style(own_server)
+        .request_checksum_calculation(checksums)
+        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().build())
+        .build();
+    aws_sdk_s3::Client::from_conf(config)
+}

@@ -1,0 +1,211 @@
+//! Every listener that could take a canary, and every deployment that owns anything here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use arya_plan::cloud::CloudError;
+use arya_plan::identity::{DeploymentId, Owner};
+use arya_plan::listener::{Action, GroupId, ListenerId, LoadBalancerId, Rule, Site, SiteGroup, WeightedGroup};
+use aws_sdk_ec2::types::InstanceStateName;
+use aws_sdk_elasticloadbalancingv2::types as elb;
+use aws_sdk_s3::types::Bucket;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::Inner;
+use crate::calls::Call;
+use crate::error::{Meaning, ask};
+use crate::memory::OF_OTHERS;
+use crate::tags::{ec2_owner, of_installation, s3_owner};
+use crate::words;
+
+/// Load balancers, and groups of one, that are asked about at the same time. All of an account share 40 calls and then
+/// 10 a second (Elastic Load Balancing, "API throttling").
+const AT_ONCE: usize = 4;
+/// What every name of ours begins with.
+const OUR_PREFIX: &str = "arya-";
+
+/// Whose health is asked anew.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fresh<'f> {
+    Every,
+    /// These; others' may be some minutes old.
+    Only(&'f [WeightedGroup]),
+}
+
+impl Fresh<'_> {
+    fn age(self, group: &GroupId) -> Duration {
+        match self {
+            Self::Only(groups) if !groups.iter().any(|one| one.group == *group) => OF_OTHERS,
+            Self::Every | Self::Only(_) => Duration::ZERO,
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) async fn discover(&self) -> Result<Vec<Site>, CloudError> {
+        let balancers = self.load_balancers().await?;
+        let sites = stream::iter(balancers).map(|balancer| self.sites_of(balancer));
+        let sites: Vec<Vec<Site>> = sites.buffered(AT_ONCE).try_collect().await?;
+        Ok(sites.into_iter().flatten().collect())
+    }
+
+    async fn sites_of(&self, balancer: elb::LoadBalancer) -> Result<Vec<Site>, CloudError> {
+        let arn = balancer.load_balancer_arn().unwrap_or_default();
+        let (listeners, groups) = tokio::try_join!(self.listeners(arn), self.groups_of(arn))?;
+        let mut sites = Vec::new();
+        for listener in &listeners {
+            let Some(rules) = self.rules(listener.listener_arn().unwrap_or_default()).await? else {
+                continue;
+            };
+            let groups = self.site_groups(&rules, &groups, Fresh::Every).await?;
+            sites.push(site(&balancer, listener, rules, groups));
+        }
+        Ok(sites)
+    }
+
+    /// The groups that rules name, with attributes and health.
+    pub(crate) async fn site_groups(
+        &self,
+        rules: &[Rule],
+        listed: &[elb::TargetGroup],
+        fresh: Fresh<'_>,
+    ) -> Result<BTreeMap<GroupId, SiteGroup>, CloudError> {
+        let known = named_groups(rules).into_iter().filter_map(|id| {
+            let group = listed
+                .iter()
+                .find(|group| group.target_group_arn() == Some(id.as_str()))?;
+            Some((id, group.clone()))
+        });
+        let known: Vec<(GroupId, elb::TargetGroup)> = known.collect();
+        let groups = stream::iter(known).map(|(id, group)| self.site_group(id, group, fresh));
+        groups.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn site_group(
+        &self,
+        id: GroupId,
+        group: elb::TargetGroup,
+        fresh: Fresh<'_>,
+    ) -> Result<(GroupId, SiteGroup), CloudError> {
+        let (attributes, health) = tokio::try_join!(
+            self.remembered_attributes(id.as_str()),
+            self.health(id.as_str(), fresh.age(&id)),
+        )?;
+        let settings = words::groups::settings(&group, &attributes);
+        Ok((id, SiteGroup { settings, health }))
+    }
+
+    pub(crate) async fn list(&self) -> Result<Vec<DeploymentId>, CloudError> {
+        let (compute, balancing, files) =
+            tokio::try_join!(self.compute_owners(), self.balancing_owners(), self.bucket_owners())?;
+        let installation = self.settings.installation;
+        let owners = compute.into_iter().chain(balancing).chain(files);
+        let ours = owners.filter(|owner| owner.installation == installation);
+        let found: BTreeSet<DeploymentId> = ours.map(|owner| owner.deployment).collect();
+        Ok(found.into_iter().collect())
+    }
+
+    async fn compute_owners(&self) -> Result<Vec<Owner>, CloudError> {
+        let ours = || of_installation(self.settings.installation);
+        let (instances, groups) = tokio::try_join!(self.instances(ours()), self.security_groups(ours()))?;
+        let stands = |instance: &&aws_sdk_ec2::types::Instance| {
+            instance.state().and_then(|state| state.name()) != Some(&InstanceStateName::Terminated)
+        };
+        let instances = instances.iter().filter(stands).filter_map(|one| ec2_owner(one.tags()));
+        let groups = groups.iter().filter_map(|one| ec2_owner(one.tags()));
+        Ok(instances.chain(groups).collect())
+    }
+
+    /// Elastic Load Balancing has no filter by tag: every rule of every listener, and every group with a name of ours.
+    async fn balancing_owners(&self) -> Result<Vec<Owner>, CloudError> {
+        let groups = self.all_groups().await?;
+        let ours = |group: &&elb::TargetGroup| group.target_group_name().unwrap_or_default().starts_with(OUR_PREFIX);
+        let arns: Vec<&str> = groups
+            .iter()
+            .filter(ours)
+            .filter_map(|group| group.target_group_arn())
+            .collect();
+        let mut found: Vec<Owner> = self.owners(&arns).await?.into_iter().flatten().collect();
+        for balancer in self.load_balancers().await? {
+            for listener in self.listeners(balancer.load_balancer_arn().unwrap_or_default()).await? {
+                let rules = self.rules(listener.listener_arn().unwrap_or_default()).await?;
+                found.extend(rules.into_iter().flatten().filter_map(|rule| rule.owner));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn bucket_owners(&self) -> Result<Vec<Owner>, CloudError> {
+        let region = &self.clients.region;
+        // A bucket of another region is not answered for here.
+        let pages = self
+            .clients
+            .reading
+            .s3
+            .list_buckets()
+            .prefix(OUR_PREFIX)
+            .bucket_region(region)
+            .into_paginator()
+            .items();
+        let buckets: Vec<Bucket> = ask(Call::ListBuckets, pages.send().collect::<Result<_, _>>()).await?;
+        // Whoever answers may not know the filters.
+        let here = |bucket: &&Bucket| bucket.bucket_region().is_none_or(|of| of == region);
+        let names = buckets.iter().filter(here).filter_map(|bucket| bucket.name());
+        let mut found = Vec::new();
+        for name in names.filter(|name| name.starts_with(OUR_PREFIX)) {
+            let request = self.clients.reading.s3.get_bucket_tagging().bucket(name);
+            match ask(Call::GetBucketTagging, request.send()).await {
+                Ok(answer) => found.extend(s3_owner(answer.tag_set())),
+                // Gone since it was listed, or without tags.
+                Err(failure) if failure.meaning == Meaning::Gone => {}
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        Ok(found)
+    }
+}
+
+pub(crate) fn site(
+    balancer: &elb::LoadBalancer,
+    listener: &elb::Listener,
+    rules: Vec<Rule>,
+    groups: BTreeMap<GroupId, SiteGroup>,
+) -> Site {
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let port = listener.port().and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
+    let (scheme, usual) = match listener.protocol() {
+        Some(elb::ProtocolEnum::Https) => ("https", 443),
+        Some(_) | None => ("http", 80),
+    };
+    let host = balancer.dns_name().unwrap_or_default();
+    let address = if port == usual {
+        format!("{scheme}://{host}")
+    } else {
+        format!("{scheme}://{host}:{port}")
+    };
+    Site {
+        listener: ListenerId::new(text(listener.listener_arn())),
+        load_balancer: LoadBalancerId::new(text(balancer.load_balancer_arn())),
+        load_balancer_name: text(balancer.load_balancer_name()),
+        address,
+        port,
+        rules,
+        groups,
+    }
+}
+
+fn named_groups(rules: &[Rule]) -> BTreeSet<GroupId> {
+    let actions = rules.iter().flat_map(|rule| &rule.actions);
+    let forwards = actions.filter_map(|action| match action {
+        Action::Forward(forward) => Some(forward),
+        Action::AuthenticateCognito { .. }
+        | Action::AuthenticateOidc { .. }
+        | Action::JwtValidation { .. }
+        | Action::Redirect { .. }
+        | Action::FixedResponse { .. } => None,
+    });
+    forwards
+        .flat_map(|forward| &forward.groups)
+        .map(|weighted| weighted.group.clone())
+        .collect()
+}

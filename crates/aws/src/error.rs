@@ -1,0 +1,166 @@
+//! What AWS's *no* means: one table from its codes to what the loop does, and the three parts that a person reads.
+
+mod codes;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::pin::Pin;
+
+use arya_plan::cloud::{CloudError, ErrorKind};
+use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::calls::Call;
+pub(crate) use codes::Meaning;
+use codes::meaning;
+
+/// A call that was not answered with yes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) meaning: Meaning,
+    error: CloudError,
+}
+
+impl From<Failure> for CloudError {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Failure {
+    /// A *no* inside an answer that was otherwise yes.
+    pub(crate) fn in_answer(call: Call, code: Option<&str>, message: Option<&str>) -> Self {
+        Self::answered(call, code, 200, message.unwrap_or_default())
+    }
+
+    /// An answer in AWS's own words, sorted by the table.
+    fn answered(call: Call, code: Option<&str>, status: u16, message: &str) -> Self {
+        let meaning = meaning(code, status);
+        let code = code.map_or_else(|| format!("HTTP status {status}"), str::to_owned);
+        let message = message.trim().trim_end_matches('.');
+        let said = if message.is_empty() {
+            code
+        } else {
+            format!("{code}: {message}")
+        };
+        Self {
+            meaning,
+            error: in_three_parts(call, meaning, &said),
+        }
+    }
+
+    /// No answer that could be read.
+    fn unanswered(call: Call, why: &str) -> Self {
+        // The SDK has no variant for credentials that could not be had; its words for it are stable.
+        let meaning = if why.contains("credentials") || why.contains("SSO") || why.contains("token") {
+            Meaning::LogIn
+        } else {
+            Meaning::Unknown
+        };
+        Self {
+            meaning,
+            error: in_three_parts(call, meaning, why),
+        }
+    }
+}
+
+fn in_three_parts(call: Call, meaning: Meaning, said: &str) -> CloudError {
+    let row = call.row();
+    let could_not = format!("AWS could not {}", row.words);
+    match meaning {
+        Meaning::Gone | Meaning::There | Meaning::NotYet => {
+            CloudError::not_yet(format!("{could_not} yet ({said}). Nothing was changed."))
+        }
+        Meaning::Throttled => CloudError::new(
+            ErrorKind::Throttled,
+            format!(
+                "AWS asks for patience: it did not {} ({said}). Nothing was changed.",
+                row.words
+            ),
+            "",
+        ),
+        Meaning::Unknown => CloudError::new(
+            ErrorKind::Unknown,
+            format!(
+                "AWS gave no clear answer when asked to {} ({said}). It may have been done; the next look tells.",
+                row.words
+            ),
+            "",
+        ),
+        Meaning::LogIn => CloudError::refused(
+            format!(
+                "AWS did not accept the credentials when asked to {} ({said}). Nothing was changed.",
+                row.words
+            ),
+            "Log in again (e.g. `aws sso login`); it goes on by itself.",
+        ),
+        Meaning::Denied => CloudError::refused(
+            format!(
+                "AWS refused to {}: the identity lacks `{}` ({said}). Nothing was changed.",
+                row.words, row.action
+            ),
+            format!(
+                "Allow `{}`; `arya iam` prints the whole policy. It is tried again.",
+                row.action
+            ),
+        ),
+        Meaning::Quota(next) | Meaning::Refused(next) => CloudError::refused(
+            format!("AWS refused to {} ({said}). Nothing was changed.", row.words),
+            next,
+        ),
+    }
+}
+
+/// An answer to come. Boxed: the SDK's own futures have kilobytes each, and a look makes dozens at once on one stack.
+pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
+
+/// Makes a call, and sorts what comes back.
+pub(crate) fn ask<'a, T: 'a, E>(
+    call: Call,
+    request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
+) -> Answer<'a, T>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    Box::pin(async move { request.await.map_err(|error| sorted(call, &error)) })
+}
+
+fn sorted<E>(call: Call, error: &SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    tracing::debug!(call = call.name(), error = %DisplayErrorContext(error), "AWS said no");
+    match error {
+        SdkError::ServiceError(answer) => {
+            let metadata = answer.err().meta();
+            let message = metadata.message().unwrap_or_default();
+            Failure::answered(call, metadata.code(), answer.raw().status().as_u16(), message)
+        }
+        SdkError::ResponseError(answer) => Failure::answered(call, None, answer.raw().status().as_u16(), ""),
+        SdkError::TimeoutError(_) => Failure::unanswered(call, "no answer in time"),
+        other => Failure::unanswered(call, &DisplayErrorContext(other).to_string()),
+    }
+}
+
+/// What a delete makes of an answer: gone is done.
+pub(crate) trait OrGone {
+    /// `Ok` as well where the thing was not there.
+    fn or_gone(self) -> Result<(), CloudError>;
+}
+
+impl<T> OrGone for Result<T, Failure> {
+    fn or_gone(self) -> Result<(), CloudError> {
+        match self {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.meaning == Meaning::Gone => Ok(()),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+}

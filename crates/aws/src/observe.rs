@@ -1,0 +1,246 @@
+//! One look at one deployment: what carries its tags, and the listener that it stands on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use arya_judge::Timestamp;
+use arya_plan::cloud::CloudError;
+use arya_plan::desired::Desired;
+use arya_plan::identity::{Arm, LogicalId, Place, SecurityGroupKind};
+use arya_plan::listener::{GroupId, Site};
+use arya_plan::observed::{Instance, InstanceState, Observed, OurGroup, Status, Target, TargetHealth};
+use aws_sdk_ec2::types::{self as ec2, InstanceStateName};
+use aws_sdk_s3::types::Object;
+
+use crate::Inner;
+use crate::calls::Call;
+use crate::discover::{self, Fresh};
+use crate::error::{Meaning, ask};
+use crate::memory::RARELY;
+use crate::tags::{ec2_owner, of_deployment};
+use crate::uploads::{bucket_name, digest_of, status_key};
+use crate::words::groups::target_health;
+
+/// A status document is some hundred bytes and the tail of a log; the instance writes it, so it is not trusted.
+const STATUS_MAX: usize = 64 * 1024;
+
+impl Inner {
+    pub(crate) async fn observe(&self, desired: &Desired, now: Timestamp) -> Result<Observed, CloudError> {
+        let asked = Instant::now();
+        let (site, objects, security_groups, instances, baseline, canary) = tokio::try_join!(
+            self.site(desired),
+            self.objects(desired),
+            self.security_group_kinds(desired),
+            self.instances(of_deployment(desired)),
+            self.group(desired, Arm::Baseline),
+            self.group(desired, Arm::Canary),
+        )?;
+        let mut seen: Vec<Instance> = instances.iter().filter_map(|one| instance(desired, one)).collect();
+        if let Some(objects) = &objects {
+            for one in &mut seen {
+                one.report = self.report(desired, one, objects).await?;
+            }
+        }
+        let groups = [(Arm::Baseline, baseline), (Arm::Canary, canary)];
+        let groups = groups
+            .into_iter()
+            .filter_map(|(arm, group)| Some((arm, our_group(group?, &seen))));
+        let in_bucket = objects.iter().flatten();
+        let done = in_bucket.filter_map(|object| {
+            let size = object.size().and_then(|size| u64::try_from(size).ok());
+            Some((digest_of(object.key()?)?, size.unwrap_or(0)))
+        });
+        Ok(Observed {
+            at: now,
+            bucket: objects.is_some(),
+            uploads: self.uploads.seen(&desired.id, asked, done),
+            security_groups,
+            groups: groups.collect(),
+            instances: seen,
+            traffic: None,
+            site,
+        })
+    }
+
+    /// Which of our security groups stand. Once all do, only we take them away, so they are asked for rarely.
+    async fn security_group_kinds(&self, desired: &Desired) -> Result<Vec<SecurityGroupKind>, CloudError> {
+        if let Some(kinds) = self.memory.secured.younger_than(RARELY, &desired.id) {
+            return Ok(kinds);
+        }
+        let listed = self.security_groups(of_deployment(desired)).await?;
+        let kinds = listed
+            .iter()
+            .filter_map(|group| match ec2_owner(group.tags())?.logical_id {
+                LogicalId::SecurityGroup(kind) => Some(kind),
+                LogicalId::Bucket | LogicalId::TargetGroup(_) | LogicalId::Instance(_) | LogicalId::Rule(_) => None,
+            });
+        let kinds: BTreeSet<SecurityGroupKind> = kinds.collect();
+        let all = kinds.len() == [SecurityGroupKind::App, SecurityGroupKind::Monitor].len();
+        let kinds: Vec<SecurityGroupKind> = kinds.into_iter().collect();
+        Ok(if all {
+            self.memory.secured.keep(desired.id, kinds)
+        } else {
+            kinds
+        })
+    }
+
+    /// The listener with its rules and groups; `None` = it is gone. Groups that our rules send nobody to may be older.
+    async fn site(&self, desired: &Desired) -> Result<Option<Site>, CloudError> {
+        let listener = desired.spec.listener.as_str();
+        let (door, rules) = tokio::try_join!(self.remembered_listener(listener), self.rules(listener))?;
+        let (Some((listener, balancer)), Some(rules)) = (door, rules) else {
+            self.memory.listeners.forget(&listener.to_owned());
+            return Ok(None);
+        };
+        let arn = balancer.load_balancer_arn().unwrap_or_default().to_owned();
+        let fresh = Fresh::Only(&desired.placement.production);
+        let known = self.memory.groups.younger_than(RARELY, &arn);
+        let is_known = known.is_some();
+        let listed = match known {
+            Some(listed) => listed,
+            None => self.memory.groups.keep(arn.clone(), self.groups_of(&arn).await?),
+        };
+        let mut groups = self.site_groups(&rules, &listed, fresh).await?;
+        let named = rules
+            .iter()
+            .filter_map(|rule| rule.forward())
+            .flat_map(|forward| &forward.groups);
+        if is_known && named.into_iter().any(|weighted| !groups.contains_key(&weighted.group)) {
+            let listed = self.memory.groups.keep(arn.clone(), self.groups_of(&arn).await?);
+            groups = self.site_groups(&rules, &listed, fresh).await?;
+        }
+        Ok(Some(discover::site(&balancer, &listener, rules, groups)))
+    }
+
+    /// What lies in the deployment's bucket; `None` = there is no bucket.
+    async fn objects(&self, desired: &Desired) -> Result<Option<Vec<Object>>, CloudError> {
+        let request = self.clients.reading.s3.list_objects_v2();
+        let request = request
+            .bucket(bucket_name(desired, &self.identity.account))
+            .expected_bucket_owner(&self.identity.account);
+        let mut pages = request.into_paginator().send();
+        let mut objects = Vec::new();
+        while let Some(page) = pages.next().await {
+            match ask(Call::ListObjectsV2, async { page }).await {
+                Ok(page) => objects.extend(page.contents.unwrap_or_default()),
+                Err(failure) if failure.meaning == Meaning::Gone => return Ok(None),
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        Ok(Some(objects))
+    }
+
+    /// The status document of an instance, read again only when it changed.
+    async fn report(&self, desired: &Desired, of: &Instance, objects: &[Object]) -> Result<Option<Status>, CloudError> {
+        let key = status_key(of.place, of.incarnation);
+        let Some(object) = objects.iter().find(|object| object.key() == Some(&key)) else {
+            return Ok(None);
+        };
+        let bucket = bucket_name(desired, &self.identity.account);
+        let version = (format!("{bucket}/{key}"), object.e_tag().unwrap_or_default().to_owned());
+        if let Some(known) = self.memory.reports.younger_than(Duration::MAX, &version) {
+            return Ok(known);
+        }
+        if object
+            .size()
+            .is_none_or(|size| usize::try_from(size).is_ok_and(|size| size > STATUS_MAX))
+        {
+            return Ok(None);
+        }
+        let request = self.clients.reading.s3.get_object().bucket(bucket).key(key);
+        let answer = match ask(Call::GetObject, request.send()).await {
+            Ok(answer) => answer,
+            Err(failure) if failure.meaning == Meaning::Gone => return Ok(None),
+            Err(failure) => return Err(failure.into()),
+        };
+        let Ok(body) = answer.body.collect().await else {
+            return Err(CloudError::not_yet(
+                "A status document broke off while it was read. The next look reads it again.",
+            ));
+        };
+        // What is no status document is no word of the instance's.
+        let status = serde_json::from_slice(&body.into_bytes()).ok();
+        Ok(self.memory.reports.keep(version, status))
+    }
+
+    async fn group(
+        &self,
+        desired: &Desired,
+        arm: Arm,
+    ) -> Result<Option<(GroupId, Vec<(String, TargetHealth)>)>, CloudError> {
+        let (known, key) = (&self.memory.our_groups, (desired.id, arm));
+        let arn = match known.younger_than(Duration::MAX, &key) {
+            Some(arn) => arn,
+            None => {
+                let Some(group) = self.our_group(desired, arm).await? else {
+                    return Ok(None);
+                };
+                known.keep(key, group.target_group_arn.unwrap_or_default())
+            }
+        };
+        let Some(listed) = self.targets_if_it_stands(&arn).await? else {
+            known.forget(&key);
+            return Ok(None);
+        };
+        let targets = listed
+            .iter()
+            .filter_map(|one| Some((one.target()?.id()?.to_owned(), target_health(one))));
+        Ok(Some((GroupId::new(arn), targets.collect())))
+    }
+}
+
+/// The group with those of its targets that are instances of ours.
+fn our_group((id, targets): (GroupId, Vec<(String, TargetHealth)>), instances: &[Instance]) -> OurGroup {
+    let ours = targets.into_iter().filter_map(|(id, health)| {
+        let instance = instances.iter().find(|instance| instance.id == id)?;
+        Some(Target {
+            place: instance.place,
+            incarnation: instance.incarnation,
+            health,
+        })
+    });
+    OurGroup {
+        id,
+        targets: ours.collect(),
+    }
+}
+
+fn instance(desired: &Desired, listed: &ec2::Instance) -> Option<Instance> {
+    let owner = ec2_owner(listed.tags())?;
+    let LogicalId::Instance(place) = owner.logical_id else {
+        return None;
+    };
+    let address: Option<IpAddr> = listed.private_ip_address().and_then(|address| address.parse().ok());
+    Some(Instance {
+        place,
+        incarnation: owner.incarnation,
+        id: listed.instance_id()?.to_owned(),
+        state: state(listed.state().and_then(|state| state.name())),
+        address: address.map(|address| SocketAddr::new(address, desired.spec.app.port)),
+        report: None,
+    })
+}
+
+/// An instance that somebody stopped still stands and costs: its health tells the rest, and *Destroy* terminates it.
+const fn state(name: Option<&InstanceStateName>) -> InstanceState {
+    match name {
+        Some(InstanceStateName::Pending) => InstanceState::Pending,
+        Some(InstanceStateName::ShuttingDown) => InstanceState::ShuttingDown,
+        Some(InstanceStateName::Terminated) => InstanceState::Terminated,
+        Some(_) | None => InstanceState::Running,
+    }
+}
+
+/// Instances of both arms that stand, by their addresses.
+pub(crate) fn arms(instances: &[ec2::Instance]) -> Vec<(Place, IpAddr)> {
+    let standing = instances.iter().filter_map(|one| {
+        let LogicalId::Instance(place) = ec2_owner(one.tags())?.logical_id else {
+            return None;
+        };
+        let ends = state(one.state().and_then(|state| state.name())).is_ending();
+        (place.role.arm().is_some() && !ends).then_some(())?;
+        Some((place, one.private_ip_address()?.parse().ok()?))
+    });
+    standing.collect::<BTreeMap<_, _>>().into_iter().collect()
+}

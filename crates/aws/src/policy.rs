@@ -1,0 +1,220 @@
+//! The least policy for exactly the calls that the code makes, from the same table that it makes them by.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arya_plan::identity::{InstallationId, TAG_INSTALLATION};
+use serde_json::{Map, Value, json};
+
+use crate::calls::{Call, IMPLIED, Part, Scope};
+
+/// AWS's limit for a managed policy, in characters without spaces.
+pub const POLICY_MAX: usize = 6_144;
+
+/// What the policy is narrowed to. Each that is known makes it smaller.
+#[derive(Debug, Clone, Default)]
+pub struct PolicyScope {
+    /// The one listener that may get a rule of ours; its ARN also tells partition, region and account.
+    pub listener: Option<String>,
+    pub installation: Option<InstallationId>,
+}
+
+impl PolicyScope {
+    /// A field of the listener's ARN: `arn:partition:service:region:account:…`.
+    fn of_arn(&self, index: usize) -> Option<&str> {
+        let field = self.listener.as_deref()?.split(':').nth(index)?;
+        (!field.is_empty()).then_some(field)
+    }
+
+    fn arn(&self, service: &str, rest: &str) -> String {
+        let partition = self.of_arn(1).unwrap_or("aws");
+        match service {
+            "s3" => format!("arn:{partition}:s3:::{rest}"),
+            // Images belong to whoever publishes them.
+            _ if rest.starts_with("image/") => format!("arn:{partition}:{service}:*::{rest}"),
+            _ => {
+                let (region, account) = (self.of_arn(3).unwrap_or("*"), self.of_arn(4).unwrap_or("*"));
+                format!("arn:{partition}:{service}:{region}:{account}:{rest}")
+            }
+        }
+    }
+
+    /// That a tag of ours is there, or is this installation's.
+    fn tagged(&self, key: &str) -> (&'static str, String, String) {
+        let key = format!("aws:{key}/{TAG_INSTALLATION}");
+        match self.installation {
+            Some(installation) => ("StringEquals", key, installation.to_string()),
+            None => ("StringLike", key, "*".into()),
+        }
+    }
+}
+
+/// The policy document for a part; every part may look, and who operates may stop.
+pub fn policy(part: Part, narrowed: &PolicyScope) -> Value {
+    let parts: &[Part] = match part {
+        Part::Discover => &[Part::Discover],
+        Part::EmergencyStop => &[Part::Discover, Part::EmergencyStop],
+        Part::Operate => &[Part::Discover, Part::EmergencyStop, Part::Operate],
+    };
+    let rows = Call::ALL.iter().map(|call| call.row());
+    let rows = rows
+        .map(|row| (row.action, row.part, row.scope))
+        .chain(IMPLIED.iter().copied());
+    let mut actions: BTreeMap<Scope, BTreeSet<&str>> = BTreeMap::new();
+    for (action, _, scope) in rows.filter(|(_, of, _)| parts.contains(of)) {
+        actions.entry(scope).or_default().insert(action);
+    }
+    let statements = actions
+        .iter()
+        .map(|(scope, actions)| statement(*scope, actions, narrowed));
+    json!({"Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>()})
+}
+
+fn statement(scope: Scope, actions: &BTreeSet<&str>, narrowed: &PolicyScope) -> Value {
+    let mut conditions = Vec::new();
+    let ec2 = |rest: &str| narrowed.arn("ec2", rest);
+    let elb = |rest: &str| narrowed.arn("elasticloadbalancing", rest);
+    let resources = match scope {
+        Scope::Anything => vec!["*".to_owned()],
+        Scope::Ours => {
+            conditions.push(narrowed.tagged("ResourceTag"));
+            vec!["*".to_owned()]
+        }
+        Scope::TaggedAtCreation => {
+            conditions.push(narrowed.tagged("RequestTag"));
+            let made = ["instance/*", "volume/*", "network-interface/*", "security-group/*"].map(ec2);
+            made.into_iter().chain([elb("targetgroup/*")]).collect()
+        }
+        Scope::LaunchInputs => ["image/*", "subnet/*", "security-group/*", "key-pair/*"]
+            .map(ec2)
+            .into(),
+        Scope::Vpc => vec![ec2("vpc/*")],
+        Scope::Ec2TagsAtCreation => {
+            conditions.push(narrowed.tagged("RequestTag"));
+            conditions.push(("StringLike", "ec2:CreateAction".into(), "*".into()));
+            vec![ec2("*/*")]
+        }
+        Scope::ElbTagsAtCreation => {
+            conditions.push(narrowed.tagged("RequestTag"));
+            conditions.push(("StringLike", "elasticloadbalancing:CreateAction".into(), "*".into()));
+            ["targetgroup/*", "listener-rule/app/*"].map(elb).into()
+        }
+        Scope::RuleOnListener => {
+            conditions.push(narrowed.tagged("RequestTag"));
+            vec![narrowed.listener.clone().unwrap_or_else(|| elb("listener/app/*"))]
+        }
+        Scope::OurBuckets => vec![narrowed.arn("s3", "arya-*")],
+        Scope::OurObjects => vec![narrowed.arn("s3", "arya-*/*")],
+    };
+    if let Some(account) = narrowed.of_arn(4)
+        && matches!(scope, Scope::Ours | Scope::OurBuckets | Scope::OurObjects)
+    {
+        conditions.push(("StringEquals", "aws:ResourceAccount".into(), account.to_owned()));
+    }
+    let mut document = json!({
+        "Sid": format!("{scope:?}"),
+        "Effect": "Allow",
+        "Action": actions,
+        "Resource": resources,
+    });
+    if !conditions.is_empty() {
+        document["Condition"] = Value::Object(grouped(conditions));
+    }
+    document
+}
+
+/// Conditions of one operator stand under one name.
+fn grouped(conditions: Vec<(&'static str, String, String)>) -> Map<String, Value> {
+    let mut grouped: Map<String, Value> = Map::new();
+    for (operator, key, value) in conditions {
+        grouped.entry(operator).or_insert_with(|| json!({}))[key.as_str()] = value.into();
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LISTENER: &str =
+        "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/shop/0123456789abcdef/fedcba9876543210";
+
+    fn narrowed() -> PolicyScope {
+        PolicyScope {
+            listener: Some(LISTENER.into()),
+            installation: Some(InstallationId::new(uuid::Uuid::from_u128(7))),
+        }
+    }
+
+    fn actions(document: &Value) -> BTreeSet<String> {
+        let statements = document["Statement"].as_array().unwrap().iter();
+        let actions = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
+        actions.map(|action| action.as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn it_allows_exactly_what_the_table_lists() {
+        let listed = Call::ALL.iter().map(|call| call.row().action);
+        let implied = IMPLIED.iter().map(|(action, _, _)| *action);
+        let wanted: BTreeSet<String> = listed.chain(implied).map(str::to_owned).collect();
+        assert_eq!(actions(&policy(Part::Operate, &narrowed())), wanted);
+    }
+
+    #[test]
+    fn who_may_look_may_change_nothing() {
+        for action in actions(&policy(Part::Discover, &narrowed())) {
+            let verb = action.split(':').nth(1).unwrap();
+            assert!(
+                ["Describe", "Get", "List"].iter().any(|read| verb.starts_with(read)),
+                "{action}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_may_stop_may_build_nothing() {
+        let stop = actions(&policy(Part::EmergencyStop, &narrowed()));
+        assert!(stop.contains("elasticloadbalancing:DeleteRule"));
+        assert!(
+            !stop
+                .iter()
+                .any(|action| action.contains(":Create") || action.contains(":Run") || action.contains(":Put"))
+        );
+    }
+
+    #[test]
+    fn only_that_listener_gets_a_rule_and_only_what_is_ours_is_changed() {
+        let document = policy(Part::Operate, &narrowed());
+        for statement in document["Statement"].as_array().unwrap() {
+            let has = |action: &str| statement["Action"].as_array().unwrap().contains(&action.into());
+            if has("elasticloadbalancing:CreateRule") {
+                assert_eq!(statement["Resource"], json!([LISTENER]));
+                assert!(
+                    statement["Condition"].to_string().contains("aws:RequestTag/arya"),
+                    "{statement}"
+                );
+            }
+            if has("ec2:TerminateInstances") || has("elasticloadbalancing:DeleteRule") {
+                assert!(
+                    statement["Condition"].to_string().contains("aws:ResourceTag/arya"),
+                    "{statement}"
+                );
+                assert!(
+                    statement["Condition"].to_string().contains("aws:ResourceAccount"),
+                    "{statement}"
+                );
+            }
+            assert!(
+                !statement.to_string().contains("iam:"),
+                "no role is passed: {statement}"
+            );
+        }
+    }
+
+    #[test]
+    fn it_fits_a_managed_policy() {
+        for narrowed in [PolicyScope::default(), narrowed()] {
+            let length = policy(Part::Operate, &narrowed).to_string().len();
+            assert!(length <= POLICY_MAX, "{length} characters");
+        }
+    }
+}

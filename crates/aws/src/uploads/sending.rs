@@ -1,0 +1,234 @@
+//! One file, part by part: read once, hashed on the way, a few parts in the air at a time, and never complete unless its
+//! bytes are those of its digest.
+
+use std::path::Path;
+
+use arya_plan::cloud::CloudError;
+use arya_plan::spec::Digest;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use sha2::{Digest as _, Sha256};
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
+use tokio_util::sync::CancellationToken;
+
+use super::file_key;
+use crate::Inner;
+use crate::calls::Call;
+use crate::error::ask;
+
+/// Small enough to be kept until S3 has it, large enough that 10,000 of them hold 80 GB. S3's least is 5 MiB.
+const PART: usize = 8 * 1024 * 1024;
+/// S3 takes 10,000 parts; larger files have larger parts.
+const PARTS_MAX: u64 = 9_000;
+/// In the air at a time: together 32 MiB.
+const PARTS_AT_ONCE: usize = 4;
+
+/// Sends a file; the sentence says why it is not there. `note` hears how many bytes have arrived.
+pub(super) async fn send(
+    inner: &Inner,
+    bucket: &str,
+    digest: &Digest,
+    path: &Path,
+    size: u64,
+    stop: &CancellationToken,
+    note: impl Fn(u64) + Send,
+) -> Result<(), String> {
+    let mut source = Source::open(path).await?;
+    let part = usize::try_from(size.div_ceil(PARTS_MAX)).map_or(PART, |least| least.max(PART));
+    let first = source.next(part).await?;
+    let key = file_key(digest);
+    if first.len() < part {
+        source.matches(digest)?;
+        let bytes = first.len() as u64;
+        let request = inner.clients.sending.s3.put_object().bucket(bucket).key(key);
+        let sent = ask(Call::PutObject, request.body(ByteStream::from(first)).send());
+        return or_stop(stop, async { sent.await.map_err(CloudError::from) })
+            .await
+            .map(|_| note(bytes));
+    }
+    let request = inner
+        .clients
+        .sending
+        .s3
+        .create_multipart_upload()
+        .bucket(bucket)
+        .key(&key);
+    let begun = ask(Call::CreateMultipartUpload, request.send()).await.map_err(said)?;
+    let upload = Parts {
+        inner,
+        bucket,
+        key,
+        id: begun.upload_id.unwrap_or_default(),
+    };
+    let sent = upload.send(first, part, &mut source, stop, note).await;
+    let finished = match sent.and_then(|parts| source.matches(digest).map(|()| parts)) {
+        Ok(parts) => upload.finish(parts).await,
+        Err(why) => Err(why),
+    };
+    if finished.is_err() {
+        upload.abort().await;
+    }
+    finished
+}
+
+fn said(error: impl Into<CloudError>) -> String {
+    error.into().to_string()
+}
+
+/// The work, unless somebody stops it first.
+async fn or_stop<T>(stop: &CancellationToken, work: impl Future<Output = Result<T, CloudError>>) -> Result<T, String> {
+    tokio::select! {
+        () = stop.cancelled() => Err("The upload was stopped.".into()),
+        answer = work => answer.map_err(said),
+    }
+}
+
+/// A file that is read once from its start.
+struct Source {
+    file: File,
+    hasher: Sha256,
+}
+
+impl Source {
+    async fn open(path: &Path) -> Result<Self, String> {
+        let file = File::open(path).await.map_err(|error| unreadable(&error))?;
+        Ok(Self {
+            file,
+            hasher: Sha256::new(),
+        })
+    }
+
+    /// The next bytes, shorter than asked only at the end.
+    async fn next(&mut self, length: usize) -> Result<Bytes, String> {
+        let mut bytes = BytesMut::with_capacity(length);
+        while bytes.len() < length {
+            let mut rest = (&mut self.file).take((length - bytes.len()) as u64);
+            let read = rest.read_buf(&mut bytes).await.map_err(|error| unreadable(&error))?;
+            if read == 0 {
+                break;
+            }
+        }
+        self.hasher.update(&bytes);
+        Ok(bytes.freeze())
+    }
+
+    /// After the last byte: whether they were those of the digest.
+    fn matches(&self, digest: &Digest) -> Result<(), String> {
+        let hex: String = self
+            .hasher
+            .clone()
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        if hex == digest.hex() {
+            return Ok(());
+        }
+        Err("The stored file is not the one that was uploaded: its bytes have another digest. Upload it again.".into())
+    }
+}
+
+fn unreadable(error: &std::io::Error) -> String {
+    format!("The stored file could not be read: {error}. Upload it again.")
+}
+
+/// A multipart upload that has begun.
+struct Parts<'u> {
+    inner: &'u Inner,
+    bucket: &'u str,
+    key: String,
+    id: String,
+}
+
+impl Parts<'_> {
+    async fn send(
+        &self,
+        first: Bytes,
+        part: usize,
+        source: &mut Source,
+        stop: &CancellationToken,
+        note: impl Fn(u64) + Send,
+    ) -> Result<Vec<CompletedPart>, String> {
+        let (mut parts, mut in_the_air) = (Vec::new(), FuturesUnordered::new());
+        let (mut number, mut arrived, mut next) = (1, 0, Some(first));
+        loop {
+            while in_the_air.len() < PARTS_AT_ONCE
+                && let Some(bytes) = next.take()
+            {
+                let is_last = bytes.len() < part;
+                in_the_air.push(self.part(number, bytes));
+                number += 1;
+                if !is_last {
+                    next = Some(source.next(part).await?).filter(|bytes| !bytes.is_empty());
+                }
+            }
+            let Some((completed, bytes)) = or_stop(stop, async { in_the_air.next().await.transpose() }).await? else {
+                break;
+            };
+            arrived += bytes;
+            note(arrived);
+            parts.push(completed);
+        }
+        parts.sort_by_key(CompletedPart::part_number);
+        Ok(parts)
+    }
+
+    async fn part(&self, number: i32, bytes: Bytes) -> Result<(CompletedPart, u64), CloudError> {
+        let length = bytes.len() as u64;
+        let request = self
+            .inner
+            .clients
+            .sending
+            .s3
+            .upload_part()
+            .bucket(self.bucket)
+            .key(&self.key);
+        let request = request
+            .upload_id(&self.id)
+            .part_number(number)
+            .body(ByteStream::from(bytes));
+        let answer = ask(Call::UploadPart, request.send()).await?;
+        let completed = CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(answer.e_tag)
+            .set_checksum_crc32(answer.checksum_crc32)
+            .set_checksum_crc32_c(answer.checksum_crc32_c)
+            .set_checksum_crc64_nvme(answer.checksum_crc64_nvme);
+        Ok((completed.build(), length))
+    }
+
+    async fn finish(&self, parts: Vec<CompletedPart>) -> Result<(), String> {
+        let all = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let request = self
+            .inner
+            .clients
+            .sending
+            .s3
+            .complete_multipart_upload()
+            .bucket(self.bucket);
+        let request = request.key(&self.key).upload_id(&self.id).multipart_upload(all);
+        ask(Call::CompleteMultipartUpload, request.send())
+            .await
+            .map(|_| ())
+            .map_err(said)
+    }
+
+    /// As well as it goes: what stays is removed by the bucket's own rule, and with the bucket.
+    async fn abort(&self) {
+        let request = self
+            .inner
+            .clients
+            .changing
+            .s3
+            .abort_multipart_upload()
+            .bucket(self.bucket);
+        let request = request.key(&self.key).upload_id(&self.id);
+        if let Err(failure) = ask(Call::AbortMultipartUpload, request.send()).await {
+            tracing::warn!(%failure, "an unfinished upload stays until the bucket goes");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! One deployment in a seeded account, and a loop that does what the engine does: look, decide, plan, apply.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arya_aws::{AwsCloud, AwsSettings, ConnectionSettings};
+use arya_judge::Timestamp;
+use arya_plan::cloud::Cloud;
+use arya_plan::decide::decide;
+use arya_plan::desired::{Actor, Change, Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
+use arya_plan::identity::{DeploymentId, InstallationId};
+use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
+use arya_plan::listener::{Action, Priority, Protocol, Rule, Site};
+use arya_plan::observed::Observed;
+use arya_plan::plan::{Plan, plan};
+use arya_plan::seen::Seen;
+use arya_plan::spec::{Digest, Spec};
+use arya_plan::timing::Timing;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_elasticloadbalancingv2::types as elb;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::account::{Account, OWNER, REGION, credentials};
+use crate::agent::{self, Script};
+use crate::contract::Ground;
+use crate::moto::Moto;
+
+/// Between two looks; moto tells no one when something changed.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Larger than one part, so that it goes in two.
+const IMAGE_BYTES: usize = 9 * 1024 * 1024;
+
+pub(crate) struct Stage {
+    pub(crate) account: Account,
+    pub(crate) cloud: AwsCloud,
+    pub(crate) desired: Desired,
+    pub(crate) seen: Seen,
+    agent: tokio::sync::Mutex<BTreeSet<String>>,
+    pub(crate) dir: TempDir,
+    pub(crate) moto: Moto,
+}
+
+pub(crate) fn installation() -> InstallationId {
+    InstallationId::new(Uuid::from_u128(7))
+}
+
+pub(crate) fn settings(endpoint: String, artifacts: &Path) -> AwsSettings {
+    AwsSettings {
+        connection: ConnectionSettings {
+            region: Some(REGION.into()),
+            endpoint: Some(endpoint),
+            credentials: Some(SharedCredentialsProvider::new(credentials())),
+            ..ConnectionSettings::default()
+        },
+        installation: installation(),
+        artifacts_dir: artifacts.to_owned(),
+        image_owner: Some(OWNER.into()),
+        boot: Arc::new(Script),
+    }
+}
+
+fn store(dir: &Path, bytes: &[u8]) -> Digest {
+    let digest = Digest::of(bytes);
+    std::fs::write(dir.join(digest.hex()), bytes).unwrap();
+    digest
+}
+
+/// A spec in front of the default rule, its files stored; `more` is laid over it.
+pub(crate) fn spec(dir: &Path, listener: &str, more: &Value) -> Spec {
+    let mut document = json!({
+        "name": "shop-next",
+        "listener": listener,
+        "canary_percent": 5,
+        "app": {"port": 8080, "health_check_path": "/health"},
+        "exporters": [{"job": "node", "port": 9100}],
+        "monitor": {"allow_cidrs": ["10.0.0.0/8"]},
+        "instances": {"tags": {"team": "shop"}},
+        "baseline": {"image": store(dir, &vec![b'b'; IMAGE_BYTES]), "compose": store(dir, b"services: {}")},
+        "canary": {"image": store(dir, b"small canary"), "compose": store(dir, b"services: {}")},
+    });
+    for (key, value) in more.as_object().into_iter().flatten() {
+        document[key] = value.clone();
+    }
+    Spec::parse(&document).unwrap()
+}
+
+impl Stage {
+    pub(crate) async fn set() -> Self {
+        let moto = Moto::start().await;
+        let endpoint = moto.endpoint();
+        Self::asking(moto, endpoint).await
+    }
+
+    /// With an adapter that asks at another door of the account.
+    pub(crate) async fn asking(moto: Moto, endpoint: String) -> Self {
+        let account = Account::build(&moto).await;
+        let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let cloud = AwsCloud::connect(settings(endpoint, dir.path())).await.unwrap();
+        let spec = cloud
+            .resolve(&spec(dir.path(), &account.listener, &json!({})))
+            .await
+            .unwrap();
+        let site = cloud.discover().await.unwrap().remove(0);
+        Self {
+            desired: desired(spec, &site),
+            account,
+            cloud,
+            seen: Seen::default(),
+            agent: tokio::sync::Mutex::default(),
+            dir,
+            moto,
+        }
+    }
+
+    pub(crate) async fn site(&self) -> Site {
+        self.cloud.discover().await.unwrap().remove(0)
+    }
+
+    pub(crate) async fn agent(&self) {
+        agent::act(&self.account.admin, &mut *self.agent.lock().await).await;
+    }
+
+    pub(crate) async fn observe(&self) -> Observed {
+        self.cloud.observe(&self.desired, Timestamp::now()).await.unwrap()
+    }
+}
+
+pub(crate) fn desired(spec: Spec, site: &Site) -> Desired {
+    let chosen = site.default_rule().unwrap();
+    let composed = in_front_of(chosen, &spec.conditions).unwrap();
+    let now = Timestamp::now();
+    Desired {
+        id: DeploymentId::new(Uuid::new_v4()),
+        installation: installation(),
+        generation: 1,
+        goal: Goal::Serve {
+            canary: spec.canary_percent,
+        },
+        placement: Placement {
+            chosen: chosen.id.clone(),
+            slots: slots_before(site, chosen).unwrap(),
+            site_digest: site_digest(site, chosen, &composed),
+            composed,
+            production: chosen.forward().unwrap().groups.clone(),
+            group: OurGroupSettings {
+                protocol: Protocol::Http,
+                port: spec.app.port,
+                health_check_path: spec.app.health_check_path.clone(),
+                deregistration_delay_s: 30,
+            },
+            probe_secret: ProbeSecret::new("only-for-probes"),
+        },
+        main_rule: MainRule::NotYet,
+        share_seen: None,
+        incarnations: vec![],
+        hold: None,
+        harmful: None,
+        failed: None,
+        created_at: now,
+        expires_at: now.checked_add(jiff::SignedDuration::from_hours(4)).unwrap(),
+        spec,
+    }
+}
+
+impl Ground for Stage {
+    type Cloud = AwsCloud;
+
+    fn cloud(&self) -> &AwsCloud {
+        &self.cloud
+    }
+
+    fn desired(&self) -> &Desired {
+        &self.desired
+    }
+
+    fn change(&mut self, change: Change) {
+        let by = Actor::Person("Ana".into());
+        assert_eq!(self.desired.apply(&change, &by, Timestamp::now()), Ok(true));
+    }
+
+    async fn add_rule(&self, rule: Rule) {
+        let Priority::At(priority) = rule.priority else {
+            panic!("a stranger's rule has a number")
+        };
+        let [
+            Action::FixedResponse {
+                status,
+                content_type,
+                body,
+            },
+        ] = &rule.actions[..]
+        else {
+            panic!("a stranger's rule answers by itself")
+        };
+        let answer = elb::FixedResponseActionConfig::builder().status_code(status.to_string());
+        let answer = answer.content_type(content_type).message_body(body).build();
+        let action = elb::Action::builder()
+            .r#type(elb::ActionTypeEnum::FixedResponse)
+            .fixed_response_config(answer);
+        let [arya_plan::listener::Condition::PathPattern { values }] = &rule.conditions[..] else {
+            panic!("a stranger's rule goes by path")
+        };
+        let path = elb::PathPatternConditionConfig::builder()
+            .set_values(Some(values.clone()))
+            .build();
+        let path = elb::RuleCondition::builder()
+            .field("path-pattern")
+            .path_pattern_config(path);
+        let request = self
+            .account
+            .admin
+            .elb
+            .create_rule()
+            .listener_arn(&self.account.listener);
+        let request = request
+            .priority(i32::from(priority))
+            .conditions(path.build())
+            .actions(action.build());
+        request.send().await.unwrap();
+    }
+
+    async fn look(&self) -> Observed {
+        self.observe().await
+    }
+
+    async fn round(&mut self) -> (Plan, Observed) {
+        let observed = self.observe().await;
+        self.seen.look(&self.desired, &observed);
+        while let Some((change, by)) = decide(&self.desired, &observed, &self.seen, &Timing::TRY, None) {
+            assert_eq!(self.desired.apply(&change, &by, observed.at), Ok(true), "{change:?}");
+        }
+        let plan = plan(&self.desired, &observed, &self.seen, &Timing::TRY);
+        for step in plan.steps.iter().chain(&plan.steps) {
+            // What is not possible yet is tried again in the next round.
+            let _ = self.cloud.apply(&self.desired, step).await;
+        }
+        (plan, observed)
+    }
+
+    async fn wait(&self) {
+        self.agent().await;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+
+    async fn end(self) {}
+}

@@ -1,0 +1,52 @@
+//! The AWS adapter's own stage: the SDK is compiled once, for its lints and its tests together, and moto is installed
+//! beside it. Nothing else in `cargo xtask test` needs either.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::stages::{root, run};
+
+/// What the tests need of the independent AWS, with versions.
+const REQUIREMENTS: &str = "tests/aws/requirements.txt";
+
+pub(crate) fn test() -> Result<()> {
+    install_moto()?;
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["test", "--package", "arya-aws", "--quiet"]);
+    // The lints in the compiler's place while the tests are built. `cargo clippy` would compile the SDK a second time, and
+    // its largest crate alone takes minutes and 8 GB.
+    command.env("RUSTC_WORKSPACE_WRAPPER", clippy_driver()?);
+    command.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
+    run(&mut command)
+}
+
+/// Where rustup keeps the lints' compiler, beside the compiler itself.
+fn clippy_driver() -> Result<PathBuf> {
+    let output = Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .current_dir(root())
+        .output()
+        .context("rustc could not be asked where it lies")?;
+    let sysroot = String::from_utf8(output.stdout).context("rustc lies where no text leads")?;
+    let driver = PathBuf::from(sysroot.trim()).join("bin/clippy-driver");
+    ensure!(
+        driver.is_file(),
+        "there is no clippy-driver beside rustc. Nothing was run. Install it: rustup component add clippy"
+    );
+    Ok(driver)
+}
+
+/// Installs moto into `target/moto`, unless what is there was made from the same list.
+fn install_moto() -> Result<()> {
+    let (folder, list) = (root().join("target/moto"), root().join(REQUIREMENTS));
+    let (done, wanted) = (folder.join("installed.txt"), std::fs::read(&list)?);
+    if std::fs::read(&done).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    let install = ["install", "--quiet", "--disable-pip-version-check", "--requirement"];
+    run(Command::new(folder.join("bin/pip")).args(install).arg(&list))?;
+    std::fs::write(done, wanted).context("target/moto could not be written to")
+}
