@@ -5,6 +5,7 @@ pub mod answer;
 mod blocks;
 mod origin;
 pub mod pack;
+mod production;
 mod question;
 mod scrapes;
 mod selector;
@@ -15,6 +16,7 @@ use std::ops::RangeInclusive;
 use crate::{Evidence, MetricConfig, Timestamp};
 pub use blocks::{SHORTEST_BLOCK_S, block_s, blocks, look_back_s};
 pub use origin::{Origin, Watched};
+pub use production::production;
 pub use question::{everything_of, samples_of};
 pub use selector::{Selector, SelectorError};
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use arya_judge::source::answer::{Series, label_sets, series};
 use arya_judge::source::pack::{Exposed, Signal, choose};
-use arya_judge::source::{Origin, Watched, block_s, blocks, everything_of, look_back_s, samples_of};
-use arya_judge::{Evidence, MetricConfig, SourceError, Timestamp};
+use arya_judge::source::{Origin, Watched, block_s, blocks, everything_of, look_back_s, production, samples_of};
+use arya_judge::{Beside, Block, Evidence, MetricConfig, SourceError, Timestamp};
 
 pub(crate) use asking::Monitored;
 use batch::{Batch, Need};
@@ -80,9 +80,9 @@ impl Prometheus {
             return Err(SourceError::NoData { what });
         };
         let span_s = window.end().duration_since(*window.start()).as_secs_f64();
-        let found = if span_s <= self.piece_s {
+        let (found, beside) = if span_s <= self.piece_s {
             let series = self.with_others(deployment, watched, &window).await?;
-            blocks(metric, watched, &series, &window, self.scrape_s)?
+            self.read(metric, watched, &series, &window)?
         } else {
             self.in_pieces(deployment, metric, watched, window).await?
         };
@@ -96,9 +96,22 @@ impl Prometheus {
             ),
             block_s: block_s(self.scrape_s),
             blocks: found,
-            production: Vec::new(),
+            production: beside,
             problem: None,
         })
+    }
+
+    /// The blocks of both arms, and what production showed beside them.
+    fn read(
+        &self,
+        metric: &MetricConfig,
+        watched: &Watched,
+        series: &[Series],
+        window: &RangeInclusive<Timestamp>,
+    ) -> Result<(Vec<Block>, Vec<Beside>), SourceError> {
+        let arms = blocks(metric, watched, series, window, self.scrape_s)?;
+        let beside = production(metric, watched, series, window, self.scrape_s, &arms);
+        Ok((arms, beside))
     }
 
     /// The first piece of a long window that has blocks.
@@ -108,15 +121,15 @@ impl Prometheus {
         metric: &MetricConfig,
         watched: &Watched,
         window: RangeInclusive<Timestamp>,
-    ) -> Result<Vec<arya_judge::Block>, SourceError> {
+    ) -> Result<(Vec<Block>, Vec<Beside>), SourceError> {
         let (mut start, end) = window.into_inner();
-        let mut last = Ok(Vec::new());
+        let mut last = Ok((Vec::new(), Vec::new()));
         for _ in 0..EMPTY_PIECES_MAX {
             let piece_end = after(start, self.piece_s).min(end);
             let piece = start..=piece_end;
             let series = self.samples(deployment, &names(watched), &piece).await?;
-            last = blocks(metric, watched, &series, &piece, self.scrape_s);
-            if last.as_ref().is_ok_and(|blocks| !blocks.is_empty()) || piece_end >= end {
+            last = self.read(metric, watched, &series, &piece);
+            if last.as_ref().is_ok_and(|(blocks, _)| !blocks.is_empty()) || piece_end >= end {
                 return last;
             }
             start = piece_end;

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use arya_judge::{
-    Block, Buckets, CountBlock, Evidence, GaugeBlock, HistogramBlock, JudgeConfig, Judging, MetricConfig, MetricKind,
-    Timestamp,
+    ArmCount, Beside, Block, Buckets, CountBlock, Evidence, GaugeBlock, HistogramBlock, JudgeConfig, Judging, Machines,
+    MetricConfig, MetricKind, Shown, Timestamp,
 };
 
 use crate::latency::{CLASSIC, Slower, native, shares};
@@ -78,9 +78,33 @@ fn answer(metric: &MetricConfig, blocks: &[Block]) -> Evidence {
         query: String::new(),
         block_s: 15.0,
         blocks: blocks.to_vec(),
-        production: Vec::new(),
+        production: blocks.iter().filter_map(beside).collect(),
         problem: None,
     }
+}
+
+/// Production's two machines: as much again as the canary, each. Timing asks no more of them.
+fn beside(block: &Block) -> Option<Beside> {
+    let shown = match block {
+        Block::Counts(counts) => Shown::Counts(ArmCount {
+            events: 2.0 * counts.canary_events,
+            exposure: 2.0 * counts.canary_exposure,
+        }),
+        Block::Histogram(arms) => Shown::Histogram(Buckets {
+            upper_edges: arms.canary.upper_edges.clone(),
+            counts: arms.canary.counts.iter().map(|count| 2.0 * count).collect(),
+        }),
+        Block::Gauge(_) => return None,
+    };
+    let machines = Machines {
+        production: 2,
+        each_arm: 1,
+    };
+    Some(Beside {
+        ends_at: block.ends_at(),
+        shown,
+        machines,
+    })
 }
 
 /// Prints what it measured; a line for everything that takes too long.

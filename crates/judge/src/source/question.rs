@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::production::PRODUCTION;
 use super::scrapes::{ARM, Side, UP};
 use super::selector::Quoted;
 
-/// The range selector that brings all series of these names of both arms, with `up`, over so many seconds back.
+/// The range selector that brings all series of these names of both arms and of production, with `up`, over so many seconds back.
 ///
 /// Names must be of selectors: they hold no character that means something in a pattern.
 pub fn samples_of(deployment: &str, names: &BTreeSet<String>, seconds: u64) -> String {
@@ -15,13 +16,13 @@ pub fn samples_of(deployment: &str, names: &BTreeSet<String>, seconds: u64) -> S
     format!("{{{condition}{}}}[{seconds}s]", of_arms(deployment))
 }
 
-/// The selector of every series of both arms.
+/// The selector of every series of both arms, and of production where it is scraped too.
 pub fn everything_of(deployment: &str) -> String {
     format!("{{{}}}", of_arms(deployment))
 }
 
 fn of_arms(deployment: &str) -> String {
-    let arms = Side::BOTH.map(Side::name).join("|");
+    let arms = [Side::Baseline.name(), Side::Canary.name(), PRODUCTION].join("|");
     format!("deployment={},{ARM}=~\"{arms}\"", Quoted(deployment))
 }
 
@@ -34,8 +35,11 @@ mod tests {
         let names = ["b_total".to_owned(), "a".to_owned()].into();
         assert_eq!(
             samples_of("x\"}", &names, 90),
-            r#"{__name__=~"a|b_total|up",deployment="x\"}",arm=~"baseline|canary"}[90s]"#
+            r#"{__name__=~"a|b_total|up",deployment="x\"}",arm=~"baseline|canary|production"}[90s]"#
         );
-        assert_eq!(everything_of("d"), r#"{deployment="d",arm=~"baseline|canary"}"#);
+        assert_eq!(
+            everything_of("d"),
+            r#"{deployment="d",arm=~"baseline|canary|production"}"#
+        );
     }
 }

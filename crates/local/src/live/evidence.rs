@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 
 use arya_judge::source::Origin;
 use arya_judge::{
-    ArmCount, Beside, Block, Buckets, CountBlock, Evidence, HistogramBlock, MetricConfig, MetricKind, MetricSource, Shown,
-    SourceError, Timestamp,
+    ArmCount, Beside, Block, Buckets, CountBlock, Evidence, HistogramBlock, MetricConfig, MetricKind, MetricSource,
+    Shown, SourceError, Timestamp,
 };
 use arya_plan::identity::{Arm, DeploymentId};
 
@@ -96,7 +96,11 @@ impl Counted {
             let others = production_tally(inner, &world, &rules, &id, [&baseline, &canary], &range);
             if let Some((others, machines)) = others.zip(machines) {
                 let shown = self.shown(&others);
-                production.push(Beside { ends_at, shown, machines });
+                production.push(Beside {
+                    ends_at,
+                    shown,
+                    machines,
+                });
             }
         }
         Ok(Evidence {

@@ -117,15 +117,17 @@ fn targets(world: &World, deployment: &DeploymentId, jobs: &[(String, String)]) 
     let running = world
         .machines_of(deployment)
         .filter(|(_, machine)| machine.state == InstanceState::Running);
-    let apps = running.filter_map(|(id, machine)| {
-        let arm = machine.place()?.0.role.arm()?;
-        Some((
-            id,
-            machine.address?,
-            arm,
-            machine.version.clone().unwrap_or_else(|| "unknown".into()),
-        ))
-    });
+    let named = |id, machine: &Machine, arm| {
+        let version = machine.version.clone().unwrap_or_else(|| "unknown".into());
+        Some((id, machine.address?, arm, version))
+    };
+    let apps = running.filter_map(|(id, machine)| named(id, machine, machine.place()?.0.role.arm()?.as_str()));
+    // Production's own instances, as every monitor in the same network can scrape them: what they show stands beside.
+    let others = world
+        .machines
+        .iter()
+        .filter(|(_, machine)| machine.owner.is_none() && machine.state == InstanceState::Running)
+        .filter_map(|(id, machine)| named(id, machine, "production"));
     let target = |id: &str, address: SocketAddr, arm: &str, version: &str, (job, path): &(String, String)| {
         let labels = [
             ("deployment", deployment.to_string().as_str()),
@@ -141,10 +143,11 @@ fn targets(world: &World, deployment: &DeploymentId, jobs: &[(String, String)]) 
             labels: BTreeMap::from(labels),
         }
     };
-    apps.flat_map(|(id, address, arm, version)| {
-        jobs.iter()
-            .map(move |job| target(id, address, arm.as_str(), &version, job))
-            .collect::<Vec<_>>()
-    })
-    .collect()
+    apps.chain(others)
+        .flat_map(|(id, address, arm, version)| {
+            jobs.iter()
+                .map(move |job| target(id, address, arm, &version, job))
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }

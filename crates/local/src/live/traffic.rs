@@ -145,7 +145,11 @@ pub(super) fn production_tally(
 /// Healthy targets of production's groups that the main rule sends users to, and of the arm that has fewer.
 pub(super) fn machines(inner: &Inner, world: &World, rules: &[Rule], deployment: &DeploymentId) -> Option<Machines> {
     let healthy = |group: &GroupId| {
-        let targets = inner.balancer.group_state(group).map(|state| state.targets).unwrap_or_default();
+        let targets = inner
+            .balancer
+            .group_state(group)
+            .map(|state| state.targets)
+            .unwrap_or_default();
         let well = targets.iter().filter(|target| target.state == TargetState::Healthy);
         u32::try_from(well.count()).unwrap_or(u32::MAX)
     };

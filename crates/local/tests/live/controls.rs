@@ -1,6 +1,6 @@
 //! What a person may do to the local cloud, and what the judge then sees.
 
-use arya_judge::{MetricConfig, MetricSource, Timestamp};
+use arya_judge::{Beside, Block, Machines, MetricConfig, MetricSource, Shown, Timestamp};
 use arya_local::live::{BLOCK_S, ControlError};
 use arya_plan::desired::Change;
 use arya_plan::phase::Phase;
@@ -45,12 +45,29 @@ async fn a_canary_that_was_made_worse_fails_in_the_evidence_and_the_monitor_sees
     assert!(canary > 0.04 && canary < 0.2 && baseline < 0.03, "{evidence:?}");
     assert!((evidence.block_s - BLOCK_S as f64).abs() < f64::EPSILON && evidence.problem.is_none());
 
+    let two = Machines {
+        production: 2,
+        each_arm: 1,
+    };
+    let beside = |block: &Block| {
+        let of_block = |one: &&Beside| one.ends_at == block.ends_at() && one.machines == two;
+        let shown = evidence.production.iter().find(of_block).map(|one| &one.shown);
+        // A fifth of the users, of whom hardly anybody is failed.
+        shown.is_some_and(|shown| {
+            matches!(shown, Shown::Counts(count) if count.exposure > 50.0 && count.exposure > 10.0 * count.events)
+        })
+    };
+    assert!(evidence.blocks.iter().all(beside), "{evidence:?}");
+
     let up = stage.cloud.monitor().query(
         &format!("count by (arm) (up{{deployment=\"{id}\",version=~\"1.*\"}} == 1)"),
         Timestamp::now(),
     );
     let up = serde_json::to_string(&up.unwrap()).unwrap();
-    assert!(up.contains("baseline") && up.contains("canary"), "{up}");
+    assert!(
+        ["baseline", "canary", "production"].iter().all(|arm| up.contains(arm)),
+        "{up}"
+    );
 
     stage.cloud.heal_canary(&story.desired.id).unwrap();
     story.change(Change::Destroy);
