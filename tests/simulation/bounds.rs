@@ -47,6 +47,7 @@ fn everything_once() -> Vec<Act> {
 /// One thing at a time, for the planted bugs as well.
 pub(crate) fn small() -> Vec<Bound> {
     let harm = vec![Act::Mishap(Mishap::CanaryTurnsBad)];
+    let overrule = || Slot::any_time(vec![Act::Person(Person::Overrule)]);
     vec![
         bound("ordinary", vec![]),
         bound("crash", vec![crash()]),
@@ -60,7 +61,12 @@ pub(crate) fn small() -> Vec<Bound> {
         Bound {
             setting: Setting::Judged,
             destroyed_at: 24,
-            ..bound("harm", vec![Slot::any_time(harm), shares()])
+            ..bound("harm", vec![Slot::any_time(harm.clone()), shares()])
+        },
+        Bound {
+            setting: Setting::JudgedAlert,
+            destroyed_at: 24,
+            ..bound("harm x overrule", vec![Slot::any_time(harm), overrule()])
         },
         Bound {
             destroyed_at: LATE,
@@ -74,6 +80,7 @@ fn together() -> Vec<Bound> {
     let lag = || Slot::any_call(&[FaultKind::Lags]);
     let harm = || Slot::any_time(vec![Act::Mishap(Mishap::CanaryTurnsBad)]);
     let deadline = || Slot::any_time(vec![Act::Deadline]);
+    let overrule = || Slot::any_time(vec![Act::Person(Person::Overrule)]);
     vec![
         bound("crash x destroy x loss", vec![destroy(), loss(), crash()]),
         bound("crash x destroy x lie", vec![destroy(), lie(), crash()]),
@@ -88,6 +95,18 @@ fn together() -> Vec<Bound> {
                 crash().within(4..=8),
             ],
         ),
+        Bound {
+            setting: Setting::Judged,
+            destroyed_at: 30,
+            ..bound(
+                "harm x overrule x share",
+                vec![
+                    harm().within(6..=8),
+                    overrule().within(10..=16),
+                    shares().within(10..=18),
+                ],
+            )
+        },
         Bound {
             setting: Setting::Judged,
             destroyed_at: 16,

@@ -97,7 +97,7 @@ impl Scene<'_> {
 pub(crate) type Checker = (&'static str, fn(&Scene<'_>) -> Result<(), String>);
 
 /// Every checker, in the order of the invariants that they keep.
-pub(crate) const CHECKERS: [Checker; 20] = [
+pub(crate) const CHECKERS: [Checker; 22] = [
     ("everything_carries_our_tags", keeping::everything_carries_our_tags),
     (
         "every_change_is_stored_with_its_event",
@@ -132,6 +132,14 @@ pub(crate) const CHECKERS: [Checker; 20] = [
         serving::main_rules_are_as_many_as_decisions,
     ),
     ("harmful_stays_until_overruled", serving::harmful_stays_until_overruled),
+    (
+        "what_was_overruled_stays_overruled",
+        serving::what_was_overruled_stays_overruled,
+    ),
+    (
+        "a_pass_is_said_only_while_users_are_there",
+        serving::a_pass_is_said_only_while_users_are_there,
+    ),
     ("a_lifetime_ends", going::a_lifetime_ends),
     ("strangers_are_untouched", keeping::strangers_are_untouched),
     (

@@ -8,7 +8,7 @@ use crate::explore::{Failure, explore_with};
 /// A bug, the bound in which it is looked for, and the promise that it breaks.
 pub(crate) type Row = (Bug, &'static str, &'static str);
 
-pub(crate) const TABLE: [Row; 15] = [
+pub(crate) const TABLE: [Row; 17] = [
     (Bug::OneHealthyLook, "ordinary", "users_come_after_two_healthy_looks"),
     (
         Bug::IgnoresAnEmptyGroup,
@@ -27,6 +27,12 @@ pub(crate) const TABLE: [Row; 15] = [
     (Bug::LostAnswerIsFailure, "lie", "nothing_stands_twice"),
     (Bug::PutsTheRuleBack, "edit", "main_rules_are_as_many_as_decisions"),
     (Bug::ForgetsHarm, "harm", "harmful_stays_until_overruled"),
+    (
+        Bug::TakesOldEvidence,
+        "harm x overrule",
+        "what_was_overruled_stays_overruled",
+    ),
+    (Bug::AlarmsOnce, "harm x overrule", "harmful_stays_until_overruled"),
     (Bug::IgnoresTheDeadline, "deadline", "a_lifetime_ends"),
     (
         Bug::OneQuietLook,

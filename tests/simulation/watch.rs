@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arya_engine::{Event, RecordedEvent};
 use arya_judge::Timestamp;
-use arya_local::world::{Answer, Edit, Effect, Entry};
+use arya_local::world::{Answer, BLOCK_S, Edit, Effect, Entry};
 use arya_plan::desired::{Actor, Change, Desired, HoldReason};
 use arya_plan::identity::{Place, RuleKind};
 use arya_plan::listener::shares::CanaryPercent;
@@ -46,6 +46,10 @@ pub(crate) struct Watch {
     pub(crate) unheard_creations: u32,
     /// *Harmful*, and nobody overruled it.
     pub(crate) latched: bool,
+    /// When a person last overruled an alarm,
+    overruled_at: Option<Timestamp>,
+    /// and what raised it again without a block that was measured since.
+    pub(crate) latched_by_old_evidence: Option<String>,
     /// What nobody may do and was done, in the words of the feed.
     pub(crate) raised_by_nobody: Option<String>,
     pub(crate) raised_while_harmful: Option<String>,
@@ -83,6 +87,8 @@ impl Watch {
             creations: 0,
             unheard_creations: 0,
             latched: false,
+            overruled_at: None,
+            latched_by_old_evidence: None,
             raised_by_nobody: None,
             raised_while_harmful: None,
             edited_by_hand: false,
@@ -141,7 +147,29 @@ impl Watch {
                 self.changes += 1;
                 self.generation += 1;
                 self.take(by, change, *before, *after, &told.sentence);
+                self.note_override(change, told);
             }
+        }
+    }
+
+    /// After an override harm takes at least one whole block.
+    fn note_override(&mut self, change: &Change, told: &RecordedEvent) {
+        match change {
+            Change::Overrule { .. } => self.overruled_at = Some(told.at),
+            Change::LatchHarmful { .. } => {
+                let since = self.overruled_at.map(|at| told.at.duration_since(at).as_secs());
+                if since.is_some_and(|seconds| seconds < BLOCK_S) {
+                    self.latched_by_old_evidence = Some(told.sentence.clone());
+                }
+            }
+            Change::SetShare { .. }
+            | Change::RemoveTraffic { .. }
+            | Change::MainRuleMade { .. }
+            | Change::BeginServing
+            | Change::MainRuleSeen
+            | Change::Replace { .. }
+            | Change::GiveUp { .. }
+            | Change::Destroy => {}
         }
     }
 

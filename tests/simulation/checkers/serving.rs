@@ -151,8 +151,28 @@ pub(super) fn harmful_stays_until_overruled(scene: &Scene<'_>) -> Result<(), Str
     }
     let said = scene.report.and_then(|report| report.verdict.as_ref());
     let harm_said = said.is_some_and(|verdict| verdict.outcome == arya_judge::Outcome::Harmful);
-    if harm_said && scene.desired().harmful.is_none() && scene.was_told_the_truth() {
+    if harm_said && !scene.desired().is_harmful() && scene.was_told_the_truth() {
         return Err("The verdict is harmful, and it is not latched.".into());
+    }
+    Ok(())
+}
+
+/// What a person overruled does not raise the alarm again: that takes a block that was measured later.
+pub(super) fn what_was_overruled_stays_overruled(scene: &Scene<'_>) -> Result<(), String> {
+    match &scene.watch().latched_by_old_evidence {
+        None => Ok(()),
+        Some(sentence) => Err(format!("The alarm was overruled, and raised again at once: {sentence}")),
+    }
+}
+
+/// A pass is said of what is watched: while our main rule stands as it was seen, and both arms take what they should.
+pub(super) fn a_pass_is_said_only_while_users_are_there(scene: &Scene<'_>) -> Result<(), String> {
+    let said = scene.report.and_then(|report| report.verdict.as_ref());
+    let passes = said.is_some_and(|verdict| verdict.outcome == arya_judge::Outcome::NoWorse);
+    let serves = scene.desired().main_rule == arya_plan::desired::MainRule::Seen;
+    let going = scene.desired().goal == arya_plan::desired::Goal::Absent;
+    if passes && !going && scene.was_told_the_truth() && !(serves && arms_are_healthy(scene.before)) {
+        return Err("The verdict is a pass, and users are not there to earn it.".into());
     }
     Ok(())
 }
