@@ -121,20 +121,7 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Created { by, name, canary } if canary.is_zero() => {
-                write!(
-                    f,
-                    "{} started \"{name}\" with share 0: users stay on production.",
-                    subject(by)
-                )
-            }
-            Self::Created { by, name, canary } => {
-                write!(
-                    f,
-                    "{} started \"{name}\": canary and baseline are to get {canary} each.",
-                    subject(by)
-                )
-            }
+            Self::Created { by, name, canary } => started(f, by, name, *canary),
             Self::Changed {
                 by,
                 change,
@@ -170,13 +157,7 @@ impl fmt::Display for Event {
             }
             Self::InstanceReported {
                 place, phase, after_s, ..
-            } => {
-                write!(f, "The {place} {}", boot_words(*phase))?;
-                match after_s {
-                    Some(seconds) => write!(f, " ({seconds:.1} s after its start)."),
-                    None => f.write_str("."),
-                }
-            }
+            } => reported(f, *place, *phase, *after_s),
             Self::VerdictChanged { sentence, .. } => write!(f, "Verdict: {sentence}"),
             Self::JudgingPaused { why } => write!(
                 f,
@@ -192,6 +173,26 @@ impl fmt::Display for Event {
             Self::Restored { ours, others } => restored(f, *ours, *others),
             Self::Noted { sentence } => f.write_str(sentence),
         }
+    }
+}
+
+fn reported(f: &mut fmt::Formatter<'_>, place: Place, phase: BootPhase, after_s: Option<f64>) -> fmt::Result {
+    write!(f, "The {place} {}", boot_words(phase))?;
+    match after_s {
+        Some(seconds) => write!(f, " ({seconds:.1} s after its start)."),
+        None => f.write_str("."),
+    }
+}
+
+fn started(f: &mut fmt::Formatter<'_>, by: &Actor, name: &str, canary: CanaryPercent) -> fmt::Result {
+    let who = subject(by);
+    if canary.is_zero() {
+        write!(f, "{who} started \"{name}\" with share 0: users stay on production.")
+    } else {
+        write!(
+            f,
+            "{who} started \"{name}\": canary and baseline are to get {canary} each."
+        )
     }
 }
 
