@@ -81,6 +81,10 @@ impl Bucket {
         self.shelf().objects.insert(key.into(), bytes.into());
     }
 
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.shelf().objects.contains_key(key)
+    }
+
     pub(crate) fn refused(&self) -> Vec<String> {
         self.shelf().refused.clone()
     }

@@ -139,14 +139,16 @@ impl Drop for Machine {
     }
 }
 
-/// Debian's Prometheus as an archive, under the name that the compose file asks for.
-pub(crate) fn prometheus_image() -> Vec<u8> {
+/// The name that the monitor's compose file asks for.
+pub(crate) fn prometheus_name() -> String {
     let images = std::fs::read_to_string(tests::workspace_root().join("provisioning/monitor/images.env")).unwrap();
-    let name = images
-        .lines()
-        .find_map(|line| line.strip_prefix("PROMETHEUS_IMAGE="))
-        .unwrap();
-    let saved = try_docker(&["save", name]);
+    let name = images.lines().find_map(|line| line.strip_prefix("PROMETHEUS_IMAGE="));
+    name.unwrap().to_owned()
+}
+
+/// Debian's Prometheus as an archive, under that name.
+pub(crate) fn prometheus_image() -> Vec<u8> {
+    let saved = try_docker(&["save", &prometheus_name()]);
     assert!(saved.status.success(), "{saved:?}");
     saved.stdout
 }

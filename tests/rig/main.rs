@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
 mod bucket;
+mod configured;
 mod deployed;
 mod faults;
 mod machine;
