@@ -115,11 +115,6 @@ impl Judging {
         &self.config
     }
 
-    /// Another minimum bake, in seconds of comparison: it counts from the latest change of the share.
-    pub fn set_minimum_bake_s(&mut self, seconds: f64) {
-        self.config.minimum_bake_s = seconds;
-    }
-
     /// Each metric's minimum bake counts from here, where it would else count from the metric's first block on: what was
     /// measured before still is evidence, and a pass needs to be seen under what is true now; so does that twins are unfit.
     pub fn set_bake_from(&mut self, moment: Option<Timestamp>) {
@@ -152,15 +147,6 @@ impl Judging {
     pub fn as_of(&self) -> Option<Timestamp> {
         let last = self.metrics.iter().filter_map(|followed| followed.known.last());
         last.map(Block::ends_at).max()
-    }
-
-    /// Seconds in which both arms were compared up to a moment, by the metric for which they are most.
-    pub fn compared_s_until(&self, moment: Timestamp) -> f64 {
-        let seconds = self.metrics.iter().map(|followed| {
-            let before = followed.known.iter().take_while(|block| block.ends_at() <= moment);
-            before.filter(|block| block.compares()).count() as f64 * followed.block_s
-        });
-        seconds.fold(0.0, f64::max)
     }
 
     /// How often a metric had to be followed anew, because what it had shown before was changed.
