@@ -182,6 +182,8 @@ async fn a_newcomer_sees_a_bad_canary_caught_and_production_restored() {
     wait_for(&browser, "#phase", "held", PAGE_MAX).await;
     fits(&browser, "deployment").await;
     picture(&browser, "deployment-harmful").await;
+    looked_at_closer(&browser).await;
+    judged_again(&browser, &arya).await;
     browser.goto(&arya.origin()).await.unwrap();
     fits(&browser, "home with a deployment").await;
     picture(&browser, "home").await;
@@ -200,6 +202,49 @@ async fn a_newcomer_sees_a_bad_canary_caught_and_production_restored() {
     press(&browser, "Start the demo").await;
     wait_for(&browser, "#phase", "serving", SERVING_MAX).await;
     browser.close().await.unwrap();
+}
+
+/// The worst metric's course, with an address of its own, which outlives a reload.
+async fn looked_at_closer(browser: &Client) {
+    let page = browser.current_url().await.unwrap();
+    press(browser, "Over time, both arms").await;
+    wait_for(browser, ".drawer", "exact query", PAGE_MAX).await;
+    let closer = browser.current_url().await.unwrap();
+    assert!(
+        closer.query().is_some_and(|query| query.starts_with("metric=")),
+        "{closer}"
+    );
+    browser.refresh().await.unwrap();
+    wait_for(browser, ".drawer", "exact query", PAGE_MAX).await;
+    // The confidence sequence needs two spans of 15 s, and this canary is caught sooner.
+    for css in [".drawer .lines .arm.baseline", ".strip .equal"] {
+        let found = browser.find(Locator::Css(css)).await;
+        assert!(found.is_ok(), "there is no {css} in {closer}");
+    }
+    fits(browser, "a metric looked at closer").await;
+    picture(browser, "deployment-closer").await;
+    browser.goto(page.as_str()).await.unwrap();
+}
+
+/// The caught canary in the lab: without the metrics that caught it nothing would have been said.
+async fn judged_again(browser: &Client, arya: &Arya) {
+    let page = browser.current_url().await.unwrap();
+    browser.goto(&format!("{}/lab", arya.origin())).await.unwrap();
+    wait_for(browser, "#lab-form", "error share", PAGE_MAX).await;
+    fits(browser, "lab").await;
+    type_into(browser, "#alpha_fail", "many").await;
+    press(browser, "Judge again").await;
+    wait_for(browser, "#error-alpha_fail", "is no number", PAGE_MAX).await;
+    type_into(browser, "#alpha_fail", "").await;
+    let uses = browser.find_all(Locator::Css("select[name=use]")).await.unwrap();
+    for select in uses {
+        select.select_by_value("off").await.unwrap();
+    }
+    press(browser, "Judge again").await;
+    wait_for(browser, "#result", "another one", PAGE_MAX).await;
+    fits(browser, "lab, judged").await;
+    picture(browser, "lab").await;
+    browser.goto(page.as_str()).await.unwrap();
 }
 
 #[tokio::test]
@@ -250,6 +295,11 @@ async fn pages_fit_a_phone_in_the_dark_and_are_readable_without_script() {
         ("home", String::new()),
         ("new", "/new".into()),
         ("deployment", format!("/deployments/{}", deployment.id)),
+        (
+            "deployment-closer",
+            format!("/deployments/{}?metric=error+share", deployment.id),
+        ),
+        ("lab", "/lab".into()),
     ] {
         phone.goto(&format!("{}{path}", arya.origin())).await.unwrap();
         wait_for(&phone, "main", "", PAGE_MAX).await;
