@@ -78,7 +78,8 @@ fn answer(metric: &MetricConfig, blocks: &[Block]) -> Evidence {
         query: String::new(),
         block_s: 15.0,
         blocks: blocks.to_vec(),
-        production: blocks.iter().filter_map(beside).collect(),
+        // What users feel is counted of production too: one share of failures and one distribution.
+        production: blocks.iter().filter(|_| metric.critical).filter_map(beside).collect(),
         problem: None,
     }
 }
