@@ -5,6 +5,7 @@
 
 mod confounders;
 mod estimate;
+mod harm;
 mod life;
 mod paper;
 mod preview;
