@@ -32,6 +32,7 @@ const DAEMON_WITHIN: Duration = Duration::from_secs(30);
 /// Makes the images and compiles the stories; what is there already is kept.
 pub(crate) fn prepare() -> Result<()> {
     with_docker(|docker| {
+        run(Command::new("shellcheck").arg("provisioning/boot.sh"))?;
         docker.debian()?;
         docker.image(
             INSTANCE,
@@ -95,6 +96,7 @@ fn cannot() -> Option<String> {
         ("docker", "docker.io"),
         ("dockerd", "docker.io"),
         ("debootstrap", "debootstrap"),
+        ("shellcheck", "shellcheck"),
     ];
     let missing = programs.iter().find(|(program, _)| find_program(program).is_none());
     if let Some((program, package)) = missing {
