@@ -1,0 +1,85 @@
+//! What is deployed: a small spec with its files, planned in front of the default rule.
+
+use std::path::Path;
+
+use arya_judge::Timestamp;
+use arya_plan::desired::{Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
+use arya_plan::identity::{DeploymentId, InstallationId};
+use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
+use arya_plan::listener::{Protocol, Site};
+use arya_plan::spec::{Digest, Spec};
+use serde_json::json;
+use uuid::Uuid;
+
+/// How large an image is: one call, or parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Files {
+    Small,
+    InParts,
+}
+
+impl Files {
+    const fn image_bytes(self) -> usize {
+        match self {
+            Self::Small => 1_000,
+            Self::InParts => 9 * 1024 * 1024,
+        }
+    }
+}
+
+fn store(dir: &Path, bytes: &[u8]) -> Digest {
+    let digest = Digest::of(bytes);
+    std::fs::write(dir.join(digest.hex()), bytes).unwrap();
+    digest
+}
+
+pub(crate) fn spec(dir: &Path, listener: &str, files: Files) -> Spec {
+    let document = json!({
+        "name": "shop-next",
+        "listener": listener,
+        "canary_percent": 5,
+        "app": {"port": 8080, "health_check_path": "/health"},
+        "exporters": [{"job": "node", "port": 9100}],
+        "monitor": {"allow_cidrs": ["10.0.0.0/8"]},
+        "baseline": {"image": store(dir, &vec![b'b'; files.image_bytes()]), "compose": store(dir, b"services: {}")},
+        "canary": {"image": store(dir, b"small canary"), "compose": store(dir, b"services: {}")},
+    });
+    Spec::parse(&document).unwrap()
+}
+
+pub(crate) fn desired(spec: Spec, site: &Site) -> Desired {
+    let chosen = site.default_rule().unwrap();
+    let composed = in_front_of(chosen, &spec.conditions).unwrap();
+    let now = Timestamp::now();
+    Desired {
+        id: DeploymentId::new(Uuid::new_v4()),
+        installation: InstallationId::new(Uuid::from_u128(7)),
+        generation: 1,
+        goal: Goal::Serve {
+            canary: spec.canary_percent,
+        },
+        placement: Placement {
+            chosen: chosen.id.clone(),
+            slots: slots_before(site, chosen).unwrap(),
+            site_digest: site_digest(site, chosen, &composed),
+            composed,
+            production: chosen.forward().unwrap().groups.clone(),
+            group: OurGroupSettings {
+                protocol: Protocol::Http,
+                port: spec.app.port,
+                health_check_path: spec.app.health_check_path.clone(),
+                deregistration_delay_s: 30,
+            },
+            probe_secret: ProbeSecret::new("only-for-probes"),
+        },
+        main_rule: MainRule::NotYet,
+        share_seen: None,
+        incarnations: vec![],
+        hold: None,
+        harmful: None,
+        failed: None,
+        created_at: now,
+        expires_at: now.checked_add(jiff::SignedDuration::from_hours(4)).unwrap(),
+        spec,
+    }
+}

@@ -1,0 +1,298 @@
+//! The account behind a port, with a script of what goes wrong at which call.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::account::{Account, No};
+use crate::s3::{self, Asked};
+use crate::tree::{Tree, el, text};
+use crate::{ec2, elb};
+
+/// How long a call that hangs is held, which is longer than any try of a read or a change may take.
+const HANGS: Duration = Duration::from_secs(20);
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Throttled,
+    /// It is done, and the answer is an internal failure.
+    DoneAndFails,
+    /// It is done, and the connection ends before the answer.
+    DoneAndCut,
+    /// It is done, and no answer comes.
+    DoneAndHangs,
+    Expired,
+    Denied,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Throttled,
+        Self::DoneAndFails,
+        Self::DoneAndCut,
+        Self::DoneAndHangs,
+        Self::Expired,
+        Self::Denied,
+    ];
+}
+
+/// Which calls a fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// The n-th of the operation, counted from 0.
+    Nth(usize),
+    /// Every one, until the script is empty again.
+    Always,
+}
+
+/// One line of a script: operation, when, what.
+pub(crate) type Line = (&'static str, When, Fault);
+
+#[derive(Debug)]
+struct State {
+    account: Account,
+    script: Vec<Line>,
+    /// Calls that arrived, by operation.
+    calls: BTreeMap<String, usize>,
+}
+
+/// An endpoint on a port of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    state: Arc<Mutex<State>>,
+    /// Milliseconds since the test began.
+    clock: Arc<AtomicI64>,
+    address: String,
+}
+
+/// Who is asked what, on either protocol.
+enum Question {
+    Query { service: String, asked: Tree },
+    Files(Asked),
+}
+
+impl Question {
+    fn operation(&self) -> String {
+        match self {
+            Self::Query { asked, .. } => asked.text("Action").to_owned(),
+            Self::Files(asked) => asked.operation().to_owned(),
+        }
+    }
+}
+
+impl Endpoint {
+    /// Listens, in front of an account whose clock begins at a thousand seconds.
+    pub(crate) async fn start(lag: u64, clock: Arc<AtomicI64>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = Self {
+            state: Arc::new(Mutex::new(State {
+                account: Account::seeded(lag),
+                script: vec![],
+                calls: BTreeMap::new(),
+            })),
+            clock,
+            address: format!("http://{}", listener.local_addr().unwrap()),
+        };
+        let serving = endpoint.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let endpoint = serving.clone();
+                let service = service_fn(move |request| endpoint.clone().serve(request));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                );
+            }
+        });
+        endpoint
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    pub(crate) fn script(&self, lines: Vec<Line>) {
+        self.lock().script = lines;
+    }
+
+    pub(crate) fn calls(&self) -> BTreeMap<String, usize> {
+        self.lock().calls.clone()
+    }
+
+    /// Counts from zero again.
+    pub(crate) fn forget_calls(&self) {
+        self.lock().calls.clear();
+    }
+
+    /// Reads the account as it is now.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&mut Account) -> T) -> T {
+        let mut state = self.lock();
+        state.account.now = 1_000 + self.clock.load(Ordering::SeqCst).unsigned_abs() / 1_000;
+        state.account.boot();
+        read(&mut state.account)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// An error ends the connection.
+    async fn serve(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
+        let question = question(request).await;
+        let operation = question.operation();
+        let fault = self.struck(&operation);
+        match fault {
+            Some(Fault::Throttled) => return Ok(no(&question, &throttled(&question))),
+            Some(Fault::Expired) => {
+                return Ok(no(
+                    &question,
+                    &No {
+                        code: "ExpiredToken",
+                        status: 403,
+                    },
+                ));
+            }
+            Some(Fault::Denied) => {
+                return Ok(no(
+                    &question,
+                    &No {
+                        code: "AccessDenied",
+                        status: 403,
+                    },
+                ));
+            }
+            Some(Fault::DoneAndFails | Fault::DoneAndCut | Fault::DoneAndHangs) | None => {}
+        }
+        let answer = self.read(|account| answered(account, &question));
+        match fault {
+            Some(Fault::DoneAndFails) => Ok(no(
+                &question,
+                &No {
+                    code: "InternalFailure",
+                    status: 500,
+                },
+            )),
+            Some(Fault::DoneAndCut) => Err(Cut),
+            Some(Fault::DoneAndHangs) => {
+                tokio::time::sleep(HANGS).await;
+                Err(Cut)
+            }
+            Some(Fault::Throttled | Fault::Expired | Fault::Denied) | None => Ok(answer),
+        }
+    }
+
+    /// Counts the call, and says what goes wrong with it.
+    fn struck(&self, operation: &str) -> Option<Fault> {
+        let mut state = self.lock();
+        let count = state.calls.entry(operation.to_owned()).or_default();
+        let this = *count;
+        *count += 1;
+        let strikes = |line: &&Line| line.0 == operation && (line.1 == When::Always || line.1 == When::Nth(this));
+        state.script.iter().find(strikes).map(|line| line.2)
+    }
+}
+
+/// The connection ends here.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is cut")]
+struct Cut;
+
+async fn question(request: Request<Incoming>) -> Question {
+    let header = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let (method, signed) = (request.method().to_string(), header("authorization"));
+    let wrapped: Option<u64> = header("x-amz-decoded-content-length").parse().ok();
+    let (path, query) = (
+        request.uri().path().to_owned(),
+        request.uri().query().unwrap_or_default().to_owned(),
+    );
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    // Credential=KEY/date/region/service/aws4_request
+    let service = signed.split('/').nth(3).unwrap_or_default().to_owned();
+    if service != "s3" {
+        return Question::Query {
+            service,
+            asked: Tree::from_form(&body),
+        };
+    }
+    let (bucket, key) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
+    Question::Files(Asked {
+        method,
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+        length: wrapped.unwrap_or(body.len() as u64),
+        body: body.to_vec(),
+    })
+}
+
+fn answered(account: &mut Account, question: &Question) -> Response<Full<Bytes>> {
+    match question {
+        Question::Files(asked) => match s3::answer(account, asked) {
+            Ok(told) => {
+                let mut builder = Response::builder();
+                if let Some(tag) = told.tag {
+                    builder = builder.header("etag", tag);
+                }
+                builder.body(Full::from(told.body)).unwrap()
+            }
+            Err(code) => no(question, &code),
+        },
+        Question::Query { service, asked } => {
+            let operation = asked.text("Action");
+            let told = match service.as_str() {
+                "ec2" => ec2::answer(account, operation, asked),
+                "sts" => Ok(el(&format!("{operation}Result"), &ec2::who(operation))),
+                _ => elb::answer(account, operation, asked).map(|told| el(&format!("{operation}Result"), &told)),
+            };
+            match told {
+                Ok(told) => Response::new(Full::from(el(&format!("{operation}Response"), &told))),
+                Err(code) => no(question, &code),
+            }
+        }
+    }
+}
+
+fn throttled(question: &Question) -> No {
+    match question {
+        Question::Files(_) => No {
+            code: "SlowDown",
+            status: 503,
+        },
+        Question::Query { service, .. } if service == "ec2" => No {
+            code: "RequestLimitExceeded",
+            status: 503,
+        },
+        Question::Query { .. } => No::bad("Throttling"),
+    }
+}
+
+/// Each service wraps its errors in its own way.
+fn no(question: &Question, no: &No) -> Response<Full<Bytes>> {
+    let error = text("Code", no.code) + &text("Message", format!("{}, says the test.", no.code));
+    let body = match question {
+        Question::Files(asked) if asked.method == "HEAD" => String::new(),
+        Question::Files(_) => el("Error", &error),
+        Question::Query { service, .. } if service == "ec2" => el(
+            "Response",
+            &(el("Errors", &el("Error", &error)) + &text("RequestID", "r-1")),
+        ),
+        Question::Query { .. } => el("ErrorResponse", &(el("Error", &error) + &text("RequestId", "r-1"))),
+    };
+    Response::builder().status(no.status).body(Full::from(body)).unwrap()
+}

@@ -1,0 +1,125 @@
+//! Lives in which nothing goes wrong but time.
+
+use arya_plan::desired::Change;
+use arya_plan::identity::RuleKind;
+use arya_plan::listener::shares::CanaryPercent;
+
+use crate::deployment::Files;
+use crate::life::Life;
+
+/// Each change that a deployment of two arms and a monitor needs, and how often.
+const CHANGES: &[(&str, usize)] = &[
+    ("AuthorizeSecurityGroupIngress", 2),
+    ("CreateBucket", 1),
+    ("CreateRule", 2),
+    ("CreateSecurityGroup", 2),
+    ("CreateTargetGroup", 2),
+    ("ModifyTargetGroupAttributes", 2),
+    ("PutBucketLifecycleConfiguration", 1),
+    ("PutBucketTagging", 1),
+    // Two images and one compose file, which both versions share.
+    ("PutObject", 3),
+    ("RegisterTargets", 2),
+    ("RunInstances", 3),
+];
+/// Describe calls of a look at a deployment that serves: those that all deployments share, and its own.
+const READS_OF_A_LOOK: usize = 2 + 5;
+/// In the first minute strangers' tags are asked for in every look, since they may only be late; afterwards never.
+const IN_THE_FIRST_MINUTE: &str = "DescribeTags";
+
+pub(crate) fn is_read(operation: &str) -> bool {
+    ["Describe", "Get", "Head", "List"]
+        .iter()
+        .any(|verb| operation.starts_with(verb))
+}
+
+async fn whole_life(life: &Life) {
+    life.serving().await;
+    let canary_percent = CanaryPercent::new(20.0).unwrap();
+    life.submit(&Change::SetShare { canary_percent });
+    life.until("at the new weights", |report| {
+        let rule = report
+            .observed
+            .as_ref()
+            .and_then(|seen| seen.our_rule(&report.desired.id, RuleKind::Main));
+        let forward = rule.and_then(|rule| rule.forward());
+        let weights: Vec<u16> = forward
+            .into_iter()
+            .flat_map(|one| &one.groups)
+            .map(|one| one.weight)
+            .collect();
+        weights.len() == 3 && weights[1] == weights[2] && weights[0] == 3 * weights[1]
+    })
+    .await;
+    life.destroyed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_makes_each_change_once() {
+    let life = Life::begin(Files::Small, 0).await;
+    life.serving().await;
+    let made: Vec<(String, usize)> = life
+        .endpoint
+        .calls()
+        .into_iter()
+        .filter(|(name, _)| !is_read(name))
+        .collect();
+    let made: Vec<(&str, usize)> = made.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    assert_eq!(made, CHANGES);
+    whole_life(&life).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_what_serves_costs_few_calls() {
+    let life = Life::begin(Files::Small, 0).await;
+    // As AWS has it, all of this listener's rules are one page.
+    life.endpoint.read(|account| account.page = 100);
+    life.serving().await;
+    let reads = || -> usize {
+        life.endpoint
+            .calls()
+            .into_iter()
+            .filter(|(name, _)| is_read(name) && name != IN_THE_FIRST_MINUTE)
+            .map(|(_, count)| count)
+            .sum()
+    };
+    for _ in 0..3 {
+        life.look().await;
+    }
+    let before = reads();
+    let looks = 20;
+    for _ in 0..looks {
+        life.look().await;
+    }
+    let each = (reads() - before) as f64 / f64::from(looks);
+    println!("{each:.1} reads a look");
+    assert!(
+        each <= READS_OF_A_LOOK as f64,
+        "{each} reads a look: {:#?}",
+        life.endpoint.calls()
+    );
+    life.destroyed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listings_that_lag_make_no_twins() {
+    let life = Life::begin(Files::Small, 25).await;
+    whole_life(&life).await;
+    let launched = life
+        .endpoint
+        .read(|account| account.instances.iter().filter(|one| !one.tags.is_empty()).count());
+    assert_eq!(launched, 3, "{}", life.feed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_image_goes_in_parts() {
+    let life = Life::begin(Files::InParts, 0).await;
+    life.serving().await;
+    let sizes = life.endpoint.read(|account| {
+        let objects = account.buckets.values().flat_map(|bucket| bucket.objects.values());
+        objects.map(|(size, _)| *size).max()
+    });
+    assert_eq!(sizes, Some(9 * 1024 * 1024));
+    assert_eq!(life.endpoint.calls()["UploadPart"], 2);
+    life.destroyed().await;
+}

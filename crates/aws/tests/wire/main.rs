@@ -1,0 +1,15 @@
+//! The adapter through the real SDK against an AWS that does what moto does not: health that takes time, tokens,
+//! dependencies, listings that lag, answers that are lost. Each fault strikes each call of a deployment's life.
+#![allow(clippy::unwrap_used, reason = "an unwrap that fails fails the test")]
+
+mod account;
+mod deployment;
+mod ec2;
+mod elb;
+mod endpoint;
+mod life;
+mod s3;
+mod tree;
+
+mod faults;
+mod lives;
