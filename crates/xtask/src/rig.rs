@@ -275,7 +275,7 @@ impl Drop for Docker {
     }
 }
 
-/// The first mirror in this machine's own list of packages.
+/// The mirror of Debian in this machine's own lists of packages; others' repositories stand there too.
 fn mirror() -> Option<String> {
     let folder = std::fs::read_dir("/etc/apt/sources.list.d")
         .into_iter()
@@ -284,15 +284,9 @@ fn mirror() -> Option<String> {
     let files = folder
         .map(|entry| entry.path())
         .chain([PathBuf::from("/etc/apt/sources.list")]);
-    let lists = files.filter_map(|file| std::fs::read_to_string(file).ok());
-    lists
-        .flat_map(|list| list.lines().map(str::to_owned).collect::<Vec<_>>())
-        .find_map(|line| {
-            let rest = line.strip_prefix("URIs:").or_else(|| line.strip_prefix("deb "))?;
-            rest.split_whitespace()
-                .find(|word| word.contains("://"))
-                .map(str::to_owned)
-        })
+    let lists: String = files.filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+    let of_debian = |word: &&str| word.contains("://") && word.trim_end_matches('/').ends_with("/debian");
+    lists.split_whitespace().find(of_debian).map(str::to_owned)
 }
 
 fn output(command: &mut Command) -> Result<String> {
