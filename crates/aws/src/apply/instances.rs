@@ -68,6 +68,10 @@ impl Inner {
         let group = self.complete_security_group(desired, kind).await?.ok_or_else(|| {
             CloudError::not_yet("InvalidGroup.NotFound: the security group does not stand yet; nothing was launched.")
         })?;
+        if place.role == Role::Monitor {
+            // What the arms let in from it, where their group was made before its own.
+            self.complete_security_group(desired, SecurityGroupKind::App).await?;
+        }
         let image = self.image(&desired.spec.instances.ami).await?;
         let script = self.script(desired, place, incarnation).await?;
         let logical_id = LogicalId::Instance(place);

@@ -61,12 +61,21 @@ impl Inner {
                 Err(failure) => return Err(failure.into()),
             }
         }
-        // The ports of what is only just there are opened with the first launch into it, at the latest.
+        // Everything is opened in one call, with the first launch at the latest.
+        let names_the_monitor = kind == SecurityGroupKind::App && !desired.spec.exporters.is_empty();
+        if names_the_monitor
+            && self
+                .security_group(desired, SecurityGroupKind::Monitor)
+                .await?
+                .is_none()
+        {
+            return Ok(());
+        }
         self.complete_security_group(desired, kind).await.map(drop)
     }
 
     /// The group's id, once everything is open in it that should be: a try that died between making it and opening its
-    /// ports left it shut.
+    /// ports left it shut. `None` while it does not stand.
     pub(super) async fn complete_security_group(
         &self,
         desired: &Desired,
@@ -106,6 +115,7 @@ impl Inner {
         Ok(Some(id))
     }
 
+    /// Without the monitor's group only what does not name it: the rest is opened when the monitor is launched.
     async fn app_openings(&self, desired: &Desired) -> Result<Vec<Opening>, CloudError> {
         let (_, balancer) = self.door(desired).await?;
         let port = desired.spec.app.port;
@@ -113,17 +123,15 @@ impl Inner {
             port,
             from: From::Group(group.clone()),
         });
-        let mut openings: Vec<Opening> = from_balancer.collect();
         let monitor = self.security_group(desired, SecurityGroupKind::Monitor).await?;
-        let monitor = monitor.and_then(|group| group.group_id);
-        let from_monitor = desired.spec.exporters.iter().zip(std::iter::repeat(monitor));
-        openings.extend(from_monitor.filter_map(|(exporter, monitor)| {
-            Some(Opening {
+        let monitor = monitor.and_then(|group| group.group_id).into_iter();
+        let from_monitor = monitor.flat_map(|id| {
+            desired.spec.exporters.iter().map(move |exporter| Opening {
                 port: exporter.port,
-                from: From::Group(monitor?),
+                from: From::Group(id.clone()),
             })
-        }));
-        Ok(openings)
+        });
+        Ok(from_balancer.chain(from_monitor).collect())
     }
 
     pub(super) async fn delete_security_group(

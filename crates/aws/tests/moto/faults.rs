@@ -54,6 +54,45 @@ async fn check(fault: Fault) {
     assert_eq!(spoiled, wanted, "each change went wrong once");
 }
 
+/// What a look may ask while it serves, on top of the two questions that all deployments share.
+const QUESTIONS_A_LOOK: u32 = 2 + 5;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_asks_no_more_than_it_must() {
+    let moto = Moto::start().await;
+    let proxy = Proxy::start(&moto.endpoint()).await;
+    let story = Story::begin(Stage::asking(moto, proxy.endpoint()).await).await;
+    proxy.asked();
+    story.until("serving", |report| report.phase == Phase::Serving).await;
+    story
+        .until("seen", |report| {
+            report.plan.as_ref().is_some_and(|plan| plan.steps.is_empty())
+        })
+        .await;
+    let built = proxy.asked();
+    let once = |operation: &str| built.get(operation).copied().unwrap_or(0);
+    // As few as the call sequence has, and a second rule: one that only probes match.
+    for (operation, times) in [
+        ("CreateBucket", 1),
+        ("PutBucketLifecycleConfiguration", 1),
+        ("CreateSecurityGroup", 2),
+        ("AuthorizeSecurityGroupIngress", 2),
+        ("CreateTargetGroup", 2),
+        ("ModifyTargetGroupAttributes", 2),
+        ("RunInstances", 3),
+        ("RegisterTargets", 2),
+        ("CreateRule", 2),
+        ("ModifyRule", 0),
+    ] {
+        assert!(once(operation) <= times, "{operation}: {built:?}");
+    }
+    story.tick().await;
+    let mut steady = proxy.asked();
+    // Strangers' rules are asked for tags in their first minute only.
+    steady.remove("DescribeTags");
+    assert!(steady.values().sum::<u32>() <= QUESTIONS_A_LOOK, "{steady:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_is_throttled_once() {
     check(Fault::Throttled).await;

@@ -10,6 +10,7 @@ use arya_judge::Timestamp;
 use arya_plan::cloud::Cloud;
 use arya_plan::decide::decide;
 use arya_plan::desired::{Actor, Change};
+use arya_plan::identity::SecurityGroupKind;
 use arya_plan::listener::shares::CanaryPercent;
 use arya_plan::observed::{Observed, UploadState};
 use arya_plan::phase::Phase;
@@ -228,7 +229,13 @@ fn actions(step: &Step) -> &'static [&'static str] {
     match step {
         Step::CreateBucket => &["s3:CreateBucket", "s3:PutBucketTagging", "s3:PutLifecycleConfiguration"],
         Step::StartUpload { .. } => &["s3:PutObject"],
-        Step::CreateSecurityGroup { .. } => &["ec2:CreateSecurityGroup", "ec2:AuthorizeSecurityGroupIngress"],
+        Step::CreateSecurityGroup {
+            kind: SecurityGroupKind::App,
+        } => &["ec2:CreateSecurityGroup"],
+        // The ports of the app's are opened with its first launch, since they name this one.
+        Step::CreateSecurityGroup {
+            kind: SecurityGroupKind::Monitor,
+        } => &["ec2:AuthorizeSecurityGroupIngress"],
         Step::CreateTargetGroup { .. } => &[
             "elasticloadbalancing:CreateTargetGroup",
             "elasticloadbalancing:ModifyTargetGroupAttributes",

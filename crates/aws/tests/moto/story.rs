@@ -71,7 +71,7 @@ impl Story {
     }
 
     /// One look on the engine's clock, which then moves on to the next.
-    async fn tick(&self) -> Report {
+    pub(crate) async fn tick(&self) -> Report {
         let report = self.reconciler.tick(&self.stage.desired.id).await.unwrap();
         let next = report
             .plan

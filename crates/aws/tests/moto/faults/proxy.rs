@@ -1,6 +1,6 @@
 //! A door in front of moto at which every change goes wrong the first time that it is asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -34,6 +34,8 @@ struct State {
     seen: BTreeSet<String>,
     /// The operations that went wrong.
     spoiled: BTreeSet<String>,
+    /// How often each was asked for.
+    asked: BTreeMap<String, u32>,
 }
 
 type Forwarding = Client<HttpConnector, Full<Bytes>>;
@@ -71,32 +73,41 @@ impl Proxy {
         self.state.lock().unwrap().fault = Some(fault);
     }
 
+    /// What was asked since the last time, and how often.
+    pub(crate) fn asked(&self) -> BTreeMap<String, u32> {
+        std::mem::take(&mut self.state.lock().unwrap().asked)
+    }
+
     pub(crate) fn spoiled(&self) -> BTreeSet<String> {
         self.state.lock().unwrap().spoiled.clone()
     }
 }
 
-/// A change, if the request is one: the operation, and what tells it from others of its kind. User data is left out,
-/// since URLs in it are signed anew for each try.
-fn change(request: &Request<Bytes>) -> Option<(String, String)> {
+/// The operation, by its name in the API, and what tells it from others of its kind. User data is left out, since URLs in
+/// it are signed anew for each try. `None` for what instances do.
+fn operation(request: &Request<Bytes>) -> Option<(String, String)> {
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
     if path == "/" && request.method() == Method::POST {
         let pairs: Vec<(String, String)> = form_urlencoded::parse(request.body()).into_owned().collect();
         let (_, action) = pairs.iter().find(|(key, _)| key == "Action")?;
-        let reads = action.starts_with("Describe") || action.starts_with("Get");
-        let told = pairs
-            .iter()
-            .filter(|(key, _)| key != "UserData")
-            .map(|(key, value)| format!("{key}={value}"));
-        return (!reads).then(|| (action.clone(), told.collect()));
+        let told = pairs.iter().filter(|(key, _)| key != "UserData");
+        return Some((
+            action.clone(),
+            told.map(|(key, value)| format!("{key}={value}")).collect(),
+        ));
     }
-    // What instances write is not the adapter's.
-    if path.contains("/status/") {
+    let has = |key: &str| form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == key);
+    if path.contains("/status/") && request.method() == Method::PUT || has("X-Amz-Signature") {
         return None;
     }
     let of_bucket = path.trim_matches('/').split('/').count() == 1;
-    let has = |key: &str| form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == key);
     let operation = match (request.method().as_str(), of_bucket) {
+        ("GET", _) if path == "/" => "ListBuckets",
+        ("GET", true) if has("tagging") => "GetBucketTagging",
+        ("GET", true) if has("uploads") => "ListMultipartUploads",
+        ("GET", true) => "ListObjectsV2",
+        ("GET", false) => "GetObject",
+        ("HEAD", _) => "HeadBucket",
         ("PUT", true) if has("tagging") => "PutBucketTagging",
         ("PUT", true) if has("lifecycle") => "PutBucketLifecycleConfiguration",
         ("PUT", true) => "CreateBucket",
@@ -111,6 +122,12 @@ fn change(request: &Request<Bytes>) -> Option<(String, String)> {
     };
     let part = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "partNumber");
     Some((operation.into(), format!("{operation} {path} {part:?}")))
+}
+
+fn is_change(operation: &str) -> bool {
+    !["Describe", "Get", "List", "Head"]
+        .iter()
+        .any(|reads| operation.starts_with(reads))
 }
 
 /// Whose way to write an error.
@@ -139,9 +156,10 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let request = Request::from_parts(parts, body);
-    let fault = change(&request).and_then(|(operation, told)| {
+    let fault = operation(&request).and_then(|(operation, told)| {
         let mut state = state.lock().unwrap();
-        let fault = state.fault?;
+        *state.asked.entry(operation.clone()).or_default() += 1;
+        let fault = state.fault.filter(|_| is_change(&operation))?;
         let first = state.seen.insert(told);
         if first {
             state.spoiled.insert(operation);
