@@ -23,6 +23,8 @@ pub(crate) struct MetricTile {
     pub(crate) sentence: String,
     pub(crate) words: TileDocument,
     pub(crate) outlook: Option<String>,
+    /// What production beside the baseline taught of its scatter.
+    pub(crate) learnt: Option<String>,
     pub(crate) strip: Option<Strip>,
     /// The page with this metric's course.
     pub(crate) closer: String,
@@ -67,6 +69,7 @@ impl MetricTile {
             sentence: words::capitalised(&metric.sentence),
             words: tile.clone(),
             outlook: tile.outlook.as_deref().map(words::capitalised),
+            learnt: metric.learnt.clone(),
             strip: Strip::of(metric.ratio, metric.interval, metric.margin, &said),
             closer: format!("{page}?metric={}#{anchor}", words::in_address(&metric.name)),
             drawer: None,
