@@ -62,6 +62,8 @@ struct Inner {
     settings: AwsSettings,
     memory: Memory,
     uploads: Uploads,
+    /// Launches of one look open the same group's ports: one after the other, so that the first does and the rest see it.
+    opening: tokio::sync::Mutex<()>,
 }
 
 impl AwsCloud {
@@ -78,6 +80,7 @@ impl AwsCloud {
             settings,
             memory: Memory::default(),
             uploads: Uploads::default(),
+            opening: tokio::sync::Mutex::default(),
         })))
     }
 

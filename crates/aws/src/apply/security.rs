@@ -81,6 +81,7 @@ impl Inner {
         desired: &Desired,
         kind: SecurityGroupKind,
     ) -> Result<Option<String>, CloudError> {
+        let _one_at_a_time = self.opening.lock().await;
         let Some(group) = self.security_group(desired, kind).await? else {
             return Ok(None);
         };
