@@ -17,10 +17,10 @@ use arya_judge::{MetricSource, Timestamp, Verdict};
 use arya_plan::cloud::{Cloud, CloudError, ErrorKind};
 use arya_plan::decide::decide;
 use arya_plan::desired::{Actor, Change, Goal, MainRule};
-use arya_plan::identity::DeploymentId;
+use arya_plan::identity::{DeploymentId, RuleKind};
 use arya_plan::observed::Observed;
 use arya_plan::phase::Phase;
-use arya_plan::plan::{Plan, WaitReason, Waiting, plan};
+use arya_plan::plan::{Plan, Step, WaitReason, Waiting, plan};
 use arya_plan::proof::{Whose, restore_proof};
 use tokio::time::timeout;
 use tracing::{error, warn};
@@ -95,8 +95,11 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         let now = self.journal.clock.now();
         let observed = match timeout(OBSERVE_AT_MOST, self.cloud.observe(&stored.desired, now)).await {
             Ok(Ok(observed)) => Arc::new(observed),
-            Ok(Err(error)) => return Ok(self.blind(&stored, &mut memory, &error)),
-            Err(_) => return Ok(self.blind(&stored, &mut memory, &no_answer("a look", OBSERVE_AT_MOST))),
+            Ok(Err(error)) => return Ok(self.unsighted(&stored, &mut memory, &error).await),
+            Err(_) => {
+                let error = no_answer("a look", OBSERVE_AT_MOST);
+                return Ok(self.unsighted(&stored, &mut memory, &error).await);
+            }
         };
         // What a person asked while the cloud was answering counts already.
         let stored = self.load(id, &mut memory)?;
@@ -259,7 +262,19 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         Ok(())
     }
 
-    /// The cloud did not answer: nothing is decided, nothing is done, and everybody can see it.
+    /// Without a look nothing is decided, and one thing is done: where no user is to reach the arms any more, our rule goes.
+    /// Part of a cloud may be silent for long, and taking our rule away needs only the load balancer's part.
+    async fn unsighted(&self, stored: &StoredDeployment, memory: &mut Memory, error: &CloudError) -> Report {
+        let desired = &stored.desired;
+        if !desired.wants_traffic() && !matches!(desired.main_rule, MainRule::NotYet | MainRule::Away) {
+            let kind = RuleKind::Main;
+            // What comes of it the next look tells.
+            let _ = timeout(STEP_AT_MOST, self.cloud.apply(desired, &Step::DeleteRule { kind })).await;
+        }
+        self.blind(stored, memory, error)
+    }
+
+    /// The cloud did not answer: nothing is decided, and everybody can see it.
     fn blind(&self, stored: &StoredDeployment, memory: &mut Memory, error: &CloudError) -> Report {
         let now = self.journal.clock.now();
         let timing = &self.settings.timing;

@@ -30,7 +30,7 @@ const LATEST_AT_MOST_S: f64 = 150.0;
 const LATEST_EVENTS: f64 = 10.0;
 /// More load than so many times that of production's machines may be why the arms fail, and says nothing of their fitness.
 const MOST_LOAD: f64 = 1.25;
-/// Arms whose rates are further apart than this do not fail alike.
+/// A canary that is worse than its twin by more than this is the business of *harmful*.
 const MOST_APART: f64 = 2.0;
 /// After a gap of so many seconds it begins anew.
 const LONGEST_GAP_S: f64 = 60.0;
@@ -244,7 +244,7 @@ impl Twins {
         let mut window = Window::default();
         self.spans.iter().for_each(|span| window.add(span));
         let shown = |against: &Against| against.log_e() >= self.alarm;
-        if !self.is_far(&window) || !window.is_alike() || !self.arms.iter().all(shown) {
+        if !self.is_far(&window) || !window.is_no_canarys_fault() || !self.arms.iter().all(shown) {
             return None;
         }
         let [baseline, canary] = window.arms;
@@ -315,10 +315,11 @@ impl Window {
         self.arms.iter().map(|arm| arm.events).sum()
     }
 
-    /// Half an event is added to each, so that one of few does not decide.
-    fn is_alike(&self) -> bool {
+    /// Whether the canary is no worse than its twin by so much that it is *harmful*'s business. Half an event is added to
+    /// each, so that one of few does not decide.
+    fn is_no_canarys_fault(&self) -> bool {
         let [baseline, canary] = self.arms.map(|arm| (arm.events + 0.5) / arm.exposure);
-        canary <= MOST_APART * baseline && baseline <= MOST_APART * canary
+        canary <= MOST_APART * baseline
     }
 }
 

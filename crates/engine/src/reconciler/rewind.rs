@@ -161,9 +161,14 @@ impl JudgedThen {
     }
 
     fn write(&self, transaction: &Transaction<'_>, key: &str) -> Result<(), StoreError> {
-        transaction
-            .prepare_cached("DELETE FROM blocks WHERE deployment = ?1 AND ends_at > ?2")?
-            .execute(params![key, self.last_block.unwrap_or(i64::MIN)])?;
+        for later in [
+            "DELETE FROM blocks WHERE deployment = ?1 AND ends_at > ?2",
+            "DELETE FROM beside WHERE deployment = ?1 AND ends_at > ?2",
+        ] {
+            transaction
+                .prepare_cached(later)?
+                .execute(params![key, self.last_block.unwrap_or(i64::MIN)])?;
+        }
         transaction
             .prepare_cached("DELETE FROM pauses WHERE deployment = ?1")?
             .execute([key])?;

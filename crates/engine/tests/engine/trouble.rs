@@ -321,3 +321,17 @@ async fn a_silent_cloud_is_given_up_for_this_look() {
     assert!(report.cloud_error.unwrap().contains("did not answer a look"));
     assert_eq!(report.phase, Phase::Uploading);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_shall_reach_nobody_loses_our_rule_although_nothing_can_be_seen() {
+    let rig = Rig::new();
+    let serving = rig.until_phase(Phase::Serving).await;
+    rig.world.fail_looks(Some(throttled()));
+    rig.tick().await;
+    assert!(rig.world.main_rule_stands(&serving.desired));
+    rig.submit(&Change::Destroy).unwrap();
+    rig.tick().await;
+    assert!(!rig.world.main_rule_stands(&serving.desired));
+    rig.world.fail_looks(None);
+    rig.until_phase(Phase::Destroyed).await;
+}

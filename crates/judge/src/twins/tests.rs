@@ -82,6 +82,11 @@ fn one_arm_alone_is_no_business_of_twins() {
 }
 
 #[test]
+fn twins_of_which_the_old_version_is_the_worse_are_unfit_too() {
+    assert!(unfit_after(HOUR, |_| [0.005, 0.25, 0.1]).is_some());
+}
+
+#[test]
 fn production_that_fails_as_well_is_no_reason() {
     assert_eq!(unfit_after(HOUR, |_| [0.1, 0.1, 0.11]), None);
     assert_eq!(unfit_after(HOUR, |_| [0.1, 0.13, 0.13]), None);
