@@ -16,7 +16,6 @@ use flate2::write::GzEncoder;
 const USER_DATA_MAX: usize = 16 * 1024;
 
 /// One launch, as far as the script needs it.
-#[derive(Debug)]
 pub struct Launch<'l> {
     pub desired: &'l Desired,
     pub place: Place,
@@ -27,6 +26,16 @@ pub struct Launch<'l> {
     pub status: String,
     /// The instances of both arms that stand, for who watches them.
     pub arms: Vec<(Place, IpAddr)>,
+}
+
+/// Without the URLs: whoever reads one can use it.
+impl fmt::Debug for Launch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Launch")
+            .field("place", &self.place)
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Makes the user data of an instance: a script, or anything else that cloud-init reads.

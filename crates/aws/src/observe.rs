@@ -148,7 +148,16 @@ impl Inner {
         {
             return Ok(None);
         }
-        let request = self.clients.reading.s3.get_object().bucket(bucket).key(key);
+        // It may have been written again since it was listed.
+        let at_most = format!("bytes=0-{}", STATUS_MAX - 1);
+        let request = self
+            .clients
+            .reading
+            .s3
+            .get_object()
+            .bucket(bucket)
+            .key(key)
+            .range(at_most);
         let answer = match ask(Call::GetObject, request.send()).await {
             Ok(answer) => answer,
             Err(failure) if failure.meaning == Meaning::Gone => return Ok(None),

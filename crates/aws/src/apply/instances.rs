@@ -76,11 +76,15 @@ impl Inner {
         let script = self.script(desired, place, incarnation).await?;
         let logical_id = LogicalId::Instance(place);
         let tags = ec2_tags(desired, &owner(desired, logical_id, incarnation));
-        let mut groups = vec![group];
-        groups.extend(many(&desired.spec.instances.security_groups)?);
         let instances = &desired.spec.instances;
         let named = |text: &String| (text != NONE).then(|| text.clone());
-        let profile = named(&instances.profile);
+        let mut groups = vec![group];
+        // The monitor runs other people's programs: neither production's network nor the app's role is for them.
+        let is_app = place.role.arm().is_some();
+        if is_app {
+            groups.extend(many(&instances.security_groups)?);
+        }
+        let profile = named(&instances.profile).filter(|_| is_app);
         let kinds = [
             ResourceType::Instance,
             ResourceType::Volume,

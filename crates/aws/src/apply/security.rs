@@ -13,7 +13,7 @@ use crate::error::{Meaning, OrGone as _, ask};
 use crate::tags::{ec2_tags, of_place, on_creation, owner};
 
 /// Where the monitor's pages are: one port, encrypted.
-const MONITOR_PORT: u16 = 443;
+const MONITOR_PORT: u16 = 8443;
 
 /// What may come in, from whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,7 +158,8 @@ fn monitor_openings(desired: &Desired) -> Vec<Opening> {
             let ranges = monitor.allow_cidrs.iter();
             let opening = |range: &ipnet::IpNet| Opening {
                 port: MONITOR_PORT,
-                from: From::Range(*range),
+                // As AWS keeps it: without the bits behind the prefix.
+                from: From::Range(range.trunc()),
             };
             ranges.map(opening).collect()
         }
@@ -201,6 +202,12 @@ fn opens(open: &IpPermission, opening: &Opening) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_monitors_door_listens_where_its_group_is_open() {
+        let door = include_str!("../../../../provisioning/monitor/proxy/nginx.conf");
+        assert!(door.contains(&format!("listen {MONITOR_PORT} ssl;")));
+    }
 
     #[test]
     fn what_is_open_is_not_opened_again() {

@@ -102,6 +102,20 @@ async fn a_look_at_what_serves_costs_few_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_arms_stand_in_productions_network_and_the_monitor_does_not() {
+    let life = Life::begin(Files::Small, 0).await;
+    life.serving().await;
+    let ours = life.endpoint.read(|account| {
+        let ours = account.instances.iter().filter(|one| !one.tags.is_empty());
+        ours.map(|one| one.groups.iter().any(|group| group == "sg-web"))
+            .collect::<Vec<bool>>()
+    });
+    assert_eq!(ours.iter().filter(|shared| **shared).count(), 2);
+    assert_eq!(ours.len(), 3);
+    life.destroyed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn listings_that_lag_make_no_twins() {
     let life = Life::begin(Files::Small, 25).await;
     whole_life(&life).await;
