@@ -77,15 +77,16 @@ impl App {
     fn all_judged_again(&self, asked: &Backtest) -> Result<BacktestDocument, Problem> {
         let (mut runs, mut left_out, mut blocks) = (Vec::new(), Vec::new(), 0);
         self.each_kept(asked.of, |named| {
-            blocks += named.kept.run.blocks();
+            let own = named.kept.run.blocks();
             // One alone is judged however long it is: what it costs is bounded by what is kept of a metric.
-            if blocks > BLOCKS_MAX && !runs.is_empty() {
+            if blocks + own > BLOCKS_MAX && !runs.is_empty() {
                 left_out.push(LeftOutDocument {
                     name: named.kept.name.clone(),
                     why: format!("These are more than {BLOCKS_MAX} blocks together; ask for it alone."),
                 });
                 return Ok(());
             }
+            blocks += own;
             runs.push(judged_again(&named, asked)?);
             Ok(())
         })?;
