@@ -11,7 +11,6 @@ mod agent;
 mod moto;
 mod stage;
 
-mod faults;
 mod looks;
 mod rights;
 mod story;

@@ -91,15 +91,9 @@ pub(crate) fn spec(dir: &Path, listener: &str, more: &Value) -> Spec {
 impl Stage {
     pub(crate) async fn set() -> Self {
         let moto = Moto::start().await;
-        let endpoint = moto.endpoint();
-        Self::asking(moto, endpoint).await
-    }
-
-    /// With an adapter that asks at another door of the account.
-    pub(crate) async fn asking(moto: Moto, endpoint: String) -> Self {
         let account = Account::build(&moto).await;
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let cloud = AwsCloud::connect(settings(endpoint, dir.path())).await.unwrap();
+        let cloud = AwsCloud::connect(settings(moto.endpoint(), dir.path())).await.unwrap();
         let spec = cloud
             .resolve(&spec(dir.path(), &account.listener, &json!({})))
             .await

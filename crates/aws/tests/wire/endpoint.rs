@@ -25,6 +25,8 @@ const HANGS: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     Throttled,
+    /// It is not done, and the answer is an internal failure.
+    Fails,
     /// It is done, and the answer is an internal failure.
     DoneAndFails,
     /// It is done, and the connection ends before the answer.
@@ -36,8 +38,9 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Throttled,
+        Self::Fails,
         Self::DoneAndFails,
         Self::DoneAndCut,
         Self::DoneAndHangs,
@@ -150,43 +153,30 @@ impl Endpoint {
         let question = question(request).await;
         let operation = question.operation();
         let fault = self.struck(&operation);
-        match fault {
-            Some(Fault::Throttled) => return Ok(no(&question, &throttled(&question))),
-            Some(Fault::Expired) => {
-                return Ok(no(
-                    &question,
-                    &No {
-                        code: "ExpiredToken",
-                        status: 403,
-                    },
-                ));
-            }
-            Some(Fault::Denied) => {
-                return Ok(no(
-                    &question,
-                    &No {
-                        code: "AccessDenied",
-                        status: 403,
-                    },
-                ));
-            }
-            Some(Fault::DoneAndFails | Fault::DoneAndCut | Fault::DoneAndHangs) | None => {}
+        let failure = No {
+            code: "InternalFailure",
+            status: 500,
+        };
+        let refused = |code| No { code, status: 403 };
+        let before = match fault {
+            Some(Fault::Throttled) => Some(throttled(&question)),
+            Some(Fault::Fails) => Some(failure.clone()),
+            Some(Fault::Expired) => Some(refused("ExpiredToken")),
+            Some(Fault::Denied) => Some(refused("AccessDenied")),
+            Some(Fault::DoneAndFails | Fault::DoneAndCut | Fault::DoneAndHangs) | None => None,
+        };
+        if let Some(before) = before {
+            return Ok(no(&question, &before));
         }
         let answer = self.read(|account| answered(account, &question));
         match fault {
-            Some(Fault::DoneAndFails) => Ok(no(
-                &question,
-                &No {
-                    code: "InternalFailure",
-                    status: 500,
-                },
-            )),
+            Some(Fault::DoneAndFails) => Ok(no(&question, &failure)),
             Some(Fault::DoneAndCut) => Err(Cut),
             Some(Fault::DoneAndHangs) => {
                 tokio::time::sleep(HANGS).await;
                 Err(Cut)
             }
-            Some(Fault::Throttled | Fault::Expired | Fault::Denied) | None => Ok(answer),
+            Some(Fault::Throttled | Fault::Fails | Fault::Expired | Fault::Denied) | None => Ok(answer),
         }
     }
 
