@@ -214,6 +214,9 @@ After=docker.service
 
 [Service]
 ExecStart=$STATE/boot.sh watch
+# One write that fails on a full disk must not end it.
+Restart=always
+RestartSec=10
 StandardOutput=journal+console
 UNIT
     systemctl daemon-reload
@@ -243,6 +246,11 @@ apt() {
         -o APT::Update::Error-Mode=any -o Dpkg::Use-Pty=0 "$@" >>"$LOG" 2>&1
 }
 
+# Whole: one that was only unpacked when the power went is not.
+installed() {
+    [[ $(dpkg-query --show --showformat '${db:Status-Status}\n' "$@" 2>/dev/null | grep -cx installed) -eq $# ]]
+}
+
 install_packages() {
     local wanted deadline
     wanted=$(wanted_packages) || fail "This system is $(sed -n 's/^PRETTY_NAME=//p' /etc/os-release), and instances are set up on \
@@ -250,7 +258,7 @@ Debian 13 and Ubuntu 24.04 only. Choose such an image with \`instances.ami\`, or
     # An upgrade in one arm alone would be a difference that nobody asked for.
     systemctl disable --quiet --now apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service 2>>"$LOG" || true
     # shellcheck disable=SC2086 # words of ours
-    if dpkg --status $wanted >/dev/null 2>&1; then return; fi
+    if installed $wanted; then return; fi
     deadline=$((SECONDS + ARYA_PACKAGES_WITHIN_S))
     # shellcheck disable=SC2086
     until dpkg --configure -a >>"$LOG" 2>&1 && apt update && apt install --no-install-recommends $wanted; do

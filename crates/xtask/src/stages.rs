@@ -58,7 +58,7 @@ const STAGES: [Stage; 18] = [
     },
     Stage {
         name: "tidy",
-        budget_s: 60,
+        budget_s: 120,
         needs: &[],
         run: || product_test("tidy", &[]),
     },
