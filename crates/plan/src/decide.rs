@@ -9,7 +9,7 @@ use crate::desired::{Actor, Change, Desired, Goal, HoldReason, MainRule, REPLACE
 use crate::identity::{Arm, Place, RuleKind};
 use crate::listener::compose::site_digest;
 use crate::listener::shares::CanaryPercent;
-use crate::listener::{Rule, Site};
+use crate::listener::{Rule, Site, same_conditions};
 use crate::observed::{BootPhase, Instance, Observed, TargetState};
 use crate::provision::failed_upload;
 use crate::route::{HEALTHY_LOOKS, arms_healthy, main_actions, unhealthy_production};
@@ -150,7 +150,7 @@ pub fn site_changed(desired: &Desired, site: &Site) -> bool {
 fn edited(desired: &Desired, observed: &Observed, rule: &Rule) -> bool {
     let placement = &desired.placement;
     let priority = crate::listener::Priority::At(placement.slots.main);
-    let moved = rule.priority != priority || rule.conditions != placement.composed.conditions;
+    let moved = rule.priority != priority || !same_conditions(&rule.conditions, &placement.composed.conditions);
     moved || (desired.share_seen == Some(desired.share()) && !as_wanted(desired, observed, rule))
 }
 

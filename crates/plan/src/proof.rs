@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::identity::DeploymentId;
-use crate::listener::{GroupId, Priority, Rule, Site};
+use crate::listener::{GroupId, Priority, Rule, Site, same_conditions};
 
 /// What differs. Empty = production is exactly as before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,7 +131,7 @@ fn others(what: String, sentence: String) -> Difference {
 fn changed_parts(old: &Rule, new: &Rule) -> String {
     let parts: Vec<&str> = [
         (old.priority != new.priority, "priority"),
-        (old.conditions != new.conditions, "conditions"),
+        (!same_conditions(&old.conditions, &new.conditions), "conditions"),
         (old.actions != new.actions, "actions"),
         (old.transforms != new.transforms, "transforms"),
     ]

@@ -43,12 +43,13 @@ async fn whole_life(life: &Life) {
             .as_ref()
             .and_then(|seen| seen.our_rule(&report.desired.id, RuleKind::Main));
         let forward = rule.and_then(|rule| rule.forward());
-        let weights: Vec<u16> = forward
+        let mut weights: Vec<u16> = forward
             .into_iter()
             .flat_map(|one| &one.groups)
             .map(|one| one.weight)
             .collect();
-        weights.len() == 3 && weights[1] == weights[2] && weights[0] == 3 * weights[1]
+        weights.sort_unstable();
+        weights.len() == 3 && weights[0] == weights[1] && weights[2] == 3 * weights[0]
     })
     .await;
     life.destroyed().await;

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 /// What every list of Elastic Load Balancing's is made of, in requests and in answers.
 const MEMBER: &str = "member";
 
+/// AWS promises no order of a forward's groups; here it is never the one that was written.
+const UNORDERED: &str = "TargetGroups";
+
 /// A value, or more of them by name; a list has numbers for names.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Tree {
@@ -97,6 +100,9 @@ impl Tree {
             Self::Branch(branch) => branch
                 .iter()
                 .map(|(name, below)| match below.at(MEMBER) {
+                    Some(list) if name == UNORDERED => {
+                        el(name, &members(list.items().into_iter().rev().map(Self::xml)))
+                    }
                     Some(list) => el(name, &members(list.items().into_iter().map(Self::xml))),
                     None => el(name, &below.xml()),
                 })

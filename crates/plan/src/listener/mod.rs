@@ -7,8 +7,9 @@ pub mod matching;
 pub mod pattern;
 pub mod shares;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -202,13 +203,38 @@ pub enum Action {
     },
 }
 
-/// Forward to one to five groups by weight.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Forward to one to five groups by weight. Their order says nothing, and a listing may have another than was written.
+#[derive(Debug, Clone, Eq, Serialize, Deserialize)]
 pub struct Forward {
     pub groups: Vec<WeightedGroup>,
     /// How long a client stays with its group, in seconds (1 to 604,800); `None` = every request is drawn anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stickiness_s: Option<u32>,
+}
+
+impl Forward {
+    fn in_any_order(&self) -> BTreeSet<(&GroupId, u16)> {
+        self.groups.iter().map(|one| (&one.group, one.weight)).collect()
+    }
+}
+
+impl PartialEq for Forward {
+    fn eq(&self, other: &Self) -> bool {
+        self.stickiness_s == other.stickiness_s
+            && self.groups.len() == other.groups.len()
+            && self.in_any_order() == other.in_any_order()
+    }
+}
+
+impl Hash for Forward {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.stickiness_s, self.in_any_order()).hash(state);
+    }
+}
+
+/// Whether the same is asked of a request; all conditions must hold, in whatever order they are listed.
+pub fn same_conditions(one: &[Condition], other: &[Condition]) -> bool {
+    one.len() == other.len() && one.iter().all(|condition| other.contains(condition))
 }
 
 /// One rule of a listener.
