@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arya_plan::cloud::CloudError;
 use arya_plan::identity::{DeploymentId, Owner};
-use arya_plan::listener::{Action, GroupId, ListenerId, LoadBalancerId, Rule, Site, SiteGroup, WeightedGroup};
+use arya_plan::listener::{GroupId, ListenerId, LoadBalancerId, Rule, Site, SiteGroup, WeightedGroup, named_groups};
 use aws_sdk_ec2::types::InstanceStateName;
 use aws_sdk_elasticloadbalancingv2::types as elb;
 use aws_sdk_s3::types::Bucket;
@@ -192,20 +192,4 @@ pub(crate) fn site(
         rules,
         groups,
     }
-}
-
-fn named_groups(rules: &[Rule]) -> BTreeSet<GroupId> {
-    let actions = rules.iter().flat_map(|rule| &rule.actions);
-    let forwards = actions.filter_map(|action| match action {
-        Action::Forward(forward) => Some(forward),
-        Action::AuthenticateCognito { .. }
-        | Action::AuthenticateOidc { .. }
-        | Action::JwtValidation { .. }
-        | Action::Redirect { .. }
-        | Action::FixedResponse { .. } => None,
-    });
-    forwards
-        .flat_map(|forward| &forward.groups)
-        .map(|weighted| weighted.group.clone())
-        .collect()
 }

@@ -10,8 +10,9 @@ use arya_plan::spec::OneOrMany;
 use aws_sdk_elasticloadbalancingv2::types as elb;
 
 use crate::account::OWNER;
+use crate::common::installation;
 use crate::contract::Ground;
-use crate::stage::{Stage, installation};
+use crate::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listener_is_read_with_its_rules_in_order_and_their_groups() {

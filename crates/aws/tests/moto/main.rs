@@ -6,6 +6,10 @@
 #[allow(dead_code, reason = "what moto does not model is not run against it")]
 mod contract;
 
+#[path = "../common/mod.rs"]
+#[allow(dead_code, reason = "moto keeps bodies in memory for every test; one size is enough")]
+mod common;
+
 mod account;
 mod agent;
 mod moto;

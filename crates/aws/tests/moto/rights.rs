@@ -22,9 +22,10 @@ use serde_json::{Value, json};
 
 use crate::account::{Admin, OWNER};
 use crate::agent;
+use crate::common::{Files, spec};
 use crate::contract::Ground;
 use crate::moto::Moto;
-use crate::stage::{Stage, settings, spec};
+use crate::stage::{Stage, settings};
 
 /// moto wants to read a region and a service, and whose key it is once it checks.
 const LIMITED: &str = "limited";
@@ -207,7 +208,7 @@ impl Checked {
         let said = match self.connect().await {
             Err(error) => error.to_string(),
             Ok(cloud) => {
-                let asked = spec(self.stage.dir.path(), &self.stage.account.listener, &json!({}));
+                let asked = spec(self.stage.dir.path(), &self.stage.account.listener, Files::InParts);
                 let answers = [
                     cloud.discover().await.err(),
                     cloud.list().await.err(),

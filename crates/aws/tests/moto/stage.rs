@@ -9,30 +9,24 @@ use arya_aws::{AwsCloud, AwsSettings, ConnectionSettings};
 use arya_judge::Timestamp;
 use arya_plan::cloud::Cloud;
 use arya_plan::decide::decide;
-use arya_plan::desired::{Actor, Change, Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
-use arya_plan::identity::{DeploymentId, InstallationId};
-use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
-use arya_plan::listener::{Action, Priority, Protocol, Rule, Site};
+use arya_plan::desired::{Actor, Change, Desired};
+use arya_plan::listener::{Action, Priority, Rule, Site};
 use arya_plan::observed::Observed;
 use arya_plan::plan::{Plan, plan};
 use arya_plan::seen::Seen;
-use arya_plan::spec::{Digest, Spec};
 use arya_plan::timing::Timing;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_elasticloadbalancingv2::types as elb;
-use serde_json::{Value, json};
 use tempfile::TempDir;
-use uuid::Uuid;
 
 use crate::account::{Account, OWNER, REGION, credentials};
 use crate::agent::{self, Script};
+use crate::common::{Files, desired, installation, spec};
 use crate::contract::Ground;
 use crate::moto::Moto;
 
 /// Between two looks; moto tells no one when something changed.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Larger than one part, so that it goes in two.
-const IMAGE_BYTES: usize = 9 * 1024 * 1024;
 
 pub(crate) struct Stage {
     pub(crate) account: Account,
@@ -42,10 +36,6 @@ pub(crate) struct Stage {
     agent: tokio::sync::Mutex<BTreeSet<String>>,
     pub(crate) dir: TempDir,
     pub(crate) moto: Moto,
-}
-
-pub(crate) fn installation() -> InstallationId {
-    InstallationId::new(Uuid::from_u128(7))
 }
 
 pub(crate) fn settings(endpoint: String, artifacts: &Path) -> AwsSettings {
@@ -63,31 +53,6 @@ pub(crate) fn settings(endpoint: String, artifacts: &Path) -> AwsSettings {
     }
 }
 
-fn store(dir: &Path, bytes: &[u8]) -> Digest {
-    let digest = Digest::of(bytes);
-    std::fs::write(dir.join(digest.hex()), bytes).unwrap();
-    digest
-}
-
-/// A spec in front of the default rule, its files stored; `more` is laid over it.
-pub(crate) fn spec(dir: &Path, listener: &str, more: &Value) -> Spec {
-    let mut document = json!({
-        "name": "shop-next",
-        "listener": listener,
-        "canary_percent": 5,
-        "app": {"port": 8080, "health_check_path": "/health"},
-        "exporters": [{"job": "node", "port": 9100}],
-        "monitor": {"allow_cidrs": ["10.0.0.0/8"]},
-        "instances": {"tags": {"team": "shop"}},
-        "baseline": {"image": store(dir, &vec![b'b'; IMAGE_BYTES]), "compose": store(dir, b"services: {}")},
-        "canary": {"image": store(dir, b"small canary"), "compose": store(dir, b"services: {}")},
-    });
-    for (key, value) in more.as_object().into_iter().flatten() {
-        document[key] = value.clone();
-    }
-    Spec::parse(&document).unwrap()
-}
-
 impl Stage {
     pub(crate) async fn set() -> Self {
         let moto = Moto::start().await;
@@ -95,7 +60,7 @@ impl Stage {
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let cloud = AwsCloud::connect(settings(moto.endpoint(), dir.path())).await.unwrap();
         let spec = cloud
-            .resolve(&spec(dir.path(), &account.listener, &json!({})))
+            .resolve(&spec(dir.path(), &account.listener, Files::InParts))
             .await
             .unwrap();
         let site = cloud.discover().await.unwrap().remove(0);
@@ -120,43 +85,6 @@ impl Stage {
 
     pub(crate) async fn observe(&self) -> Observed {
         self.cloud.observe(&self.desired, Timestamp::now()).await.unwrap()
-    }
-}
-
-pub(crate) fn desired(spec: Spec, site: &Site) -> Desired {
-    let chosen = site.default_rule().unwrap();
-    let composed = in_front_of(chosen, &spec.conditions).unwrap();
-    let now = Timestamp::now();
-    Desired {
-        id: DeploymentId::new(Uuid::new_v4()),
-        installation: installation(),
-        generation: 1,
-        goal: Goal::Serve {
-            canary: spec.canary_percent,
-        },
-        placement: Placement {
-            chosen: chosen.id.clone(),
-            slots: slots_before(site, chosen).unwrap(),
-            site_digest: site_digest(site, chosen, &composed),
-            composed,
-            production: chosen.forward().unwrap().groups.clone(),
-            group: OurGroupSettings {
-                protocol: Protocol::Http,
-                port: spec.app.port,
-                health_check_path: spec.app.health_check_path.clone(),
-                deregistration_delay_s: 30,
-            },
-            probe_secret: ProbeSecret::new("only-for-probes"),
-        },
-        main_rule: MainRule::NotYet,
-        share_seen: None,
-        incarnations: vec![],
-        hold: None,
-        harmful: None,
-        failed: None,
-        created_at: now,
-        expires_at: now.checked_add(jiff::SignedDuration::from_hours(4)).unwrap(),
-        spec,
     }
 }
 

@@ -1,15 +1,13 @@
 //! A whole life with the engine's own reconciler: serving, other weights, destroyed, and the account as it was before.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arya_aws::AwsCloud;
 use arya_engine::{Clock, EngineSettings, Reconciler, Report, Store};
-use arya_judge::source::{MetricSource, SourceError};
-use arya_judge::{Evidence, JudgeConfig, MetricConfig, Timestamp};
+use arya_judge::JudgeConfig;
 use arya_plan::cloud::Cloud as _;
 use arya_plan::desired::{Actor, Change};
 use arya_plan::identity::RuleKind;
@@ -17,21 +15,10 @@ use arya_plan::listener::shares::CanaryPercent;
 use arya_plan::phase::Phase;
 use arya_plan::timing::Timing;
 
+use crate::common::Silence;
 use crate::stage::Stage;
 
 const TICKS_MAX: usize = 300;
-
-/// Nobody measures here.
-#[derive(Debug)]
-struct Silence;
-
-impl MetricSource for Silence {
-    async fn evidence(&self, _: &str, _: &MetricConfig, _: RangeInclusive<Timestamp>) -> Result<Evidence, SourceError> {
-        Err(SourceError::NoData {
-            what: "nobody measures".into(),
-        })
-    }
-}
 
 pub(crate) struct Story {
     pub(crate) stage: Stage,

@@ -11,7 +11,7 @@ use arya_plan::phase::Phase;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::deployment::Files;
+use crate::common::Files;
 use crate::endpoint::{Fault, Line, When};
 use crate::life::Life;
 use crate::lives::is_read;

@@ -1,6 +1,5 @@
 //! A deployment's life on the endpoint, by the engine's own reconciler on a clock that the test turns.
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,8 +7,7 @@ use std::time::Duration;
 
 use arya_aws::{AwsCloud, AwsSettings, Boot, ConnectionSettings, Launch};
 use arya_engine::{Clock, EngineSettings, Reconciler, Report, Store};
-use arya_judge::source::{MetricSource, SourceError};
-use arya_judge::{Evidence, JudgeConfig, MetricConfig, Timestamp};
+use arya_judge::{JudgeConfig, Timestamp};
 use arya_plan::cloud::Cloud as _;
 use arya_plan::desired::{Actor, Change};
 use arya_plan::identity::DeploymentId;
@@ -22,7 +20,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::account::{LISTENER, OWNER, REGION};
-use crate::deployment::{self, Files};
+use crate::common::{self, Files, Silence};
 use crate::endpoint::{Endpoint, Line};
 
 /// Looks are further apart than the engine asks, which it must bear, and which makes a life some 40 looks long.
@@ -31,18 +29,6 @@ const LOOK_AT_LEAST: Duration = Duration::from_secs(6);
 const LOOKS_MAX: usize = 400;
 /// An upload goes on in real time, also one that hangs for twenty seconds.
 const WHILE_UPLOADING: Duration = Duration::from_millis(100);
-
-/// Nobody measures here.
-#[derive(Debug)]
-struct Silence;
-
-impl MetricSource for Silence {
-    async fn evidence(&self, _: &str, _: &MetricConfig, _: RangeInclusive<Timestamp>) -> Result<Evidence, SourceError> {
-        Err(SourceError::NoData {
-            what: "nobody measures here".into(),
-        })
-    }
-}
 
 /// User data that the account's instances read.
 #[derive(Debug)]
@@ -93,12 +79,9 @@ impl Life {
         let cloud = AwsCloud::connect(settings(&endpoint, dir.path(), &store))
             .await
             .unwrap();
-        let spec = cloud
-            .resolve(&deployment::spec(dir.path(), LISTENER, files))
-            .await
-            .unwrap();
+        let spec = cloud.resolve(&common::spec(dir.path(), LISTENER, files)).await.unwrap();
         let site = cloud.discover().await.unwrap().remove(0);
-        let mut desired = deployment::desired(spec, &site);
+        let mut desired = common::desired(spec, &site);
         desired.installation = store.installation();
         let (id, began) = (desired.id, desired.created_at);
         store

@@ -4,7 +4,7 @@ use arya_plan::desired::Change;
 use arya_plan::identity::RuleKind;
 use arya_plan::listener::shares::CanaryPercent;
 
-use crate::deployment::Files;
+use crate::common::Files;
 use crate::life::Life;
 
 /// Each change that a deployment of two arms and a monitor needs, and how often.

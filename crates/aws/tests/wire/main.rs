@@ -2,8 +2,10 @@
 //! dependencies, listings that lag, answers that are lost. Each fault strikes each call of a deployment's life.
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails fails the test")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod account;
-mod deployment;
 mod ec2;
 mod elb;
 mod endpoint;

@@ -3,12 +3,11 @@
 //!
 //! Knows no clock, no socket and no task, so that a simulated world can use the same rules as the live balancer.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use arya_plan::listener::{Action, GroupHealth, GroupId, Protocol, Rule};
+use arya_plan::listener::{GroupHealth, Protocol};
 use arya_plan::observed;
 use serde::{Deserialize, Serialize};
 
@@ -265,25 +264,6 @@ impl From<TargetState> for Health {
 pub enum GroupUse {
     Named,
     Unnamed,
-}
-
-/// The groups that rules name, also with weight 0.
-pub fn named_groups(rules: &[Rule]) -> BTreeSet<GroupId> {
-    let forwards = rules
-        .iter()
-        .flat_map(|rule| &rule.actions)
-        .filter_map(|action| match action {
-            Action::Forward(forward) => Some(forward),
-            Action::AuthenticateCognito { .. }
-            | Action::AuthenticateOidc { .. }
-            | Action::JwtValidation { .. }
-            | Action::Redirect { .. }
-            | Action::FixedResponse { .. } => None,
-        });
-    forwards
-        .flat_map(|forward| &forward.groups)
-        .map(|weighted| weighted.group.clone())
-        .collect()
 }
 
 /// The next state after one check.

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use arya_plan::listener::{GroupHealth, GroupId, Protocol, Rule};
+use arya_plan::listener::{GroupHealth, GroupId, Protocol, Rule, named_groups};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::alb::{
-    CheckResult, GroupUse, Health, HealthCheckSettings, TargetState, after_check, group_health, named_groups, receivers,
+    CheckResult, GroupUse, Health, HealthCheckSettings, TargetState, after_check, group_health, receivers,
 };
 use super::health::keep_checking;
 use super::settings::{GroupSettings, Target};

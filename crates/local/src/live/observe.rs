@@ -5,20 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use arya_judge::Timestamp;
 use arya_plan::desired::Desired;
 use arya_plan::identity::{Arm, DeploymentId};
-use arya_plan::listener::{GroupHealth, GroupId, ListenerId, LoadBalancerId, Site, SiteGroup};
+use arya_plan::listener::{GroupHealth, GroupId, ListenerId, LoadBalancerId, Site, SiteGroup, named_groups};
 use arya_plan::observed::{Instance, Observed, OurGroup, Target};
 
 use super::traffic::traffic;
 use super::world::{Group, World};
 use super::{Inner, LISTENER, LOAD_BALANCER, LOAD_BALANCER_NAME};
-use crate::balancer::alb;
 
 /// The listener with all its rules, and the groups that they name.
 pub(super) fn site(inner: &Inner) -> Site {
     let world = inner.world();
     // Read under the lock, since groups and rules change together.
     let rules = inner.balancer.rules();
-    let named = alb::named_groups(&rules);
+    let named = named_groups(&rules);
     let groups = named.into_iter().filter_map(|id| {
         let settings = world.groups.get(&id)?.settings.clone();
         let health = inner

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arya_judge::Timestamp;
 use arya_plan::desired::Desired;
 use arya_plan::identity::{Arm, DeploymentId, LogicalId, Owner, Place, RuleKind, SecurityGroupKind};
-use arya_plan::listener::{GroupId, GroupSettings, Rule, Site};
+use arya_plan::listener::{GroupId, GroupSettings, Rule, Site, named_groups};
 use arya_plan::observed::{BootPhase, InstanceState, Upload};
 use arya_plan::spec::Digest;
 
@@ -16,7 +16,7 @@ use super::calls::Calls;
 use super::journal::Entry;
 use super::looking::{Frozen, Stale};
 use super::settings::Settings;
-use crate::balancer::alb::{self, GroupUse, Health};
+use crate::balancer::alb::{GroupUse, Health};
 
 /// A world at one moment.
 #[derive(Debug, Clone)]
@@ -183,7 +183,7 @@ impl State {
             self.earlier_rules.push((age + spread, Arc::clone(&self.rules)));
         }
         self.rules = Arc::new(rules);
-        self.named = Arc::new(alb::named_groups(&self.rules));
+        self.named = Arc::new(named_groups(&self.rules));
         for (id, group) in &mut self.groups {
             let used = if self.named.contains(id) {
                 GroupUse::Named

@@ -232,6 +232,15 @@ impl Hash for Forward {
     }
 }
 
+/// The groups that rules forward to, also with weight 0.
+pub fn named_groups(rules: &[Rule]) -> BTreeSet<GroupId> {
+    let forwards = rules.iter().filter_map(Rule::forward);
+    forwards
+        .flat_map(|forward| &forward.groups)
+        .map(|weighted| weighted.group.clone())
+        .collect()
+}
+
 /// Whether the same is asked of a request; all conditions must hold, in whatever order they are listed.
 pub fn same_conditions(one: &[Condition], other: &[Condition]) -> bool {
     one.len() == other.len() && one.iter().all(|condition| other.contains(condition))
@@ -344,5 +353,45 @@ impl Site {
 
     pub fn default_rule(&self) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.priority == Priority::Default)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forward(groups: &[(&str, u16)]) -> Forward {
+        let weighted = |(id, weight): &(&str, u16)| WeightedGroup {
+            group: GroupId::new(*id),
+            weight: *weight,
+        };
+        Forward {
+            groups: groups.iter().map(weighted).collect(),
+            stickiness_s: None,
+        }
+    }
+
+    #[test]
+    fn the_order_of_groups_says_nothing_and_their_weights_do() {
+        let written = forward(&[("production", 90), ("baseline", 5), ("canary", 5)]);
+        assert_eq!(written, forward(&[("canary", 5), ("production", 90), ("baseline", 5)]));
+        assert_ne!(written, forward(&[("production", 5), ("baseline", 90), ("canary", 5)]));
+        assert_ne!(written, forward(&[("production", 90), ("baseline", 5)]));
+        let sticky = Forward {
+            stickiness_s: Some(60),
+            ..written.clone()
+        };
+        assert_ne!(written, sticky);
+    }
+
+    #[test]
+    fn the_order_of_conditions_says_nothing() {
+        let path = |value: &str| Condition::PathPattern {
+            values: vec![value.into()],
+        };
+        let both = [path("/a"), path("/b")];
+        assert!(same_conditions(&both, &[path("/b"), path("/a")]));
+        assert!(!same_conditions(&both, &both[..1]));
+        assert!(!same_conditions(&both[..1], &both[1..]));
     }
 }

@@ -1,8 +1,11 @@
-//! What is deployed: a small spec with its files, planned in front of the default rule.
+//! What both accounts of the tests have alike: a small spec with its files, planned in front of the default rule, and that
+//! nobody measures.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
-use arya_judge::Timestamp;
+use arya_judge::source::{MetricSource, SourceError};
+use arya_judge::{Evidence, MetricConfig, Timestamp};
 use arya_plan::desired::{Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
 use arya_plan::identity::{DeploymentId, InstallationId};
 use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
@@ -27,6 +30,10 @@ impl Files {
     }
 }
 
+pub(crate) fn installation() -> InstallationId {
+    InstallationId::new(Uuid::from_u128(7))
+}
+
 fn store(dir: &Path, bytes: &[u8]) -> Digest {
     let digest = Digest::of(bytes);
     std::fs::write(dir.join(digest.hex()), bytes).unwrap();
@@ -41,6 +48,7 @@ pub(crate) fn spec(dir: &Path, listener: &str, files: Files) -> Spec {
         "app": {"port": 8080, "health_check_path": "/health"},
         "exporters": [{"job": "node", "port": 9100}],
         "monitor": {"allow_cidrs": ["10.0.0.0/8"]},
+        "instances": {"tags": {"team": "shop"}},
         "baseline": {"image": store(dir, &vec![b'b'; files.image_bytes()]), "compose": store(dir, b"services: {}")},
         "canary": {"image": store(dir, b"small canary"), "compose": store(dir, b"services: {}")},
     });
@@ -53,7 +61,7 @@ pub(crate) fn desired(spec: Spec, site: &Site) -> Desired {
     let now = Timestamp::now();
     Desired {
         id: DeploymentId::new(Uuid::new_v4()),
-        installation: InstallationId::new(Uuid::from_u128(7)),
+        installation: installation(),
         generation: 1,
         goal: Goal::Serve {
             canary: spec.canary_percent,
@@ -81,5 +89,17 @@ pub(crate) fn desired(spec: Spec, site: &Site) -> Desired {
         created_at: now,
         expires_at: now.checked_add(jiff::SignedDuration::from_hours(4)).unwrap(),
         spec,
+    }
+}
+
+/// Nobody measures here.
+#[derive(Debug)]
+pub(crate) struct Silence;
+
+impl MetricSource for Silence {
+    async fn evidence(&self, _: &str, _: &MetricConfig, _: RangeInclusive<Timestamp>) -> Result<Evidence, SourceError> {
+        Err(SourceError::NoData {
+            what: "nobody measures here".into(),
+        })
     }
 }
