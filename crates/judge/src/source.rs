@@ -3,6 +3,8 @@
 pub mod access_log;
 pub mod answer;
 mod blocks;
+mod counted;
+pub mod minutes;
 mod origin;
 pub mod pack;
 mod production;

@@ -4,7 +4,7 @@ use arya_judge::source::access_log::{AccessLog, LogArms};
 use arya_judge::source::answer::{label_sets, series};
 use arya_judge::source::pack::{Exposed, choose};
 use arya_judge::source::{Origin, Selector, Watched, blocks};
-use arya_judge::{Block, MetricConfig, MetricKind};
+use arya_judge::{Beside, Block, Machines, MetricConfig, MetricKind};
 use jiff::Timestamp;
 
 /// A sentence that is longer is not read by anyone.
@@ -73,6 +73,8 @@ pub(crate) fn run_log(bytes: &[u8]) {
         baseline: ["a".to_owned()].into(),
         canary: ["b".to_owned()].into(),
         except_rules: [7].into(),
+        production: ["p".to_owned()].into(),
+        production_through: [1].into(),
     });
     log.read_from(bytes).expect("memory can be read, and is not that long");
     for (from, kind) in [
@@ -84,6 +86,12 @@ pub(crate) fn run_log(bytes: &[u8]) {
             from,
             ..MetricConfig::of(kind, "m", "")
         };
+        let machines = Machines {
+            production: 1,
+            each_arm: 1,
+        };
+        let beside = log.production(&metric, &(Timestamp::MIN..=Timestamp::MAX), 5, machines);
+        assert!(beside.iter().all(Beside::is_readable));
         match log.blocks(&metric, &(Timestamp::MIN..=Timestamp::MAX), 5) {
             Ok(blocks) => assert!(in_order(&blocks) && blocks.iter().all(Block::is_readable)),
             Err(error) => assert!(error.to_string().len() < SENTENCE_BYTES),

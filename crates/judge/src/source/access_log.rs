@@ -1,5 +1,5 @@
-//! The access log of an Application Load Balancer as evidence: what clients saw and what targets said of each arm, and how
-//! long targets took, by the second.
+//! The access log of an Application Load Balancer as evidence: what clients saw and what targets said of each arm and of
+//! production, and how long targets took, by the second.
 //!
 //! Lines may come in any order and in any number of pieces, as several load balancer nodes write files of their own. It
 //! knows no file and no bucket.
@@ -11,9 +11,9 @@ use std::io::{self, BufRead, Read as _};
 use std::ops::RangeInclusive;
 
 use super::SourceError;
-use super::origin::Origin;
+use super::counted::{Counted, Side};
 use crate::buckets::Buckets;
-use crate::{Block, CountBlock, HistogramBlock, MetricConfig, MetricKind, Timestamp};
+use crate::{Beside, Block, Machines, MetricConfig, Timestamp};
 pub use line::{Line, OddLine};
 
 /// Upper edges of the times that targets take, in milliseconds: the log has three decimals of a second.
@@ -29,7 +29,7 @@ const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// Lines of other things than access entries are no log of ours; from this share on it is said.
 const ODD_SHARE_MAX: f64 = 0.01;
 
-/// Which lines belong to which arm.
+/// Which lines belong to which side.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogArms {
     /// The baseline's target groups, as the log writes them.
@@ -38,9 +38,39 @@ pub struct LogArms {
     pub canary: BTreeSet<String>,
     /// Requests that these rules matched (by priority) are not users': the probe's.
     pub except_rules: BTreeSet<u32>,
+    /// Production's.
+    pub production: BTreeSet<String>,
+    /// Production is looked at where these rules (by priority) led to it, as they lead to the arms: its groups serve other
+    /// requests too.
+    pub production_through: BTreeSet<u32>,
 }
 
-/// Requests of one arm in one second.
+/// Who an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Baseline,
+    Canary,
+    Production,
+}
+
+impl LogArms {
+    fn of(&self, line: &Line) -> Option<Of> {
+        let group = line.target_group.as_deref()?;
+        if line.rule.is_some_and(|rule| self.except_rules.contains(&rule)) {
+            return None;
+        }
+        if self.baseline.contains(group) {
+            return Some(Of::Baseline);
+        }
+        if self.canary.contains(group) {
+            return Some(Of::Canary);
+        }
+        let through = line.rule.is_some_and(|rule| self.production_through.contains(&rule));
+        (through && self.production.contains(group)).then_some(Of::Production)
+    }
+}
+
+/// Requests of one side in one second.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Second {
     requests: u32,
@@ -54,7 +84,7 @@ struct Second {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AccessLog {
     arms: LogArms,
-    seconds: BTreeMap<i64, [Second; 2]>,
+    seconds: BTreeMap<i64, [Second; 3]>,
     lines: u64,
     odd: u64,
     too_old: u64,
@@ -109,15 +139,7 @@ impl AccessLog {
             self.odd += 1;
             return;
         };
-        let group = line.target_group.as_deref().unwrap_or_default();
-        let arm = match (self.arms.baseline.contains(group), self.arms.canary.contains(group)) {
-            (true, _) => 0,
-            (false, true) => 1,
-            (false, false) => return,
-        };
-        if line.rule.is_some_and(|rule| self.arms.except_rules.contains(&rule)) {
-            return;
-        }
+        let Some(of) = self.arms.of(&line) else { return };
         let second = line.time.as_second();
         if self.seconds.len() >= SECONDS_HELD && !self.seconds.contains_key(&second) {
             let oldest = self.seconds.first_key_value().map(|(oldest, _)| *oldest);
@@ -127,7 +149,7 @@ impl AccessLog {
             }
             self.seconds.pop_first();
         }
-        self.seconds.entry(second).or_default()[arm].add(&line);
+        self.seconds.entry(second).or_default()[of as usize].add(&line);
     }
 
     /// Lines that belonged to no second that is held any more.
@@ -151,59 +173,50 @@ impl AccessLog {
             let what = format!("{} of {} lines are no entries of an access log", self.odd, self.lines);
             return Err(SourceError::Malformed { what });
         }
-        let counted = match (&metric.from, metric.kind) {
-            (Origin::ClientsSaw, MetricKind::ErrorShare) => Counted::ClientsSaw,
-            (Origin::TargetsSaid, MetricKind::ErrorShare) => Counted::TargetsSaid,
-            (Origin::ClientsSaw | Origin::TargetsSaid, MetricKind::Histogram) => Counted::Times,
-            (Origin::ClientsSaw | Origin::TargetsSaid | Origin::Series(_), _) => {
-                let what = "an access log tells failures and times of requests only".into();
-                return Err(SourceError::NoData { what });
-            }
+        let counted = Counted::of(metric, "an access log")?;
+        let blocks = self.cells(window, block_s).into_iter();
+        Ok(blocks
+            .filter(|(_, [baseline, canary, _])| baseline.requests + canary.requests > 0)
+            .map(|(ends_at, [baseline, canary, _])| counted.block(ends_at, &baseline.side(), &canary.side()))
+            .collect())
+    }
+
+    /// What production showed beside these blocks of a metric; nothing where it had no requests.
+    pub fn production(
+        &self,
+        metric: &MetricConfig,
+        window: &RangeInclusive<Timestamp>,
+        block_s: i64,
+        machines: Machines,
+    ) -> Vec<Beside> {
+        let Ok(counted) = Counted::of(metric, "an access log") else {
+            return Vec::new();
         };
+        let cells = self.cells(window, block_s).into_iter();
+        cells
+            .filter(|(_, [_, _, production])| production.requests > 0)
+            .map(|(ends_at, [_, _, production])| Beside {
+                ends_at,
+                shown: counted.shown(&production.side()),
+                machines,
+            })
+            .collect()
+    }
+
+    /// The sums of spans that lie whole in the window, by their ends.
+    fn cells(&self, window: &RangeInclusive<Timestamp>, block_s: i64) -> Vec<(Timestamp, [Second; 3])> {
         let block_s = block_s.max(1);
-        let mut cells: BTreeMap<i64, [Second; 2]> = BTreeMap::new();
-        for (second, arms) in &self.seconds {
+        let mut cells: BTreeMap<i64, [Second; 3]> = BTreeMap::new();
+        for (second, sides) in &self.seconds {
             let sums = cells.entry(second.div_euclid(block_s)).or_default();
-            sums.iter_mut().zip(arms).for_each(|(sum, more)| sum.merge(more));
+            sums.iter_mut().zip(sides).for_each(|(sum, more)| sum.merge(more));
         }
-        let blocks = cells.into_iter().filter_map(|(cell, [baseline, canary])| {
+        let whole = cells.into_iter().filter_map(|(cell, sides)| {
             let (starts, ends) = (cell.checked_mul(block_s)?, cell.checked_add(1)?.checked_mul(block_s)?);
             let (starts_at, ends_at) = (Timestamp::from_second(starts).ok()?, Timestamp::from_second(ends).ok()?);
-            (starts_at >= *window.start() && ends_at <= *window.end())
-                .then(|| counted.block(ends_at, &baseline, &canary))
+            (starts_at >= *window.start() && ends_at <= *window.end()).then_some((ends_at, sides))
         });
-        Ok(blocks.collect())
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Counted {
-    ClientsSaw,
-    TargetsSaid,
-    Times,
-}
-
-impl Counted {
-    fn block(self, ends_at: Timestamp, baseline: &Second, canary: &Second) -> Block {
-        let counts = |of: fn(&Second) -> (u32, u32)| {
-            let ((baseline_events, baseline_all), (canary_events, canary_all)) = (of(baseline), of(canary));
-            Block::Counts(CountBlock {
-                ends_at,
-                baseline_events: baseline_events.into(),
-                canary_events: canary_events.into(),
-                baseline_exposure: baseline_all.into(),
-                canary_exposure: canary_all.into(),
-            })
-        };
-        match self {
-            Self::ClientsSaw => counts(|second| (second.clients_saw_5xx, second.requests)),
-            Self::TargetsSaid => counts(|second| (second.targets_said_5xx, second.answered)),
-            Self::Times => Block::Histogram(HistogramBlock {
-                ends_at,
-                baseline: baseline.buckets(),
-                canary: canary.buckets(),
-            }),
-        }
+        whole.collect()
     }
 }
 
@@ -231,10 +244,16 @@ impl Second {
         }
     }
 
-    fn buckets(&self) -> Buckets {
-        Buckets {
-            upper_edges: EDGES_MS.iter().map(|ms| f64::from(*ms) / 1000.0).collect(),
-            counts: self.times.iter().map(|count| f64::from(*count)).collect(),
+    fn side(&self) -> Side {
+        Side {
+            requests: self.requests.into(),
+            clients_saw_failed: self.clients_saw_5xx.into(),
+            answered: self.answered.into(),
+            targets_said_failed: self.targets_said_5xx.into(),
+            times: Buckets {
+                upper_edges: EDGES_MS.iter().map(|ms| f64::from(*ms) / 1000.0).collect(),
+                counts: self.times.iter().map(|count| f64::from(*count)).collect(),
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{MetricKind, Shown, source::Origin};
 
 const GROUP: &str = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/arya-c/0123456789abcdef";
 
@@ -21,6 +22,8 @@ fn arms() -> LogArms {
         baseline: ["base".to_owned()].into(),
         canary: [GROUP.to_owned()].into(),
         except_rules: [7].into(),
+        production: ["prod".to_owned()].into(),
+        production_through: [1].into(),
     }
 }
 
@@ -110,6 +113,43 @@ fn only_blocks_that_lie_whole_in_the_window_are_given() {
         .unwrap();
     let ends: Vec<i64> = blocks.iter().map(|block| block.ends_at().as_second()).collect();
     assert_eq!(ends, [10, 15, 20]);
+}
+
+#[test]
+fn production_stands_beside_the_arms_where_the_same_rule_led_to_it() {
+    let mut log = AccessLog::new(arms());
+    for line in [
+        entry(11, GROUP, ("200", "200"), "0.048", "1"),
+        entry(11, "prod", ("200", "200"), "0.002", "1"),
+        entry(12, "prod", ("502", "-"), "-1", "1"),
+        // Requests that the conditions do not match reach production through its own rule; the probe reaches nobody's users.
+        entry(12, "prod", ("500", "500"), "0.002", "2"),
+        entry(12, "prod", ("500", "500"), "0.002", "7"),
+        // A span in which the arms had nothing.
+        entry(17, "prod", ("200", "200"), "0.002", "1"),
+    ] {
+        log.read(&line);
+    }
+    let machines = Machines {
+        production: 4,
+        each_arm: 1,
+    };
+    let clients = metric(Origin::ClientsSaw, MetricKind::ErrorShare);
+    let beside = log.production(&clients, &all(), 5, machines);
+    let ends: Vec<i64> = beside.iter().map(|one| one.ends_at.as_second()).collect();
+    assert_eq!(ends, [15, 20]);
+    let Shown::Counts(count) = &beside[0].shown else {
+        panic!("{beside:?}")
+    };
+    assert_eq!((count.events, count.exposure, beside[0].machines), (1.0, 2.0, machines));
+    assert_eq!(counts(&log, Origin::ClientsSaw), [(15, [0.0, 0.0, 0.0, 1.0])]);
+    let times = log.production(
+        &metric(Origin::TargetsSaid, MetricKind::Histogram),
+        &all(),
+        10,
+        machines,
+    );
+    assert!(matches!(&times[0].shown, Shown::Histogram(buckets) if buckets.total() == 2.0));
 }
 
 #[test]
