@@ -135,7 +135,12 @@ pub(crate) struct Outlook {
 pub(crate) trait Follow {
     fn frame(&self) -> &Frame;
     fn frame_mut(&mut self) -> &mut Frame;
-    fn settled(&self) -> Settled;
+    /// What the blocks so far say. It costs passes over all of them.
+    fn settle(&self) -> Settled;
+    /// The same, found once a block.
+    fn settled(&self) -> Settled {
+        self.frame().settled_once(|| self.settle())
+    }
     /// What the evidence cannot exceed, whatever the dispersion.
     fn ceiling(&self) -> f64;
     /// The evidence at another dispersion.
@@ -219,9 +224,9 @@ fn point<W: Follow + ?Sized>(walk: &W, settled: &Settled, at: Timestamp) -> Opti
 
 /// Looks at what a span showed: latches an alarm, marks a minute, keeps a point. Settling costs a pass over everything,
 /// so it is done only where an alarm is possible or a mark is due.
-fn look<W: Follow>(walk: &mut W, at: Timestamp, alarm: Alarm) {
+fn look<W: Follow>(walk: &mut W, at: Timestamp) {
     let frame = walk.frame();
-    let undecided = frame.shown.is_none() && alarm == Alarm::Possible;
+    let undecided = frame.shown.is_none() && frame.alarm.is_finite() && walk.ceiling() >= frame.alarm;
     let mark_due = frame.is_mark_due(at);
     if undecided || mark_due {
         let (settled, level) = (walk.settled(), frame.alarm);
@@ -239,23 +244,6 @@ fn look<W: Follow>(walk: &mut W, at: Timestamp, alarm: Alarm) {
         let point = point(walk, &walk.settled(), at);
         if let Some(point) = point {
             walk.frame_mut().keep(point);
-        }
-    }
-}
-
-/// Whether the evidence can be over the alarm at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Alarm {
-    Possible,
-    Impossible,
-}
-
-impl Alarm {
-    fn if_over(ceiling: f64, level: f64) -> Self {
-        if ceiling >= level {
-            Self::Possible
-        } else {
-            Self::Impossible
         }
     }
 }

@@ -8,8 +8,8 @@
 //! 3. *A rehearsal.* Where two old instances are known, each of their hours is judged as if one of them were a canary,
 //!    both ways round; how much more the counts must be doubted for none of these hours to alarm is kept.
 
-use super::counts::{Block, Side, Totals};
-use super::grid::{COUNT_GRID, POINTS};
+use super::counts::{Block, EdgeTrack, Side, Totals, gains};
+use super::grid::{COUNT_GRID, POINTS, raise};
 use super::guard::{ASSUMED_WANDER, REFERENCE_BLOCK_S};
 use super::pooled::Pooled;
 use super::restart::{OnsetEvidence, Origins, Starts};
@@ -41,16 +41,16 @@ impl Sums {
         }
     }
 
-    fn add(&mut self, block: &Block, edge: f64, shifts: &[f64; POINTS]) {
+    fn add(&mut self, block: &Block, edge: f64, gains: &[f64; POINTS]) {
         let total = block.total();
         if total <= 0.0 {
             return;
         }
+        self.log_ratios
+            .iter_mut()
+            .zip(gains)
+            .for_each(|(sum, gain)| *sum += gain);
         let odds = block.odds * edge;
-        let at_edge = odds.ln_1p();
-        for (sum, shift) in self.log_ratios.iter_mut().zip(shifts) {
-            *sum += block.canary * shift - total * ((odds * shift.exp()).ln_1p() - at_edge);
-        }
         let share = odds / (1.0 + odds);
         self.excess += block.canary - total * share;
         self.information += total * share * (1.0 - share);
@@ -86,8 +86,8 @@ struct Span {
 }
 
 impl Span {
-    fn add(&mut self, block: &Block, edge: f64, shifts: &[f64; POINTS]) {
-        self.sums.add(block, edge, shifts);
+    fn add(&mut self, block: &Block, edge: f64, gains: &[f64; POINTS]) {
+        self.sums.add(block, edge, gains);
         self.blocks += 1;
         self.baseline += block.baseline;
         self.canary += block.canary;
@@ -158,7 +158,8 @@ pub struct CautiousOnset {
     origins: Origins<Sums>,
     side: Side,
     edge: f64,
-    shifts: [f64; POINTS],
+    /// The evidence from the beginning on, without cautions.
+    plain: EdgeTrack,
     offset_spread: f64,
     blocks_per_span: usize,
     known: Option<Spread>,
@@ -176,7 +177,7 @@ impl CautiousOnset {
             origins: Origins::new(starts),
             side,
             edge,
-            shifts: COUNT_GRID.delta.map(|delta| side.past(0.0, delta)),
+            plain: EdgeTrack::new(edge, side),
             // What is assumed of instances without a history is doubt enough.
             offset_spread: if known.is_some() { OFFSET_SPREAD } else { 0.0 },
             blocks_per_span: ((REFERENCE_BLOCK_S / block_s).round() as usize).max(1),
@@ -200,7 +201,14 @@ impl CautiousOnset {
         if due {
             self.origins.push(self.before, totals, pooled);
         }
-        self.span.add(block, self.edge, &self.shifts);
+        let gains = gains(block, self.edge, self.side);
+        self.plain.add(&gains);
+        self.span.add(block, self.edge, &gains);
+    }
+
+    /// The evidence from the beginning on, without cautions: what a forecast goes on from.
+    pub fn plain(&self) -> &EdgeTrack {
+        &self.plain
     }
 
     /// How far usual spans stray: as they are known to, or as is assumed of spans like those before.
@@ -236,12 +244,11 @@ impl CautiousOnset {
     /// What the evidence cannot exceed, whatever the dispersion. It costs no exponential, so most blocks of a harmless
     /// canary need nothing more.
     pub fn ceiling(&self) -> f64 {
-        let now = self.now();
-        let parts = self
-            .origins
-            .sums()
-            .flat_map(|before| now.log_ratios.iter().zip(&before.log_ratios).map(|(n, b)| n - b));
-        parts.fold(0.0, f64::max)
+        let (now, mut largest) = (self.now(), [0.0; POINTS]);
+        for before in self.origins.sums() {
+            raise(&mut largest, &now.log_ratios, &before.log_ratios);
+        }
+        largest.into_iter().fold(0.0, f64::max)
     }
 
     /// The starting points that were reached.
@@ -262,7 +269,6 @@ impl CautiousOnset {
 
 #[cfg(test)]
 mod tests {
-    use super::super::counts::EdgeTrack;
     use super::*;
 
     const USUAL: f64 = 10.0;

@@ -4,7 +4,7 @@
 //! change at any time. Exact for Poisson counts, conservative for failures of requests at an edge of 1.
 
 use super::grid::{COUNT_GRID, POINTS};
-use super::guard::Guard;
+use super::guard::{Guard, Scores};
 use super::pooled::Pooled;
 use super::search::crossing;
 
@@ -175,9 +175,14 @@ impl CountTest {
         self.guard.dispersion(&self.blocks, self.totals.log_ratio())
     }
 
-    /// The same by another guard, when no score counts for more than a largest one.
-    pub fn dispersion_within(&self, guard: &Guard, largest: f64) -> f64 {
-        guard.dispersion_within(&self.blocks, self.totals.log_ratio(), largest)
+    /// The blocks' scores, from which dispersions are read. Costs one pass over the blocks.
+    pub fn scores(&self) -> Scores {
+        self.guard.scores(&self.blocks, self.totals.log_ratio())
+    }
+
+    /// By what the dispersion is read.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// Confidence sequence of the ratio (S1.4), `alpha / 2` on each side. The upper end may be infinite.
@@ -214,6 +219,25 @@ pub fn upper_bound(pooled: &Pooled, threshold: f64, phi: f64) -> f64 {
     }
 }
 
+/// What a block adds to the log-likelihood ratio of every size past an edge; nothing without events.
+pub fn gains(block: &Block, edge: f64, side: Side) -> [f64; POINTS] {
+    let total = block.total();
+    if total <= 0.0 {
+        return [0.0; POINTS];
+    }
+    let grid = &*COUNT_GRID;
+    let factors = match side {
+        Side::Above => &grid.factor,
+        Side::Below => &grid.inverse,
+    };
+    let odds = block.odds * edge;
+    let at_edge = odds.ln_1p();
+    std::array::from_fn(|k| {
+        let shift = side.past(0.0, grid.delta[k]);
+        block.canary * shift - total * ((odds * factors[k]).ln_1p() - at_edge)
+    })
+}
+
 /// The e-process of one edge, followed block by block at a cost that does not grow with their number.
 #[derive(Debug, Clone)]
 pub struct EdgeTrack {
@@ -234,15 +258,15 @@ impl EdgeTrack {
 
     /// Adds a block.
     pub fn push(&mut self, block: &Block) {
-        let total = block.total();
-        if total <= 0.0 {
-            return;
-        }
-        let at_edge = (block.odds * self.edge).ln_1p();
-        for (sum, delta) in self.log_ratios.iter_mut().zip(&COUNT_GRID.delta) {
-            let shift = self.side.past(0.0, *delta);
-            *sum += block.canary * shift - total * ((block.odds * self.edge * shift.exp()).ln_1p() - at_edge);
-        }
+        self.add(&gains(block, self.edge, self.side));
+    }
+
+    /// Adds what a block says of this edge, where that is known already.
+    pub fn add(&mut self, gains: &[f64; POINTS]) {
+        self.log_ratios
+            .iter_mut()
+            .zip(gains)
+            .for_each(|(sum, gain)| *sum += gain);
     }
 
     /// Log-likelihood ratio of every size in the grid, before tempering.

@@ -14,6 +14,8 @@ pub struct Grid<const K: usize> {
     pub delta: [f64; K],
     /// The same as factors.
     pub factor: [f64; K],
+    /// The factors of as much in the other direction.
+    pub inverse: [f64; K],
     /// Logarithm of the part of the bet that is on it.
     pub log_weight: [f64; K],
 }
@@ -36,6 +38,7 @@ impl<const K: usize> Grid<K> {
         Self {
             delta,
             factor: delta.map(f64::exp),
+            inverse: delta.map(|d| (-d).exp()),
             log_weight: raw.map(|weight| weight - whole),
         }
     }
@@ -47,13 +50,30 @@ impl<const K: usize> Grid<K> {
     }
 }
 
+/// An exponential so far below the largest changes no digit of the sum.
+const NEGLIGIBLE: f64 = -45.0;
+
 /// Logarithm of a sum of exponentials, without overflow. Of nothing it is minus infinity.
 pub fn log_sum_exp(terms: &[f64]) -> f64 {
     let top = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if top.is_infinite() {
         return top;
     }
-    top + terms.iter().map(|term| (term - top).exp()).sum::<f64>().ln()
+    // Not a number stays none.
+    let part = |term: &f64| {
+        let below = term - top;
+        if below < NEGLIGIBLE { 0.0 } else { below.exp() }
+    };
+    top + terms.iter().map(part).sum::<f64>().ln()
+}
+
+/// Raises each of `largest` to what was added since `before`, where that is more.
+pub fn raise(largest: &mut [f64], now: &[f64], before: &[f64]) {
+    for ((most, now), before) in largest.iter_mut().zip(now).zip(before) {
+        let more = now - before;
+        // Written out, because the compiler takes several at a time of this.
+        *most = if more > *most { more } else { *most };
+    }
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub enum Known {
 }
 
 /// Estimates the dispersion of a series of blocks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Guard {
     known: Known,
     blocks_per_score: usize,
@@ -78,49 +78,53 @@ impl Guard {
     pub fn dispersion_within(&self, blocks: &[Block], log_ratio: f64, largest: f64) -> f64 {
         match self.known {
             Known::Poisson => 1.0,
-            Known::Dispersion(known) => {
-                let (scores, _) = self.scores(blocks, log_ratio, largest);
-                shrunk(scores, known, HISTORY_WEIGHT)
+            Known::Dispersion(_) | Known::Nothing | Known::Learnt { .. } => {
+                self.read(&self.scores(blocks, log_ratio), largest)
             }
+        }
+    }
+
+    /// The dispersion that scores show, none of which counts for more than a largest one.
+    pub fn read(&self, scores: &Scores, largest: f64) -> f64 {
+        let (known, weight) = match self.known {
+            Known::Poisson => return 1.0,
+            Known::Dispersion(known) => (known, HISTORY_WEIGHT),
             Known::Nothing => {
-                let (scores, information) = self.scores(blocks, log_ratio, largest);
-                let per_block = information / blocks.len().max(1) as f64;
-                let assumed = 1.0 + 2.0 * ASSUMED_WANDER.powi(2) * self.memory_in_blocks * per_block;
-                shrunk(scores, assumed, ASSUMPTION_WEIGHT)
+                let wander = 2.0 * ASSUMED_WANDER.powi(2) * self.memory_in_blocks;
+                (1.0 + wander * scores.information_per_block(), ASSUMPTION_WEIGHT)
             }
             Known::Learnt {
                 dispersion,
                 information,
             } => {
-                let (scores, now) = self.scores(blocks, log_ratio, largest);
-                let now = now / blocks.len().max(1) as f64 * self.blocks_per_score as f64;
+                let now = scores.information_per_block() * self.blocks_per_score as f64;
                 // Excess scatter comes from rates that differ: it grows with the events it is seen on.
-                let scaled = 1.0 + (dispersion.max(1.0) - 1.0) * now / information;
-                shrunk(scores, scaled, HISTORY_WEIGHT)
+                (1.0 + (dispersion.max(1.0) - 1.0) * now / information, HISTORY_WEIGHT)
             }
-        }
+        };
+        shrunk(scores.within(largest), known, weight)
     }
 
     /// What these blocks alone show of two old instances: dispersion, and information of a reference block.
     pub fn learn(&self, blocks: &[Block], log_ratio: f64) -> (f64, f64) {
-        let (scores, information) = self.scores(blocks, log_ratio, f64::INFINITY);
-        let per_block = information / blocks.len().max(1) as f64 * self.blocks_per_score as f64;
-        (shrunk(scores, 1.0, 0.0), per_block)
+        let scores = self.scores(blocks, log_ratio);
+        let per_score = scores.information_per_block() * self.blocks_per_score as f64;
+        (shrunk(scores.values, 1.0, 0.0), per_score)
     }
 
     /// What these blocks show when no score counts for more than `bound` times a usual one: how far a usual score
     /// strays, at least 1, and the dispersion of scores so bounded.
     pub fn learn_within(&self, blocks: &[Block], log_ratio: f64, bound: f64) -> (f64, f64) {
-        let (scores, _) = self.scores(blocks, log_ratio, f64::INFINITY);
-        let usual = usual_size(&scores).max(1.0);
-        let (scores, _) = self.scores(blocks, log_ratio, bound * usual);
-        (usual, shrunk_by_batches(scores, 1.0, 0.0, FEWEST_BATCHES_OF_A_HISTORY))
+        let scores = self.scores(blocks, log_ratio);
+        let usual = usual_size(&scores.values).max(1.0);
+        let bounded = scores.within(bound * usual);
+        (usual, shrunk_by_batches(bounded, 1.0, 0.0, FEWEST_BATCHES_OF_A_HISTORY))
     }
 
-    /// Standardised differences from the fitted ratio, none beyond `largest`, and the Fisher information of all blocks.
-    fn scores(&self, blocks: &[Block], log_ratio: f64, largest: f64) -> (Vec<f64>, f64) {
+    /// Standardised differences from the fitted ratio.
+    pub fn scores(&self, blocks: &[Block], log_ratio: f64) -> Scores {
         let against = (-log_ratio).exp();
-        let mut scores = Vec::with_capacity(blocks.len() / self.blocks_per_score + 1);
+        let mut values = Vec::with_capacity(blocks.len() / self.blocks_per_score + 1);
         let (mut excess, mut events, mut variance, mut information) = (0.0, 0.0, 0.0, 0.0);
         for (index, block) in blocks.iter().enumerate() {
             let total = block.total();
@@ -132,11 +136,40 @@ impl Guard {
             information += block_variance;
             let reference_ends = (index + 1).is_multiple_of(self.blocks_per_score);
             if reference_ends && events >= EVENTS_PER_SCORE && variance > 0.0 {
-                scores.push((excess / variance.sqrt()).clamp(-largest, largest));
+                values.push(excess / variance.sqrt());
                 (excess, events, variance) = (0.0, 0.0, 0.0);
             }
         }
-        (scores, information)
+        Scores {
+            values,
+            information,
+            blocks: blocks.len(),
+        }
+    }
+}
+
+/// How far blocks stray from a ratio.
+#[derive(Debug, Clone)]
+pub struct Scores {
+    /// Standardised differences, of unit variance under the model.
+    values: Vec<f64>,
+    /// Fisher information of all blocks.
+    information: f64,
+    blocks: usize,
+}
+
+impl Scores {
+    /// Whether one of them counts for more than a largest one.
+    pub fn has_beyond(&self, largest: f64) -> bool {
+        self.values.iter().any(|score| score.abs() > largest)
+    }
+
+    fn within(&self, largest: f64) -> Vec<f64> {
+        self.values.iter().map(|score| score.clamp(-largest, largest)).collect()
+    }
+
+    fn information_per_block(&self) -> f64 {
+        self.information / self.blocks.max(1) as f64
     }
 }
 
@@ -166,7 +199,10 @@ fn shrunk_by_batches(mut scores: Vec<f64>, known: f64, weight: f64, fewest: usiz
     while sums.len() >= fewest {
         let batches = sums.len() as f64;
         largest = largest.max(towards(batches, variance(&sums) / f64::from(length)));
-        sums = sums.chunks_exact(2).map(|pair| pair[0] + pair[1]).collect();
+        for pair in 0..sums.len() / 2 {
+            sums[pair] = sums[2 * pair] + sums[2 * pair + 1];
+        }
+        sums.truncate(sums.len() / 2);
         length *= 2;
     }
     let mean = scores.iter().sum::<f64>() / count as f64;

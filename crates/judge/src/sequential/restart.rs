@@ -2,7 +2,7 @@
 //! a mixture over starting points. It costs a factor of two if the fault was there from the beginning.
 
 use super::counts::{Block, EdgeTrack, Side, Totals, lower_bound, upper_bound};
-use super::grid::{COUNT_GRID, POINTS, log_sum_exp};
+use super::grid::{COUNT_GRID, POINTS, log_sum_exp, raise};
 use super::pooled::Pooled;
 
 /// Starting points are this many seconds apart: twenty reference blocks.
@@ -198,11 +198,10 @@ impl Onset {
     /// What the evidence cannot exceed, whatever the dispersion: a mixture is at most its largest part. It costs no
     /// exponential, so most blocks of a harmless canary need nothing more.
     pub fn ceiling(&self) -> f64 {
-        let now = self.track.log_ratios();
-        let parts = self
-            .origins
-            .sums()
-            .flat_map(|before| now.iter().zip(before).map(|(n, b)| n - b));
-        parts.fold(0.0, f64::max)
+        let mut largest = [0.0; POINTS];
+        for before in self.origins.sums() {
+            raise(&mut largest, self.track.log_ratios(), before);
+        }
+        largest.into_iter().fold(0.0, f64::max)
     }
 }

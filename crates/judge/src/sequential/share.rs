@@ -3,7 +3,8 @@
 //! The count test again, with requests as events and the planned share as exposure, two-sided. It holds a pass and
 //! never fails a canary.
 
-use super::counts::{Block, CountTest, EdgeTrack, Side};
+use super::counts::{Block, CountTest, Side, gains};
+use super::grid::{COUNT_GRID, log_sum_exp};
 use super::guard::{Guard, Known};
 
 /// Chance of calling a sound comparison unsound; outside the family of the metrics.
@@ -25,8 +26,6 @@ pub struct UnevenSplit {
 pub struct ShareCheck {
     expected: f64,
     test: CountTest,
-    above: EdgeTrack,
-    below: EdgeTrack,
 }
 
 impl ShareCheck {
@@ -35,18 +34,18 @@ impl ShareCheck {
         Self {
             expected,
             test: CountTest::new(Guard::new(Known::Nothing, block_s)),
-            above: EdgeTrack::new(1.0, Side::Above),
-            below: EdgeTrack::new(1.0, Side::Below),
         }
     }
 
     /// Adds the requests of a block.
     pub fn push(&mut self, baseline: f64, canary: f64) {
-        let made = Block::new(baseline, canary, 1.0 - self.expected, self.expected);
-        let Some(block) = made else { return };
-        self.above.push(&block);
-        self.below.push(&block);
-        self.test.push(block);
+        if let Some(block) = self.split(baseline, canary) {
+            self.test.push(block);
+        }
+    }
+
+    fn split(&self, baseline: f64, canary: f64) -> Option<Block> {
+        Block::new(baseline, canary, 1.0 - self.expected, self.expected)
     }
 
     /// Requests of both arms so far.
@@ -60,11 +59,17 @@ impl ShareCheck {
         if events <= 0.0 {
             return None;
         }
-        let (expected, measured) = (self.expected, self.test.totals().canary / events);
+        let totals = self.test.totals();
+        let (expected, measured) = (self.expected, totals.canary / events);
+        if (measured - expected).abs() < SMALLEST_GAP {
+            return None;
+        }
+        // What is expected is the same of every block, so all of them together say what each of them does.
+        let whole = self.split(totals.baseline, totals.canary)?;
         let phi = self.test.dispersion();
-        let log_e = super::grid::log_sum_exp(&[self.above.log_e(phi), self.below.log_e(phi)]) - 2f64.ln();
-        let shown = log_e >= (1.0 / ALPHA).ln() && (measured - expected).abs() >= SMALLEST_GAP;
-        shown.then_some(UnevenSplit { measured, expected })
+        let against = |side| COUNT_GRID.mix(&gains(&whole, 1.0, side), phi);
+        let log_e = log_sum_exp(&[against(Side::Above), against(Side::Below)]) - 2f64.ln();
+        (log_e >= (1.0 / ALPHA).ln()).then_some(UnevenSplit { measured, expected })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The walk of event counts.
 
 use super::{
-    Alarm, DISPERSIONS, Doubt, Follow, Frame, Numbers, Outlook, Pass, Settled, allowed_ratio, gate_ratio, kept, level,
-    look, margin, planned_s, worse_side,
+    DISPERSIONS, Doubt, Follow, Frame, Numbers, Outlook, Pass, Settled, allowed_ratio, gate_ratio, kept, level, look,
+    margin, planned_s, worse_side,
 };
 use crate::past::{Bounded, Learnt};
 use crate::sequential::cautious::{CautiousOnset, Spread};
@@ -68,8 +68,7 @@ pub(crate) struct CountWalk {
     /// How bounded blocks scatter, and how many times more they are doubted.
     bounded: (Guard, f64),
     doubt: Doubt,
-    /// Both claims from the beginning on, for what is said of a pass and of the time to come.
-    fail: EdgeTrack,
+    /// The claim of no worse, from the beginning on.
     pass: EdgeTrack,
     starts: Vec<Start>,
     gate_ratio: f64,
@@ -101,7 +100,6 @@ impl CountWalk {
             onset: CautiousOnset::new(starts, edge, side, frame.block_s, alarm.spread),
             bounded,
             doubt: Doubt::NONE,
-            fail: EdgeTrack::new(edge, side),
             pass: EdgeTrack::new(limit, other),
             starts: Vec::new(),
             gate_ratio: gate_ratio(metric),
@@ -133,12 +131,10 @@ impl CountWalk {
                 before: self.arms,
             });
         }
-        self.fail.push(&counted);
         self.pass.push(&counted);
         self.test.push(counted);
         self.arms.add(counts);
-        let alarm = Alarm::if_over(self.onset.ceiling(), self.frame.alarm);
-        look(self, counts.ends_at, alarm);
+        look(self, counts.ends_at);
     }
 
     /// The effect gate (S1.5), on the data since a starting point. It only removes alarms.
@@ -226,16 +222,24 @@ impl Follow for CountWalk {
         &mut self.frame
     }
 
-    fn settled(&self) -> Settled {
-        let (guard, caution) = &self.bounded;
-        let own = self.test.dispersion_within(guard, self.onset.largest_score());
-        let dispersion = caution * self.doubt.caution * own.max(self.doubt.dispersion);
+    fn settle(&self) -> Settled {
+        let ((guard, caution), scores) = (&self.bounded, self.test.scores());
+        let (plain, largest) = (
+            self.test.guard().read(&scores, f64::INFINITY),
+            self.onset.largest_score(),
+        );
+        let own = if guard == self.test.guard() && !scores.has_beyond(largest) {
+            plain
+        } else {
+            guard.read(&scores, largest)
+        };
+        let dispersion = caution * self.doubt.on(own);
         let undoubted = caution * own;
         let now = self.onset.evidence(dispersion);
         Settled {
             log_e: now.log_e,
             dispersion,
-            plain_dispersion: self.test.dispersion().max(self.doubt.plain_dispersion),
+            plain_dispersion: plain.max(self.doubt.plain_dispersion),
             undoubted,
             gate_open: self.effect_matters(now.start),
             start: now.start,
@@ -253,7 +257,8 @@ impl Follow for CountWalk {
 
     fn scatter(&self) -> (f64, f64) {
         let guard = Guard::new(Known::Dispersion(1.0), self.frame.block_s);
-        let within = |largest: f64| self.test.dispersion_within(&guard, largest);
+        let scores = self.test.scores();
+        let within = |largest: f64| guard.read(&scores, largest);
         (within(self.onset.largest_score()), within(f64::INFINITY))
     }
 
@@ -331,7 +336,7 @@ impl Follow for CountWalk {
             Side::Below => (1.0 / DOUBLED, 1.0 / least),
         };
         let left_min = (self.planned_min - self.frame.compared_s() / 60.0).max(0.0);
-        let detectable = alarm.detectable_ratio(&self.fail, left_min, threshold);
+        let detectable = alarm.detectable_ratio(self.onset.plain(), left_min, threshold);
         // However long one waits, what is smaller is put down to the machines.
         let beyond = |ratio: f64| match self.side {
             Side::Above => ratio.max(offset),
@@ -341,7 +346,7 @@ impl Follow for CountWalk {
             to_pass: self
                 .forecast(settled.plain_dispersion)
                 .minutes(&self.pass, 1.0, pass_threshold),
-            to_fail: alarm.minutes(&self.fail, regression, threshold),
+            to_fail: alarm.minutes(self.onset.plain(), regression, threshold),
             regression,
             detectable: detectable.map(beyond),
         }

@@ -1,5 +1,8 @@
 //! What every metric's walk keeps, whatever it measures: how far it came, when it was silent, what it said at each minute.
 
+use std::sync::OnceLock;
+
+use super::Settled;
 use crate::sequential::share::{ShareCheck, UnevenSplit};
 use crate::{Block, MetricKind, Silent, Timestamp, TrackPoint};
 
@@ -63,6 +66,8 @@ pub(crate) struct Frame {
     points: Vec<TrackPoint>,
     points_every: usize,
     spans: usize,
+    /// What was settled after the latest block: a mark, a point and the verdict ask the same.
+    settled: OnceLock<Settled>,
 }
 
 impl Frame {
@@ -81,12 +86,14 @@ impl Frame {
             points: Vec::new(),
             points_every: 1,
             spans: 0,
+            settled: OnceLock::new(),
         }
     }
 
     /// Notes a block; `compares` is whether it says something of both arms.
     pub(crate) fn note(&mut self, block: &Block, compares: bool) {
         self.last = Some(block.ends_at());
+        self.settled = OnceLock::new();
         if let (true, Some((baseline, canary))) = (self.counts_requests, block.exposures()) {
             self.share.push(baseline, canary);
         }
@@ -100,9 +107,15 @@ impl Frame {
         }
     }
 
-    /// Whether a block is the first of its minute, so that what is said now has to be marked.
+    /// Whether a block is the first of its minute, so that what is said now has to be marked. Of whom no alarm is heard
+    /// no mark is either.
     pub(crate) fn is_mark_due(&self, at: Timestamp) -> bool {
-        self.marks.last().is_none_or(|mark| mark.minute() != minute(at))
+        self.alarm.is_finite() && self.marks.last().is_none_or(|mark| mark.minute() != minute(at))
+    }
+
+    /// What the latest block left, settled once.
+    pub(crate) fn settled_once(&self, settle: impl FnOnce() -> Settled) -> Settled {
+        *self.settled.get_or_init(settle)
     }
 
     /// Seconds in which both arms were compared.

@@ -3,7 +3,7 @@
 
 use super::group::GaugeGroup;
 use super::{
-    Alarm, Follow, Frame, Numbers, Outlook, Pass, Settled, allowed_ratio, gate_ratio, level, look, margin, planned_s,
+    Follow, Frame, Numbers, Outlook, Pass, Settled, allowed_ratio, gate_ratio, level, look, margin, planned_s,
 };
 use crate::past::Learnt;
 use crate::sequential::gauge::{GaugePast, GaugeSettings, GaugeTest, Level, Slope};
@@ -89,7 +89,7 @@ impl GaugeWalk {
         self.test.push(baseline, canary);
         if self.frame.is_mark_due(pair.ends_at) {
             self.now = self.look();
-            look(self, pair.ends_at, Alarm::Possible);
+            look(self, pair.ends_at);
         }
     }
 
@@ -295,7 +295,7 @@ impl Follow for GaugeWalk {
         &mut self.frame
     }
 
-    fn settled(&self) -> Settled {
+    fn settle(&self) -> Settled {
         let level = self.now.difference;
         // How many samples count as one.
         let dispersion = level.map_or(1.0, |level| ((1.0 + level.memory) / (1.0 - level.memory)).max(1.0));

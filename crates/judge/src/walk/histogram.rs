@@ -1,16 +1,18 @@
 //! The walk of a distribution: the bets of [`HistogramTest`] from several starting points (a fault that begins late must
 //! not be diluted), and two shares of requests above an edge, from which *no worse* is said.
 
+use std::sync::OnceLock;
+
 use super::group::HistogramGroup;
 use super::{
-    Alarm, DISPERSIONS, Doubt, Follow, Frame, Numbers, Outlook, Pass, Settled, gate_ratio, kept, level, look, margin,
+    DISPERSIONS, Doubt, Follow, Frame, Numbers, Outlook, Pass, Settled, gate_ratio, kept, level, look, margin,
     planned_s,
 };
 use crate::buckets::{common_edges, shared};
 use crate::past::{Learnt, Scattered, WATCHED, shares_at_edges};
 use crate::sequential::counts::{Block as Counted, CountTest, EdgeTrack, Side, lower_bound, upper_bound};
 use crate::sequential::forecast::{Forecast, after, minutes_until};
-use crate::sequential::grid::log_sum_exp;
+use crate::sequential::grid::{log_sum_exp, raise};
 use crate::sequential::guard::{ASSUMED_MEMORY, Guard, Known};
 use crate::sequential::histogram::{Direction, HistogramTest, Scatter, joined};
 use crate::sequential::quantile;
@@ -44,8 +46,8 @@ struct Tail {
     test: CountTest,
     pass: EdgeTrack,
     arms: (ArmCount, ArmCount),
-    /// Dispersion of this share.
-    phi: f64,
+    /// Dispersion of this share, when somebody asked for it since the latest span: it costs a pass over all of them.
+    phi: OnceLock<f64>,
 }
 
 /// One distribution's way through its blocks.
@@ -175,8 +177,7 @@ impl HistogramWalk {
             let first = test.counts().0.to_vec();
             self.tails = WATCHED.iter().filter_map(|q| self.pinned(&edges, &first, *q)).collect();
         }
-        let alarm = Alarm::if_over(self.ceiling(), self.frame.alarm);
-        look(self, ends_at, alarm);
+        look(self, ends_at);
     }
 
     /// A share above the edge that history names for a quantile, or the nearest one in the baseline's counts.
@@ -203,7 +204,7 @@ impl HistogramWalk {
             test: CountTest::new(Guard::new(known, self.group.span_s())),
             pass: EdgeTrack::new(limit, side),
             arms: <(ArmCount, ArmCount)>::default(),
-            phi: 1.0,
+            phi: OnceLock::new(),
         })
     }
 
@@ -314,6 +315,10 @@ impl HistogramWalk {
 }
 
 impl Tail {
+    fn phi(&self) -> f64 {
+        *self.phi.get_or_init(|| self.test.dispersion())
+    }
+
     fn push(&mut self, edges: &[f64], baseline: &[f64], canary: &[f64]) {
         let first = edges.partition_point(|edge| *edge <= self.edge);
         let count = |counts: &[f64]| ArmCount {
@@ -326,7 +331,7 @@ impl Tail {
         };
         self.test.push(block);
         self.pass.push(&block);
-        self.phi = self.test.dispersion();
+        self.phi = OnceLock::new();
         for (sum, more) in [(&mut self.arms.0, b), (&mut self.arms.1, c)] {
             sum.events += more.events;
             sum.exposure += more.exposure;
@@ -343,7 +348,7 @@ impl Follow for HistogramWalk {
         &mut self.frame
     }
 
-    fn settled(&self) -> Settled {
+    fn settle(&self) -> Settled {
         let Some(test) = &self.test else {
             return Settled {
                 log_e: 0.0,
@@ -357,7 +362,7 @@ impl Follow for HistogramWalk {
         };
         let undoubted = self.dispersion(test);
         let plain_dispersion = undoubted.max(self.doubt.plain_dispersion);
-        let dispersion = self.doubt.caution * plain_dispersion;
+        let dispersion = self.doubt.on(undoubted);
         let (log_e, start) = self.evidence(test, dispersion);
         Settled {
             log_e,
@@ -372,12 +377,11 @@ impl Follow for HistogramWalk {
 
     fn ceiling(&self) -> f64 {
         let Some(test) = &self.test else { return 0.0 };
-        let now = test.log_ratios();
-        let parts = self
-            .reached
-            .iter()
-            .flat_map(|start| now.iter().zip(&start.log_ratios).map(|(n, r)| n - r));
-        parts.fold(0.0, f64::max)
+        let mut largest = vec![0.0; test.log_ratios().len()];
+        for start in &self.reached {
+            raise(&mut largest, test.log_ratios(), &start.log_ratios);
+        }
+        largest.into_iter().fold(0.0, f64::max)
     }
 
     fn log_e_at(&self, dispersion: f64) -> f64 {
@@ -428,7 +432,7 @@ impl Follow for HistogramWalk {
         let Some(tail) = self.tails.first() else {
             return (0.0, None);
         };
-        let (lower, upper) = tail.test.interval(self.alpha, tail.phi);
+        let (lower, upper) = tail.test.interval(self.alpha, tail.phi());
         (lower, upper.is_finite().then_some(upper))
     }
 
@@ -437,13 +441,13 @@ impl Follow for HistogramWalk {
     }
 
     fn pass(&self, _: &Settled, threshold: f64) -> Pass {
-        let shown = |tail: &Tail| tail.pass.log_e(tail.phi) >= threshold;
+        let shown = |tail: &Tail| tail.pass.log_e(tail.phi()) >= threshold;
         if self.tails.is_empty() || !self.tails.iter().all(shown) {
             return Pass::NotYet;
         }
         let bound = |tail: &Tail| match tail.pass.claim().1 {
-            Side::Below => upper_bound(tail.test.pooled(), threshold, tail.phi),
-            Side::Above => lower_bound(tail.test.pooled(), threshold, tail.phi),
+            Side::Below => upper_bound(tail.test.pooled(), threshold, tail.phi()),
+            Side::Above => lower_bound(tail.test.pooled(), threshold, tail.phi()),
         };
         Pass::Shown {
             at_most: self.tails.first().map(bound).filter(|bound| bound.is_finite()),
@@ -465,7 +469,7 @@ impl Follow for HistogramWalk {
             Forecast {
                 totals: tail.test.totals(),
                 elapsed_min: tail.test.totals().blocks as f64 * self.group.span_s() / 60.0,
-                phi: tail.phi,
+                phi: tail.phi(),
             }
             .minutes(&tail.pass, 1.0, pass_threshold)
         };

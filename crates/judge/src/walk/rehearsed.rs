@@ -18,8 +18,8 @@ use crate::{Block, JudgeConfig, MetricConfig};
 /// here it is seen for no longer than the canary is, so less of it has to count. Ten to one was tried: it met a sixth of
 /// the false alarms, this one half of them, and costs a twentieth of the time at 5 requests a second and none at 50.
 const QUIET: f64 = 0.7;
-/// However unlike production and baseline are, the alarm is doubted at most so many times more: a lasting difference of old
-/// machines and new ones must not hide a canary that is plainly broken.
+/// However unlike production and baseline are, the alarm is doubted at most so many times more, scatter and caution
+/// together: a lasting difference of old machines and new ones must not hide a canary that is plainly broken.
 const MOST_CAUTION: f64 = 4.0;
 /// Halvings of the logarithm of the doubt: to a part in a hundred.
 const HALVINGS: usize = 8;
@@ -44,6 +44,11 @@ impl Doubt {
         plain_dispersion: 1.0,
         caution: 1.0,
     };
+
+    /// The dispersion for an alarm, of arms whose own blocks show so much.
+    pub(super) fn on(&self, own: f64) -> f64 {
+        (self.caution * own.max(self.dispersion)).min(MOST_CAUTION * own)
+    }
 }
 
 /// Production and baseline, judged as a canary both ways round.
@@ -96,8 +101,9 @@ impl Rehearsed {
 /// of single machines this pair has a part.
 fn needed(way: &Walk, assumed: f64, doubt: &Doubt) -> f64 {
     let (walk, caution) = (way.follow(), doubt.caution);
-    // Tempering divides what the evidence cannot exceed.
-    if caution >= MOST_CAUTION || walk.ceiling() <= QUIET * caution {
+    // Tempering divides what the evidence cannot exceed, and evidence that is quiet at less doubt is quiet at more.
+    let least = caution * doubt.dispersion;
+    if caution >= MOST_CAUTION || walk.ceiling() <= QUIET * least || walk.log_e_at(least) <= QUIET {
         return caution;
     }
     let settled = walk.settled();
@@ -131,6 +137,24 @@ fn least_quiet(loud: impl Fn(f64) -> bool, from: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scatter_and_caution_together_doubt_an_alarm_four_times_at_most() {
+        let check = |dispersion: f64, caution: f64, own: f64, expected: f64| {
+            let doubt = Doubt {
+                dispersion,
+                plain_dispersion: dispersion,
+                caution,
+            };
+            assert_eq!(doubt.on(own), expected, "{doubt:?} on {own}");
+        };
+        check(1.0, 1.0, 3.0, 3.0);
+        check(2.0, 1.0, 1.0, 2.0);
+        check(2.0, 1.5, 1.0, 3.0);
+        check(9.0, 1.0, 1.0, 4.0);
+        check(3.0, 4.0, 2.0, 8.0);
+        assert_eq!(Doubt::NONE.on(1.7), 1.7);
+    }
 
     #[test]
     fn the_least_quiet_caution_is_found_between_its_bounds() {
