@@ -1,6 +1,8 @@
 //! Our evidence as Kayenta would have asked for it: one value per minute and side. A value is a share of requests, events
 //! per second, a 95th percentile or a mean, so it forgets how many requests it rests on, as Kayenta's values do.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::config::CanaryConfig;
@@ -48,11 +50,14 @@ pub fn usual_config(config: &JudgeConfig) -> CanaryConfig {
     serde_json::from_str(&text.to_string()).expect("the document above is a configuration")
 }
 
-/// The values of every metric that a configuration of Kayenta's names, in its order; no values at all for one of which
-/// nothing is kept, which Kayenta calls *Nodata*.
+/// The values of every metric that a configuration of Kayenta's names, in its order and each name once, for of two metrics
+/// of one name the first counts; no values at all for one of which nothing is kept, which Kayenta calls *Nodata*. So there
+/// are never more values than ours have, however long a configuration is.
 pub fn pairs(names: &CanaryConfig, ours: &JudgeConfig, evidence: &[Evidence]) -> Vec<MetricPair> {
     let names = names.metrics.iter().filter_map(|metric| metric.name.as_deref());
+    let mut seen = BTreeSet::new();
     names
+        .filter(|name| seen.insert(*name))
         .map(|name| {
             let metric = ours.metrics.iter().find(|metric| metric.name == name);
             let known = evidence.iter().find(|known| known.metric == name);
@@ -158,6 +163,15 @@ mod tests {
         let values = pairs(&usual_config(&ours), &ours, &evidence)[0].control.clone();
         assert!(values.iter().any(|value| value.is_nan()), "{values:?}");
         assert!(values.len() >= 8, "{values:?}");
+    }
+
+    #[test]
+    fn a_name_that_stands_a_thousand_times_costs_its_values_once() {
+        let (mut ours, evidence) = errors(|_| 1.0, 40);
+        ours.metrics = vec![ours.metrics[0].clone(); 1_000];
+        let pairs = pairs(&usual_config(&ours), &ours, &evidence);
+        assert_eq!(pairs.len(), 1);
+        assert!(!pairs[0].control.is_empty());
     }
 
     #[test]
