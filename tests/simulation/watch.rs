@@ -167,6 +167,7 @@ impl Watch {
             | Change::MainRuleMade { .. }
             | Change::BeginServing
             | Change::MainRuleSeen
+            | Change::EndSpell
             | Change::Replace { .. }
             | Change::GiveUp { .. }
             | Change::Destroy => {}
@@ -201,6 +202,7 @@ impl Watch {
             | Change::MainRuleMade { .. }
             | Change::BeginServing
             | Change::MainRuleSeen
+            | Change::EndSpell
             | Change::Replace { .. }
             | Change::GiveUp { .. }
             | Change::Destroy => {}

@@ -233,6 +233,11 @@ fn changed(
             f,
             "Our main rule stands on the listener: canary and baseline get {after} each."
         ),
+        Change::EndSpell => write!(
+            f,
+            "{who} ended the A/A spell, in which the baseline alone had users beside production: now the canary gets {after}, \
+             as the baseline does."
+        ),
         Change::Replace { place } => write!(f, "The {place} ended by itself; {} launches it anew.", by),
         Change::GiveUp { why } => write!(
             f,

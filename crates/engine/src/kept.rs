@@ -6,7 +6,7 @@ use arya_judge::{Evidence, JudgeConfig, Outcome, Timestamp};
 use arya_plan::identity::DeploymentId;
 
 use crate::Engine;
-use crate::store::{Store, StoreError, StoredDeployment, epoch};
+use crate::store::{Pauses, Store, StoreError, StoredDeployment, epoch};
 
 /// A deployment's latest filling of its arms, with everything that was measured of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,11 +39,12 @@ impl Engine {
         let Some(stored) = store.deployment(id)? else {
             return Ok(None);
         };
-        let config = config_of(store, &stored, &self.inner.judge)?;
+        let pauses = store.pauses(id)?;
+        let config = config_of(store, &stored, &pauses, &self.inner.judge)?;
         let Some(one) = config.metrics.iter().find(|one| one.name == metric) else {
             return Ok(None);
         };
-        let evidence = store.judged_evidence(&stored, &store.pauses(id)?, one)?;
+        let evidence = store.judged_evidence(&stored, &pauses, one)?;
         Ok(evidence.map(|evidence| (config, evidence)))
     }
 }
@@ -57,8 +58,8 @@ impl Store {
         let Some(stored) = self.deployment(id)? else {
             return Ok(None);
         };
-        let config = config_of(self, &stored, usual)?;
         let pauses = self.pauses(id)?;
+        let config = config_of(self, &stored, &pauses, usual)?;
         let known = |metric| self.judged_evidence(&stored, &pauses, metric).transpose();
         let evidence = config.metrics.iter().filter_map(known);
         let evidence = evidence.collect::<Result<Vec<Evidence>, StoreError>>()?;
@@ -86,10 +87,16 @@ impl Store {
 }
 
 /// What a deployment is judged by: as the loop has it, but for what it did not store.
-fn config_of(store: &Store, stored: &StoredDeployment, usual: &JudgeConfig) -> Result<JudgeConfig, StoreError> {
+fn config_of(
+    store: &Store,
+    stored: &StoredDeployment,
+    pauses: &Pauses,
+    usual: &JudgeConfig,
+) -> Result<JudgeConfig, StoreError> {
     let chosen = store.metrics(&stored.desired.id, epoch(&stored.desired))?;
     Ok(JudgeConfig {
         planned_s: stored.desired.spec.lifetime_h * 3600.0,
+        taught_until: pauses.taught_until(),
         metrics: chosen.unwrap_or_else(|| usual.metrics.clone()),
         ..usual.clone()
     })

@@ -102,9 +102,8 @@ pub(crate) fn verdict_to_say(
 /// What is shown of a verdict in a pause, if there is one.
 fn shown_in(verdict: Verdict, pause: Option<&StoredPause>) -> Verdict {
     match pause {
-        Some(stored) if stored.meanwhile == Meanwhile::LeftOut || verdict.outcome != Outcome::Harmful => {
-            verdict.while_paused(stored.pause.clone())
-        }
-        Some(_) | None => verdict,
+        Some(stored) if stored.meanwhile == Meanwhile::HarmOnly && verdict.outcome == Outcome::Harmful => verdict,
+        Some(stored) => verdict.while_paused(stored.pause.clone()),
+        None => verdict,
     }
 }

@@ -36,7 +36,11 @@ pub(crate) fn does_not_raise(change: &Change, desired: &Desired) -> bool {
         | Change::MainRuleSeen
         | Change::Destroy => true,
         Change::SetShare { canary_percent } => *canary_percent <= desired.share(),
-        Change::Overrule { .. } | Change::BeginServing | Change::Replace { .. } | Change::GiveUp { .. } => false,
+        Change::Overrule { .. }
+        | Change::BeginServing
+        | Change::EndSpell
+        | Change::Replace { .. }
+        | Change::GiveUp { .. } => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
 use crate::past::Past;
 use crate::sequential::histogram::Direction;
 use crate::source::Origin;
@@ -45,6 +46,10 @@ pub struct JudgeConfig {
     pub planned_s: f64,
     /// The canary's expected share of the requests of the two arms together, in (0, 1).
     pub canary_share: f64,
+    /// Until then the canary had no users: what was measured before is of baseline and production alone, so it teaches how
+    /// much the metrics scatter and is neither harm nor a pass. `None` = it had some from the first block on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taught_until: Option<Timestamp>,
     /// What is measured.
     pub metrics: Vec<MetricConfig>,
 }
@@ -57,6 +62,7 @@ impl Default for JudgeConfig {
             minimum_bake_s: DEFAULT_MINIMUM_BAKE_S,
             planned_s: DEFAULT_PLANNED_S,
             canary_share: DEFAULT_CANARY_SHARE,
+            taught_until: None,
             metrics: Vec::new(),
         }
     }

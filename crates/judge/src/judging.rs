@@ -98,6 +98,7 @@ impl Judging {
             walk: None,
             rehearsed: None,
             twins: None,
+            taught_s: 0.0,
             arrived: false,
             refused: false,
             problem: None,
@@ -119,6 +120,12 @@ impl Judging {
     /// measured before still is evidence, and a pass needs to be seen under what is true now; so does that twins are unfit.
     pub fn set_bake_from(&mut self, moment: Option<Timestamp>) {
         self.bake_from = moment;
+    }
+
+    /// The blocks that began before a moment are of a canary without users: see [`JudgeConfig::taught_until`]. It may only
+    /// grow, or come down to no less than the end of the latest block that was taken.
+    pub fn set_taught_until(&mut self, moment: Option<Timestamp>) {
+        self.config.taught_until = moment;
     }
 
     /// Takes what a source answered: blocks that are new, in any order; those that are known already may be among them.
@@ -196,6 +203,7 @@ impl Judging {
                     problem: followed.problem(),
                     bake_from: self.bake_from,
                     beside_s: followed.rehearsed.as_ref().map(Rehearsed::compared_s),
+                    spell_s: (followed.taught_s > 0.0).then_some(followed.taught_s),
                 };
                 ruling.verdict()
             })
@@ -292,6 +300,8 @@ struct Followed {
     /// Production and baseline as if one of them were the canary; both arms against production.
     rehearsed: Option<Rehearsed>,
     twins: Option<Twins>,
+    /// Seconds of both before the canary had users.
+    taught_s: f64,
     arrived: bool,
     refused: bool,
     problem: Option<String>,
@@ -329,25 +339,31 @@ impl Followed {
             self.stride = stride;
             self.walk = None;
         }
-        if self.walk.is_none() {
-            (self.rehearsed, self.twins) = (None, None);
+        let anew = self.walk.is_none();
+        if anew {
+            (self.rehearsed, self.twins, self.taught_s) = (None, None, 0.0);
         }
         let block_s = self.block_s * stride as f64;
         let mut walk = self
             .walk
             .take()
             .unwrap_or_else(|| Walk::new(config, metric, self.weight, block_s, charts));
-        let from = if walk.follow().frame().last.is_none() {
-            0
-        } else {
-            first_judged
-        };
+        let from = if anew { 0 } else { first_judged };
         // Only full groups are judged, so that a group is final once it is.
         for place in from / stride..self.known.len() / stride {
             let group = &self.known[place * stride..(place + 1) * stride];
             let merged = group[1..].iter().fold(group[0].clone(), |sum, block| sum.merged(block));
-            if let Some(beside) = beside_all(&self.beside, group) {
-                self.push_beside((config, metric, block_s), &merged, &beside);
+            let beside = beside_all(&self.beside, group);
+            if begins_before(&group[0], self.block_s, config.taught_until) {
+                if let Some(beside) = beside {
+                    self.rehearse((config, metric, block_s), &merged, &beside);
+                    self.taught_s += block_s;
+                }
+                continue;
+            }
+            if let Some(beside) = beside {
+                self.rehearse((config, metric, block_s), &merged, &beside);
+                self.hold_against((config, metric, block_s), &merged, &beside);
             }
             let doubt = self.rehearsed.as_ref().map_or(Doubt::NONE, Rehearsed::doubt);
             walk.push(&merged, doubt);
@@ -355,9 +371,8 @@ impl Followed {
         self.walk = Some(walk);
     }
 
-    /// Production beside the baseline teaches how much the metric scatters, where no past did, and both arms are held
-    /// against production.
-    fn push_beside(&mut self, of: (&JudgeConfig, &MetricConfig, f64), block: &Block, beside: &Beside) {
+    /// Production beside the baseline teaches how much the metric scatters, where no past did.
+    fn rehearse(&mut self, of: (&JudgeConfig, &MetricConfig, f64), block: &Block, beside: &Beside) {
         let (config, metric, block_s) = of;
         if let Some(pair) = beside.against_baseline(block).filter(|_| metric.past.is_none()) {
             let rehearsed = self
@@ -366,6 +381,11 @@ impl Followed {
             let machines = beside.machines;
             rehearsed.push(&pair, f64::from(machines.production) / f64::from(machines.each_arm));
         }
+    }
+
+    /// Both arms against production.
+    fn hold_against(&mut self, of: (&JudgeConfig, &MetricConfig, f64), block: &Block, beside: &Beside) {
+        let (config, metric, block_s) = of;
         if self.twins.is_none() {
             self.twins = Twins::new(config, metric, block_s);
         }
@@ -430,6 +450,13 @@ impl Followed {
             .as_deref()
             .or_else(|| unreadable.then_some(NOTHING_READABLE))
     }
+}
+
+/// Whether a block of so many seconds begins before a moment.
+fn begins_before(block: &Block, block_s: f64, moment: Option<Timestamp>) -> bool {
+    let length = jiff::SignedDuration::try_from_secs_f64(block_s).unwrap_or_default();
+    let begins_at = block.ends_at().checked_sub(length).unwrap_or(Timestamp::MIN);
+    moment.is_some_and(|moment| begins_at < moment)
 }
 
 /// What production showed beside a group of blocks, if beside all of them.

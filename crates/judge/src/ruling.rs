@@ -27,6 +27,8 @@ pub(crate) struct Ruling<'a> {
     pub(crate) bake_from: Option<Timestamp>,
     /// Seconds of production beside the baseline that were learnt from.
     pub(crate) beside_s: Option<f64>,
+    /// Seconds of them before the canary had users; `None` = it had some from the start.
+    pub(crate) spell_s: Option<f64>,
 }
 
 impl Ruling<'_> {
@@ -56,6 +58,7 @@ impl Ruling<'_> {
             },
             learnt_from: learnt,
             beside_s: self.beside_s,
+            spell_s: self.spell_s,
             measured: numbers.measured,
             unit: self.metric.unit,
             detectable,

@@ -102,6 +102,9 @@ pub struct MetricVerdict {
     /// Seconds of production beside the baseline that were learnt from; `None` where there is no such thing.
     #[serde(default)]
     pub beside_s: Option<f64>,
+    /// How many of these seconds were before the canary had users (an A/A spell); `None` without such a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spell_s: Option<f64>,
     /// What was measured, in its own terms.
     #[serde(default)]
     pub measured: Measured,

@@ -189,3 +189,101 @@ fn what_is_no_number_of_production_is_left_out() {
     }
     assert_eq!(said(&odd), plain);
 }
+
+/// An hour of which the canary had no users for so many spans; with requests on it all the same, to be sure.
+fn after_a_spell(spans: usize, fails: impl FnMut(usize) -> [f64; 4]) -> (JudgeConfig, Evidence) {
+    let mut evidence = hour(fails);
+    for block in evidence.blocks.iter_mut().take(spans) {
+        let Block::Counts(counts) = block else { unreachable!() };
+        (counts.canary_events, counts.canary_exposure) = (0.0, 0.0);
+    }
+    let taught_until = Some(at(15 * spans as i64));
+    (
+        JudgeConfig {
+            taught_until,
+            ..config()
+        },
+        evidence,
+    )
+}
+
+#[test]
+fn a_spell_teaches_and_is_neither_harm_nor_a_pass_nor_an_uneven_split() {
+    let mut chance = Chance::new(3);
+    let (config, evidence) = after_a_spell(120, |_| std::array::from_fn(|_| chance.poisson(0.01 * REQUESTS)));
+    let whole = judge(&config, std::slice::from_ref(&evidence));
+    assert_eq!((whole.outcome, &whole.comparison_unsound), (Outcome::NoWorse, &None));
+    assert_eq!(
+        (whole.metrics[0].beside_s, whole.metrics[0].spell_s),
+        (Some(3600.0), Some(1800.0))
+    );
+    assert_eq!(whole.metrics[0].baseline.exposure, 120.0 * REQUESTS);
+    let sentence = whole.metrics[0].sentence();
+    assert!(
+        sentence.contains("60 min of production beside the baseline, about 30 min of them before the canary had users"),
+        "{sentence}"
+    );
+    // Only the spell is over: nothing is said of the canary, whatever it failed before.
+    let spell = Evidence {
+        blocks: evidence.blocks[..120].to_vec(),
+        production: evidence.production[..120].to_vec(),
+        ..evidence.clone()
+    };
+    let (_, with_requests) = (0, hour(|_| [7.0, 7.0, 7.0, 700.0]));
+    let loud = Evidence {
+        blocks: with_requests.blocks[..120].to_vec(),
+        ..spell.clone()
+    };
+    for evidence in [spell, loud] {
+        let verdict = judge(&config, &[evidence]);
+        assert_eq!(verdict.outcome, Outcome::Inconclusive);
+        assert!(matches!(verdict.metrics[0].reason, Reason::NoRequests { .. }));
+    }
+}
+
+#[test]
+fn a_spell_of_wild_old_machines_doubts_the_first_minutes_of_the_canary() {
+    let mut chance = Chance::new(11);
+    // The baseline's rate swings between a third and three times production's, minute by minute; the canary's is 1.6 times.
+    let rates = |span: usize| [1.0, 1.0, if (span / 4).is_multiple_of(2) { 3.0 } else { 0.33 }, 1.6];
+    let mut wild = |span: usize| rates(span).map(|rate| chance.poisson(0.01 * REQUESTS * rate));
+    let (config, evidence) = after_a_spell(120, &mut wild);
+    let until = |evidence: &Evidence, last: usize| Evidence {
+        blocks: evidence.blocks[..last].to_vec(),
+        production: evidence.production[..last].to_vec(),
+        ..evidence.clone()
+    };
+    let taught = judge(&config, &[until(&evidence, 128)]);
+    let without = Evidence {
+        blocks: evidence.blocks[120..128].to_vec(),
+        production: evidence.production[120..128].to_vec(),
+        ..evidence.clone()
+    };
+    let plain = judge(&self::config(), &[without]);
+    assert!(
+        taught.metrics[0].dispersion > 2.0 * plain.metrics[0].dispersion,
+        "{} {}",
+        taught.metrics[0].dispersion,
+        plain.metrics[0].dispersion
+    );
+    assert_eq!(taught.metrics[0].dispersion_from, DispersionFrom::Production);
+}
+
+#[test]
+fn a_spell_followed_block_by_block_is_the_one_judged_at_once() {
+    let mut chance = Chance::new(5);
+    let (config, evidence) = after_a_spell(40, |_| std::array::from_fn(|_| chance.poisson(0.01 * REQUESTS)));
+    let mut judging = Judging::without_charts(&config);
+    for (place, (block, beside)) in evidence.blocks.iter().zip(&evidence.production).enumerate() {
+        // While it goes on nobody knows when it will end.
+        let open = (place < 40).then_some(arya_judge::Timestamp::MAX);
+        judging.set_taught_until(open.or(config.taught_until));
+        judging.advance(&Evidence {
+            blocks: vec![block.clone()],
+            production: vec![beside.clone()],
+            ..evidence.clone()
+        });
+    }
+    assert_eq!(judging.verdict(), judge(&config, std::slice::from_ref(&evidence)));
+    assert_eq!(judging.revision("errors"), 0);
+}

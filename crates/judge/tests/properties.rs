@@ -70,6 +70,7 @@ fn config() -> impl Strategy<Value = JudgeConfig> {
                 canary_share,
                 planned_s,
                 minimum_bake_s: wild,
+                taught_until: None,
                 metrics: vec![MetricConfig {
                     pass_margin,
                     known_dispersion,

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use arya_judge::Timestamp;
+
 use crate::desired::{Desired, Goal, HoldReason, MainRule};
 use crate::identity::{Arm, Place};
 use crate::observed::{BootPhase, Observed};
-use crate::route::not_healthy;
+use crate::route::{not_healthy, spell_ends_at};
 
 /// What disturbs the comparison. Its text is a whole sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,9 @@ pub enum Confounder {
     WarmingUp { place: Place, phase: BootPhase },
     /// Some of the arm's targets take no requests, so that each of the others has more of them.
     ArmIncomplete { arm: Arm, state: String },
+    /// The canary has no users yet, so that baseline and production show how much the metrics scatter by themselves; until
+    /// about when.
+    Spell { until: Option<Timestamp> },
 }
 
 impl fmt::Display for Confounder {
@@ -35,6 +40,15 @@ impl fmt::Display for Confounder {
                 f,
                 "The {arm} does not take its whole share: {state}. The arms' instances carry different loads."
             ),
+            Self::Spell { until: Some(until) } => write!(
+                f,
+                "A/A spell: until about {} UTC the baseline alone has users beside production, the canary none yet. Both \
+                 run the old version, so what differs between them teaches how much the metrics scatter by themselves.",
+                until.strftime("%H:%M:%S")
+            ),
+            Self::Spell { until: None } => {
+                f.write_str("The A/A spell is over, and the canary's first users are on their way.")
+            }
         }
     }
 }
@@ -69,5 +83,9 @@ pub fn confounder(desired: &Desired, observed: &Observed) -> Option<Confounder> 
         Some(Confounder::ArmIncomplete { arm, state })
     };
     let starting = arms().flat_map(|arm| desired.places_of(arm)).find_map(starting);
-    starting.or_else(|| arms().find_map(incomplete))
+    let spell = || {
+        let until = spell_ends_at(desired);
+        (!desired.spell.is_over()).then_some(Confounder::Spell { until })
+    };
+    starting.or_else(|| arms().find_map(incomplete)).or_else(spell)
 }

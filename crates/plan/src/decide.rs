@@ -12,7 +12,7 @@ use crate::listener::shares::CanaryPercent;
 use crate::listener::{Rule, Site, same_conditions};
 use crate::observed::{BootPhase, Instance, Observed, TargetState};
 use crate::provision::failed_upload;
-use crate::route::{HEALTHY_LOOKS, arms_healthy, main_actions, unhealthy_production};
+use crate::route::{HEALTHY_LOOKS, arms_healthy, main_actions, spell_ends_at, unhealthy_production};
 use crate::seen::{Fact, Seen};
 use crate::spec::OnHarmful;
 use crate::timing::Timing;
@@ -254,7 +254,11 @@ fn begin(desired: &Desired, observed: &Observed, seen: &Seen) -> Option<Change> 
         MainRule::Wanted | MainRule::Made { .. } | MainRule::Seen if desired.wants_traffic() => {
             let as_wanted = as_wanted(desired, observed, observed.our_rule(&desired.id, RuleKind::Main)?);
             let news = desired.main_rule != MainRule::Seen || desired.share_seen != Some(desired.share());
-            (as_wanted && news).then_some(Change::MainRuleSeen)
+            if as_wanted && news {
+                return Some(Change::MainRuleSeen);
+            }
+            let over = spell_ends_at(desired).is_some_and(|until| observed.at >= until);
+            (as_wanted && over).then_some(Change::EndSpell)
         }
         MainRule::NotYet
             if desired.wants_traffic()

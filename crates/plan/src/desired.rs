@@ -26,6 +26,9 @@ pub struct Desired {
     pub placement: Placement,
     pub goal: Goal,
     pub main_rule: MainRule,
+    /// Whether the canary's users wait until the baseline had some alone.
+    #[serde(default, skip_serializing_if = "Spell::is_over")]
+    pub spell: Spell,
     /// The share that our main rule was last seen to have, as written by us; `None` since a change until it is seen. A
     /// rule that differs from a share already seen was edited by hand.
     #[serde(default)]
@@ -112,6 +115,54 @@ pub enum MainRule {
     Seen,
     /// Away, by a person or by the watchdog.
     Away,
+}
+
+/// The A/A spell: before the canary's first users the baseline alone has some, beside production. Both run the old version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spell {
+    /// It begins when the main rule is first seen.
+    Asked,
+    /// The listener was seen to send users to the baseline alone.
+    Since { at: Timestamp },
+    /// The canary's users are to come, and the listener was not seen to send them yet.
+    Ending,
+    /// None was asked for, or it is over.
+    #[default]
+    Over,
+}
+
+impl Spell {
+    /// What a spec asks for.
+    pub fn of(spec: &Spec) -> Self {
+        if spec.analysis.aa_spell_s > 0.0 {
+            Self::Asked
+        } else {
+            Self::Over
+        }
+    }
+
+    pub const fn is_over(&self) -> bool {
+        matches!(self, Self::Over)
+    }
+
+    /// Users were taken away: what was begun begins anew with the next ones.
+    const fn interrupted(self) -> Self {
+        match self {
+            Self::Asked | Self::Since { .. } => Self::Asked,
+            Self::Ending => Self::Ending,
+            Self::Over => Self::Over,
+        }
+    }
+
+    /// The listener was seen as we wrote it.
+    const fn seen(self, at: Timestamp) -> Self {
+        match self {
+            Self::Asked => Self::Since { at },
+            Self::Since { at } => Self::Since { at },
+            Self::Ending | Self::Over => Self::Over,
+        }
+    }
 }
 
 /// Why our main rule is away although the deployment goes on.
@@ -269,6 +320,8 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refusal {
     #[error("The deployment is being destroyed, which cannot be taken back. Start a new one instead.")]
+    /// The A/A spell is over: the canary's users come, as a person asked.
+    EndSpell,
     Destroying,
     #[error(
         "{sentence} Traffic can be raised only after a person overrules it with a reason; the \
@@ -333,6 +386,13 @@ impl Desired {
         if changed {
             self.generation += 1;
         }
+                self.spell = self.spell.seen(at);
+            }
+            Change::EndSpell => {
+                if let Spell::Since { .. } = self.spell {
+                    self.spell = Spell::Ending;
+                    self.share_seen = None;
+                }
         Ok(changed)
     }
 
@@ -379,6 +439,7 @@ impl Desired {
         self.share_seen = None;
         // Before users ever came, what is missing may still be launched once a person raises the share again.
         if self.main_rule != MainRule::NotYet {
+            self.spell = self.spell.interrupted();
             self.main_rule = MainRule::Away;
         }
         self.hold = Some(Hold { reason, since: at });
@@ -392,6 +453,7 @@ impl Desired {
             at,
             sentence: sentence.to_owned(),
             overruled: None,
+        self.spell = self.spell.interrupted();
             after: self.judged_from(),
         });
         match self.spec.analysis.on_harmful {
@@ -476,6 +538,11 @@ impl Desired {
             role: Role::Monitor,
             index: 0,
         }])
+    /// Whether the baseline alone is to have users.
+    pub const fn canary_waits(&self) -> bool {
+        matches!(self.spell, Spell::Asked | Spell::Since { .. })
+    }
+
     }
 
     pub fn places_of(&self, arm: Arm) -> impl Iterator<Item = Place> + use<> {
@@ -497,3 +564,16 @@ fn arm_places(arm: Arm, per_arm: u8) -> impl Iterator<Item = Place> {
         index,
     })
 }
+    /// The weights of the share that is asked now, and the canary's among them.
+    pub(crate) fn weights_now(
+        &self,
+    ) -> Result<(crate::listener::shares::Weights, u16), crate::listener::shares::ShareError> {
+        let production: Vec<u16> = self.placement.production.iter().map(|g| g.weight).collect();
+        if self.canary_waits() {
+            return Ok((crate::listener::shares::weights_alone(self.share(), &production)?, 0));
+        }
+        let weights = crate::listener::shares::weights(self.share(), &production)?;
+        let canary = weights.arm;
+        Ok((weights, canary))
+    }
+

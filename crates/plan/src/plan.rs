@@ -147,6 +147,10 @@ pub enum WaitReason {
     },
     /// Our main rule was created, and no listing shows it yet.
     MainRuleListed,
+    /// The baseline alone has users beside production, until then.
+    Spell {
+        until: Timestamp,
+    },
     /// Our rule is away and instances stand; a person decides.
     Person {
         why: String,
@@ -190,6 +194,11 @@ impl fmt::Display for WaitReason {
                 "Waiting for production's group {group}: it has no healthy target, and users come only when it is well."
             ),
             Self::MainRuleListed => f.write_str("Our main rule was created; waiting until the cloud lists it."),
+            Self::Spell { until } => write!(
+                f,
+                "A/A spell: the baseline alone has users beside production until about {} UTC, the canary none yet.",
+                until.strftime("%H:%M:%S")
+            ),
             Self::Person { why } => f.write_str(why),
             Self::Settling => f.write_str("Our rule is deleted; giving the load balancer time to notice everywhere."),
             Self::Draining { arm, targets } => {

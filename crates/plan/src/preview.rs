@@ -14,7 +14,7 @@ use crate::assume::assume;
 use crate::checks;
 use crate::cost::{self, Prices};
 use crate::decide::decide;
-use crate::desired::{Desired, Goal, MainRule, Placement, ProbeSecret};
+use crate::desired::{Desired, Goal, MainRule, Placement, ProbeSecret, Spell};
 use crate::identity::{DeploymentId, InstallationId, LogicalId, RuleKind};
 use crate::listener::shares::CanaryPercent;
 use crate::listener::{Protocol, RuleId, Site};
@@ -285,6 +285,7 @@ fn desired(request: &PreviewRequest<'_>, placement: Placement) -> Desired {
         failed: None,
         created_at: request.now,
         expires_at: request.now.checked_add(lifetime).unwrap_or(Timestamp::MAX),
+        spell: Spell::of(request.spec),
     }
 }
 
@@ -298,6 +299,8 @@ fn fold(request: &PreviewRequest<'_>, desired: &Desired, site: &Site) -> (Site, 
     let mut seen = Seen::default();
     let mut checklist = Vec::new();
     for _ in 0..ROUNDS_MAX {
+    // Time does not pass on paper: what is shown is the listener after the spell.
+    let spell = std::mem::take(&mut desired.spell);
         seen.look(&desired, &world);
         let mut decided = false;
         while let Some((change, actor)) = decide(&desired, &world, &seen, request.timing, None) {
@@ -326,3 +329,16 @@ fn fold(request: &PreviewRequest<'_>, desired: &Desired, site: &Site) -> (Site, 
     }
     (world.site.unwrap_or_else(|| site.clone()), checklist)
 }
+            let main = matches!(
+                step,
+                Step::CreateRule {
+                    kind: RuleKind::Main,
+                    ..
+                }
+            );
+            if main && !spell.is_over() {
+                let minutes = desired.spec.analysis.aa_spell_s / 60.0;
+                checklist.push(format!(
+                    "send users to the baseline alone for {minutes:.1} min, beside production (A/A spell), then to the canary too"
+                ));
+            }

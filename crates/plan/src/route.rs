@@ -1,7 +1,10 @@
 //! Question: which rules of ours should stand on the listener, with which weights? The only file that raises exposure,
 //! and only as far as a stored change says.
 
-use crate::desired::{Desired, MainRule, PROBE_HEADER};
+use arya_judge::Timestamp;
+use jiff::SignedDuration;
+
+use crate::desired::{Desired, MainRule, PROBE_HEADER, Spell};
 use crate::identity::{Arm, RuleKind};
 use crate::listener::{Action, Condition, Forward, GroupId, Site, WeightedGroup};
 use crate::observed::{Observed, OurGroup, TargetState};
@@ -114,11 +117,23 @@ fn waiting(desired: &Desired, observed: &Observed, seen: &Seen, draft: &mut Draf
     }
     if desired.wants_traffic() {
         draft.waiting.extend(between_health_and_users(desired, observed));
+        if let Some(until) = spell_ends_at(desired) {
+            draft.waiting.push(WaitReason::Spell { until });
+        }
     }
     if desired.share().is_zero() && arms_healthy(desired, observed) {
         let why = "The share is 0: users get production only. Raise it to begin.".into();
         draft.waiting.push(WaitReason::Person { why });
     }
+}
+
+/// When the canary's users come, while the baseline alone has some.
+pub(crate) fn spell_ends_at(desired: &Desired) -> Option<Timestamp> {
+    let Spell::Since { at } = desired.spell else {
+        return None;
+    };
+    let length = SignedDuration::try_from_secs_f64(desired.spec.analysis.aa_spell_s).unwrap_or(SignedDuration::ZERO);
+    Some(at.checked_add(length).unwrap_or(Timestamp::MAX))
 }
 
 /// What stands between two healthy arms and the first user.
@@ -136,7 +151,7 @@ fn between_health_and_users(desired: &Desired, observed: &Observed) -> Option<Wa
 
 /// A group of production's with weight in our rule that nobody can answer for.
 pub(crate) fn unhealthy_production(desired: &Desired, site: &Site) -> Option<GroupId> {
-    let weights = desired.weights_for(desired.share()).ok()?;
+    let (weights, _) = desired.weights_now().ok()?;
     let weighted = desired
         .placement
         .production
@@ -208,7 +223,7 @@ fn probe_actions(desired: &Desired, observed: &Observed) -> Option<Vec<Action>> 
 /// The main rule's actions for the share that is asked.
 pub(crate) fn main_actions(desired: &Desired, observed: &Observed) -> Option<Vec<Action>> {
     // A share that has no weights was refused when it was stored.
-    let weights = desired.weights_for(desired.share()).ok()?;
+    let (weights, canary) = desired.weights_now().ok()?;
     let mut groups: Vec<WeightedGroup> = desired
         .placement
         .production
@@ -219,10 +234,10 @@ pub(crate) fn main_actions(desired: &Desired, observed: &Observed) -> Option<Vec
             weight: *weight,
         })
         .collect();
-    for arm in Arm::BOTH {
+    for (arm, weight) in [(Arm::Baseline, weights.arm), (Arm::Canary, canary)] {
         groups.push(WeightedGroup {
             group: observed.groups.get(&arm)?.id.clone(),
-            weight: weights.arm,
+            weight,
         });
     }
     Some(with_logins(desired, groups))

@@ -29,6 +29,8 @@ pub mod limits {
     pub const WARM_UP_PATHS: usize = 16;
     pub const WARM_UP_IN_A_ROW: u32 = 100;
     pub const EXPORTERS: usize = 16;
+    /// Seconds before the canary's first users; more would be a second deployment.
+    pub const AA_SPELL_S: f64 = 4.0 * 3600.0;
     pub const ACKNOWLEDGED: usize = 64;
     /// Bytes of any text that has no limit of its own; the longest that AWS takes somewhere is a path of 1,024.
     pub const TEXT_LENGTH: usize = 1024;
@@ -303,6 +305,14 @@ pub struct Analysis {
 impl Default for Analysis {
     fn default() -> Self {
         Self {
+    /// Seconds in which the baseline alone has users beside production, before the canary has any: two of the old version
+    /// side by side show how much the metrics scatter by themselves. 0 = the canary's users come at once.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub aa_spell_s: f64,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
             margin: default_word(),
             metrics: Vec::new(),
             kayenta_config: None,
@@ -312,6 +322,7 @@ impl Default for Analysis {
 }
 
 /// What happens by itself when the verdict is *harmful*.
+            aa_spell_s: 0.0,
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnHarmful {

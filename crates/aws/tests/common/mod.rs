@@ -85,6 +85,7 @@ pub(crate) fn desired(spec: Spec, site: &Site) -> Desired {
         incarnations: vec![],
         hold: None,
         harmful: None,
+        spell: arya_plan::desired::Spell::Over,
         failed: None,
         created_at: now,
         expires_at: now.checked_add(jiff::SignedDuration::from_hours(4)).unwrap(),

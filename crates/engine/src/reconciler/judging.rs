@@ -284,7 +284,12 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         let pauses = self.pauses(stored, &mut judged.pausing)?.clone();
         let known = self.known(stored, config, &pauses, judged)?;
         judged.fresh.clear();
-        Ok(Arc::new(Following::new(config, stored, from, &known)))
+        Ok(Arc::new(Following::new(
+            config,
+            stored,
+            from,
+            (&known, pauses.taught_until()),
+        )))
     }
 
     /// Everything known of this filling of the arms: what is stored, and what could not be stored yet.

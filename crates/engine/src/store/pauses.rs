@@ -25,6 +25,8 @@ pub enum Meanwhile {
     LeftOut,
     /// They can show harm, and a pass has to be earned anew after them.
     HarmOnly,
+    /// The canary had no users: they teach how much the metrics scatter, baseline beside production.
+    Teaches,
 }
 
 /// The pauses of one deployment, oldest first; only the latest one may go on.
@@ -55,6 +57,12 @@ impl Pauses {
         harm_only.filter_map(|stored| stored.pause.until).max()
     }
 
+    /// Until when the canary had no users, so that everything before it only teaches; `None` = it had some from the start.
+    pub(crate) fn taught_until(&self) -> Option<Timestamp> {
+        let teaches = self.0.iter().filter(|stored| stored.meanwhile == Meanwhile::Teaches);
+        teaches.map(|stored| stored.pause.until.unwrap_or(Timestamp::MAX)).max()
+    }
+
     /// Begins one; whether two older ones became one, so that more is left out than before.
     pub(crate) fn begin(&mut self, since: Timestamp, why: String, meanwhile: Meanwhile) -> Joined {
         self.end(since);
@@ -69,8 +77,9 @@ impl Pauses {
         }
         let oldest = self.0.remove(0);
         self.0[0].pause.since = oldest.pause.since;
-        if oldest.meanwhile == Meanwhile::LeftOut {
-            self.0[0].meanwhile = Meanwhile::LeftOut;
+        match oldest.meanwhile {
+            Meanwhile::LeftOut | Meanwhile::Teaches => self.0[0].meanwhile = Meanwhile::LeftOut,
+            Meanwhile::HarmOnly => {}
         }
         Joined::TheOldest
     }

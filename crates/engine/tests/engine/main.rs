@@ -11,6 +11,7 @@ mod life;
 mod pausing;
 mod rig;
 mod sources;
+mod spell;
 mod store;
 mod trouble;
 mod twins;

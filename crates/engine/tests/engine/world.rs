@@ -11,7 +11,7 @@ use arya_judge::{
 };
 use arya_plan::assume::assume;
 use arya_plan::cloud::{Cloud, CloudError};
-use arya_plan::desired::{Actor, Change, Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
+use arya_plan::desired::{Actor, Change, Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret, Spell};
 use arya_plan::identity::{DeploymentId, RuleKind};
 use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
 use arya_plan::listener::shares::CanaryPercent;
@@ -126,6 +126,7 @@ pub(crate) fn desired_of(store: &Store, number: u128, name: &str, analysis: serd
         goal: Goal::Serve {
             canary: spec.canary_percent,
         },
+        spell: Spell::of(&spec),
         spec,
         placement,
         main_rule: MainRule::NotYet,

@@ -41,7 +41,17 @@ impl MetricVerdict {
     /// What production beside the baseline taught, as a sentence; `None` where there was no such thing, or a better past.
     pub fn learnt_beside(&self) -> Option<String> {
         let minutes = self.beside_s.filter(|seconds| *seconds >= 60.0)? / 60.0;
-        let beside = format!("{} of production beside the baseline", duration(Some(minutes)));
+        let spell = match self.spell_s.filter(|seconds| *seconds >= 60.0) {
+            Some(seconds) if seconds < 60.0 * minutes => {
+                format!(
+                    ", {} of them before the canary had users",
+                    duration(Some(seconds / 60.0))
+                )
+            }
+            Some(_) => ", all before the canary had users".to_owned(),
+            None => String::new(),
+        };
+        let beside = format!("{} of production beside the baseline{spell}", duration(Some(minutes)));
         match self.dispersion_from {
             DispersionFrom::Production => {
                 Some(format!("Dispersion {}, learnt from {beside}.", digits(self.dispersion)))

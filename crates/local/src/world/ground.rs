@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arya_judge::Timestamp;
-use arya_plan::desired::{Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
+use arya_plan::desired::{Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret, Spell};
 use arya_plan::identity::{DeploymentId, InstallationId};
 use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
 use arya_plan::listener::{
@@ -131,6 +131,7 @@ pub fn desired(
         goal: Goal::Serve {
             canary: spec.canary_percent,
         },
+        spell: Spell::of(&spec),
         spec,
         placement,
         main_rule: MainRule::NotYet,

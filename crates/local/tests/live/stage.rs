@@ -115,6 +115,7 @@ impl Stage {
                 canary: spec.canary_percent,
             },
             main_rule: MainRule::NotYet,
+            spell: arya_plan::desired::Spell::Over,
             share_seen: None,
             incarnations: vec![],
             hold: None,

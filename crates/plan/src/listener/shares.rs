@@ -148,6 +148,19 @@ pub fn weights(asked: CanaryPercent, production: &[u16]) -> Result<Weights, Shar
     Err(ShareError::TooCoarse { asked, nearest })
 }
 
+/// The weights with which the baseline alone has its share: the canary's weight is 0, production has the rest.
+///
+/// With one arm of weight a, a ÷ (production + a) = s; two arms of the same weight have s ÷ (1 + s) each.
+pub fn weights_alone(asked: CanaryPercent, production: &[u16]) -> Result<Weights, ShareError> {
+    let thousandths = (100_000.0 * asked.fraction() / (1.0 + asked.fraction())).round() as u32;
+    // What would be rounded to nothing is asked for all the same.
+    let of_two = CanaryPercent {
+        thousandths: thousandths.max(u32::from(!asked.is_zero())),
+    };
+    // Where the grid of weights has the share of two arms and not that of one, the nearest to it will do for a spell.
+    weights(of_two, production).or_else(|_| weights(asked, production))
+}
+
 fn near_enough(asked: CanaryPercent, weights: &Weights) -> bool {
     let off = (weights.arm_percent() - asked.percent()).abs();
     off <= TOLERANCE_POINTS && off <= TOLERANCE_RELATIVE * asked.percent()

@@ -171,6 +171,7 @@ fn full_example() -> Spec {
         analysis: Analysis {
             metrics: vec![metric_example()],
             kayenta_config: Some(serde_json::json!({ (ANY_KEY): null })),
+            aa_spell_s: 600.0,
             ..Analysis::default()
         },
         lifetime_h: 4.0,

@@ -106,6 +106,17 @@ impl Spec {
             let sentence = "This version has no Kayenta-equal judge, so `kayenta_config` cannot be followed.".into();
             refuse("analysis.kayenta_config", sentence, "Leave it out.");
         }
+        let spell = self.analysis.aa_spell_s;
+        if !(0.0..=limits::AA_SPELL_S).contains(&spell) || (spell > 0.0 && spell >= 3600.0 * self.lifetime_h) {
+            refuse(
+                "analysis.aa_spell_s",
+                format!(
+                    "The A/A spell is out of range: 0 (none) to {} s are possible, and less than the lifetime.",
+                    limits::AA_SPELL_S
+                ),
+                "Choose less; ten minutes (600) show the usual noise.",
+            );
+        }
         super::metrics::problems(&self.analysis.metrics, problems);
     }
 

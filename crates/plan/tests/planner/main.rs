@@ -10,3 +10,4 @@ mod life;
 mod paper;
 mod preview;
 mod proof;
+mod spell;

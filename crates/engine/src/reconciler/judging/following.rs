@@ -59,11 +59,12 @@ impl Following {
         template: &Arc<JudgeConfig>,
         stored: &StoredDeployment,
         from: Timestamp,
-        known: &[Evidence],
+        (known, taught_until): (&[Evidence], Option<Timestamp>),
     ) -> Self {
         let of = Subject::of(stored, from);
         let config = JudgeConfig {
             planned_s: of.planned_s,
+            taught_until,
             ..JudgeConfig::clone(template)
         };
         let mut judging = Judging::new(&config);
@@ -83,6 +84,9 @@ impl Following {
 
     /// Takes what the sources answered since the last look, and what they said instead.
     pub(super) fn advance(&mut self, judged: &mut Judged) {
+        if let Some(pauses) = judged.pausing.known() {
+            self.judging.set_taught_until(pauses.taught_until());
+        }
         for evidence in std::mem::take(&mut judged.fresh).values() {
             self.judging.advance(evidence);
         }

@@ -68,24 +68,28 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
                 return;
             }
         };
-        let open = pauses.open().filter(|open| open.meanwhile == Meanwhile::LeftOut);
-        let open_why = open.map(|open| open.pause.why.clone());
-        match (open_why, confounder(&stored.desired, observed)) {
+        let open = pauses.open().filter(|open| open.meanwhile != Meanwhile::HarmOnly);
+        let open = open.map(|open| (open.meanwhile, open.pause.why.clone()));
+        match (open, confounder(&stored.desired, observed)) {
             (None, None) => {}
             // Until our main rule was first seen there is nothing to interrupt.
             (None, Some(Confounder::NotBackYet)) => {}
-            (None, Some(found)) => {
-                let since = latest_look.unwrap_or_else(|| self.judged_last(stored).unwrap_or(observed.at));
-                let why = found.to_string();
-                let joined = pauses.begin(since.min(observed.at), why.clone(), Meanwhile::LeftOut);
-                self.begun(stored, memory, joined, told(&found, why));
-            }
-            (Some(why), Some(found)) => {
+            (Some((meanwhile, why)), Some(found)) if meanwhile == meanwhile_of(&found) => {
                 let now = found.to_string();
                 if why != now {
                     pauses.goes_on_because(now);
                     pausing.unsaved = true;
                 }
+            }
+            (open, Some(found)) => {
+                let since = match (open, meanwhile_of(&found)) {
+                    // What disturbed goes on until now.
+                    (Some((Meanwhile::LeftOut, _)), _) => observed.at,
+                    _ => latest_look.unwrap_or_else(|| self.judged_last(stored).unwrap_or(observed.at)),
+                };
+                let why = found.to_string();
+                let joined = pauses.begin(since.min(observed.at), why.clone(), meanwhile_of(&found));
+                self.begun(stored, memory, joined, told(&found, why));
             }
             (Some(_), None) => self.end(stored, observed.at, memory),
         }
@@ -109,7 +113,9 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
                 self.end(stored, now, memory);
                 self.save_pauses(stored, memory);
             }
-            (None | Some(Meanwhile::HarmOnly), Some(_)) | (None, None) | (Some(Meanwhile::LeftOut), _) => {}
+            (None | Some(Meanwhile::HarmOnly), Some(_))
+            | (None, None)
+            | (Some(Meanwhile::LeftOut | Meanwhile::Teaches), _) => {}
         }
     }
 
@@ -159,10 +165,24 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     }
 }
 
+/// What is made of the blocks of a pause, by what disturbs.
+fn meanwhile_of(found: &Confounder) -> Meanwhile {
+    match found {
+        Confounder::Held(_)
+        | Confounder::NoShare
+        | Confounder::NotBackYet
+        | Confounder::WarmingUp { .. }
+        | Confounder::ArmIncomplete { .. } => Meanwhile::LeftOut,
+        Confounder::Spell { .. } => Meanwhile::Teaches,
+    }
+}
+
 /// The event of a pause that begins. That users were taken away was told by the change that did it.
 fn told(found: &Confounder, why: String) -> Option<Event> {
     match found {
         Confounder::Held(_) | Confounder::NoShare | Confounder::NotBackYet => None,
-        Confounder::WarmingUp { .. } | Confounder::ArmIncomplete { .. } => Some(Event::JudgingPaused { why }),
+        Confounder::WarmingUp { .. } | Confounder::ArmIncomplete { .. } | Confounder::Spell { .. } => {
+            Some(Event::JudgingPaused { why })
+        }
     }
 }

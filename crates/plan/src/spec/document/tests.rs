@@ -116,6 +116,9 @@ fn ranges_are_checked_with_field_value_and_limit() {
     check("", "stickiness_s", json!(604_801), "stickiness_s");
     check("", "lifetime_h", json!(0), "lifetime_h");
     check("", "lifetime_h", json!(169), "lifetime_h");
+    let spell = "analysis.aa_spell_s";
+    check("", "analysis", json!({"aa_spell_s": -1}), spell);
+    check("", "analysis", json!({"aa_spell_s": 14_401}), spell);
     check("/app", "port", json!(0), "app.port");
     check("/app", "health_check_path", json!("health"), "app.health_check_path");
     check("/instances", "per_arm", json!(0), "instances.per_arm");

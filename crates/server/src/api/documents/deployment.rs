@@ -231,6 +231,7 @@ const fn wait_word(reason: &WaitReason) -> &'static str {
         WaitReason::SecondHealthyLook => "second_healthy_look",
         WaitReason::ProductionHealthy { .. } => "production_healthy",
         WaitReason::MainRuleListed => "main_rule_listed",
+        WaitReason::Spell { .. } => "aa_spell",
         WaitReason::Person { .. } => "person",
         WaitReason::Settling => "settling",
         WaitReason::Draining { .. } => "draining",
