@@ -5,7 +5,7 @@
 
 use super::grid::{COUNT_GRID, POINTS};
 use super::guard::{Guard, Scores};
-use super::pooled::Pooled;
+use super::pooled::{Asked, Pooled};
 use super::search::crossing;
 
 /// Exposures further apart than this are treated as if they were this far apart; it keeps arithmetic finite.
@@ -187,18 +187,24 @@ impl CountTest {
 
     /// Confidence sequence of the ratio (S1.4), `alpha / 2` on each side. The upper end may be infinite.
     pub fn interval(&self, alpha: f64, phi: f64) -> (f64, f64) {
-        let threshold = (2.0 / alpha).ln();
-        (
-            lower_bound(&self.pooled, threshold, phi),
-            upper_bound(&self.pooled, threshold, phi),
-        )
+        let (threshold, asked) = ((2.0 / alpha).ln(), self.pooled.asked());
+        (lower_end(&asked, threshold, phi), upper_end(&asked, threshold, phi))
     }
 }
 
 /// The largest ratio that the data exclude from below at a threshold of log evidence; 0 when none is.
 pub fn lower_bound(pooled: &Pooled, threshold: f64, phi: f64) -> f64 {
+    lower_end(&pooled.asked(), threshold, phi)
+}
+
+/// The smallest ratio that the data exclude from above at a threshold of log evidence; infinite when none is.
+pub fn upper_bound(pooled: &Pooled, threshold: f64, phi: f64) -> f64 {
+    upper_end(&pooled.asked(), threshold, phi)
+}
+
+fn lower_end(asked: &Asked<'_>, threshold: f64, phi: f64) -> f64 {
     let (low, high) = (-LARGEST_RATIO.ln(), LARGEST_RATIO.ln());
-    let over = |log_edge: f64| pooled.log_e(log_edge, Side::Above, phi) - threshold;
+    let over = |log_edge: f64| asked.log_e(log_edge, Side::Above, phi) - threshold;
     let at_low = over(low);
     if at_low < 0.0 {
         0.0
@@ -207,10 +213,9 @@ pub fn lower_bound(pooled: &Pooled, threshold: f64, phi: f64) -> f64 {
     }
 }
 
-/// The smallest ratio that the data exclude from above at a threshold of log evidence; infinite when none is.
-pub fn upper_bound(pooled: &Pooled, threshold: f64, phi: f64) -> f64 {
+fn upper_end(asked: &Asked<'_>, threshold: f64, phi: f64) -> f64 {
     let (low, high) = (-LARGEST_RATIO.ln(), LARGEST_RATIO.ln());
-    let over = |log_edge: f64| pooled.log_e(log_edge, Side::Below, phi) - threshold;
+    let over = |log_edge: f64| asked.log_e(log_edge, Side::Below, phi) - threshold;
     let at_high = over(high);
     if at_high < 0.0 {
         f64::INFINITY
