@@ -228,7 +228,18 @@ fn instance(desired: &Desired, listed: &ec2::Instance) -> Option<Instance> {
         state: state(listed.state().and_then(|state| state.name())),
         address: address.map(|address| SocketAddr::new(address, desired.spec.app.port)),
         report: None,
+        ended_because: ended_because(listed),
     })
+}
+
+/// EC2's own words, e.g. that there was no room for it, for one that ends or has ended.
+fn ended_because(listed: &ec2::Instance) -> Option<String> {
+    if !state(listed.state().and_then(|state| state.name())).is_ending() {
+        return None;
+    }
+    let reason = listed.state_reason()?;
+    let words = reason.message().or(reason.code())?.trim();
+    (!words.is_empty()).then(|| words.to_owned())
 }
 
 /// An instance that somebody stopped still stands and costs: its health tells the rest, and *Destroy* terminates it.

@@ -66,6 +66,7 @@ fn instance(desired: &Desired, world: &mut Observed, step: &Step) {
                 at: world.at,
                 tail: None,
             }),
+            ended_because: None,
         }),
         Step::TerminateInstance { place, incarnation } => {
             for instance in &mut world.instances {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use arya_judge::{Outcome, Reason, Verdict};
+use arya_judge::{Outcome, Reason, Timestamp, Verdict};
 
 use crate::desired::{Actor, Change, Desired, Goal, HoldReason, MainRule, REPLACEMENTS_MAX};
 use crate::identity::{Arm, Place, RuleKind};
@@ -15,7 +15,7 @@ use crate::provision::failed_upload;
 use crate::route::{HEALTHY_LOOKS, arms_healthy, main_actions, spell_ends_at, unhealthy_production};
 use crate::seen::{Fact, Seen};
 use crate::spec::OnHarmful;
-use crate::timing::Timing;
+use crate::timing::{CREDENTIALS_MARGIN, Timing};
 
 /// The next change that what is seen asks for, and who makes it. The engine stores it, then asks again.
 pub fn decide(
@@ -111,6 +111,9 @@ fn watchdog(desired: &Desired, observed: &Observed) -> Option<HoldReason> {
     if !desired.wants_traffic() {
         return None;
     }
+    if let Some(at) = observed.credentials_end.filter(|end| ends_soon(*end, observed.at)) {
+        return Some(HoldReason::CredentialsEnd { at });
+    }
     let Some(site) = &observed.site else {
         return Some(HoldReason::ListenerGone);
     };
@@ -127,6 +130,11 @@ fn watchdog(desired: &Desired, observed: &Observed) -> Option<HoldReason> {
     unhealthy_production(desired, site)
         .map(|group| HoldReason::ProductionUnhealthy { group })
         .or_else(|| unhealthy_arm(desired, observed))
+}
+
+/// Whether credentials that end then are not to be relied on any more.
+pub(crate) fn ends_soon(end: Timestamp, now: Timestamp) -> bool {
+    end.duration_since(now) <= CREDENTIALS_MARGIN
 }
 
 /// Our main rule was created, and no listing has shown it for longer than listings lag: somebody deleted it.
@@ -202,8 +210,9 @@ fn lost_or_failed(desired: &Desired, observed: &Observed, seen: &Seen, timing: &
             } else {
                 Change::GiveUp {
                     why: format!(
-                        "The {place} ended {} times before it was healthy.",
-                        REPLACEMENTS_MAX + 1
+                        "The {place} ended {} times before it was healthy.{}",
+                        REPLACEMENTS_MAX + 1,
+                        in_the_clouds_words(&instance)
                     ),
                 }
             });
@@ -216,6 +225,14 @@ fn lost_or_failed(desired: &Desired, observed: &Observed, seen: &Seen, timing: &
         }
     }
     too_slow(desired, observed, seen, timing)
+}
+
+/// Why it ended, as the next sentence.
+fn in_the_clouds_words(instance: &Instance) -> String {
+    let said = instance.ended_because.as_ref();
+    said.map_or_else(String::new, |said| {
+        format!(" The cloud says of the last: {}.", said.trim_end_matches('.'))
+    })
 }
 
 /// The places whose instances are compared. A monitor that fails never ends a deployment.

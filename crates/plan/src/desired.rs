@@ -187,11 +187,21 @@ pub enum HoldReason {
     InstanceLost {
         place: Place,
     },
+    /// A part of an arm has been away, or starting anew, for so long.
+    ArmDisturbed {
+        arm: Arm,
+        state: String,
+        for_s: u64,
+    },
     OurRuleRemoved,
     OurRuleEdited,
     /// Both arms are far from production in the same way; the sentence has the numbers.
     TwinsUnfit {
         sentence: String,
+    },
+    /// Soon nobody could take users away any more.
+    CredentialsEnd {
+        at: Timestamp,
     },
 }
 
@@ -219,6 +229,11 @@ impl fmt::Display for HoldReason {
                 "The {place} is gone, and with it a side of the comparison. Production's own rule answers everybody, and what \
                  stands stays for a look. A person decides: destroy, and start anew."
             ),
+            Self::ArmDisturbed { arm, state, for_s } => write!(
+                f,
+                "{state} It has been so for {for_s} s, and no verdict can be earned meanwhile. Production's own rule answers \
+                 everybody. A person decides: raise the share once the {arm} is well, or destroy."
+            ),
             Self::OurRuleRemoved => {
                 f.write_str("Somebody removed our main rule by hand. It is not put back unless a person raises the share.")
             }
@@ -227,12 +242,23 @@ impl fmt::Display for HoldReason {
                 "The twins are unfit: {sentence} Production's own rule answers everybody, and the instances stand for a \
                  look. A person decides: destroy and start anew with what they lack, or raise the share to try these again."
             ),
+            Self::CredentialsEnd { at } => write!(
+                f,
+                "The credentials end at {}, and after that users could not be taken away from a sick canary. Production's \
+                 own rule answers everybody until a person logs in again (e.g. `aws sso login`) and raises the share.",
+                to_the_second(*at)
+            ),
             Self::OurRuleEdited => f.write_str(
                 "Somebody changed our main rule by hand. It is taken away rather than put back; a person raises the share \
                  again.",
             ),
         }
     }
+}
+
+/// A time as people read it.
+pub(crate) fn to_the_second(at: Timestamp) -> String {
+    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
 /// The latch of a *harmful* verdict: it survives weight changes and restarts until a person overrules it.
@@ -305,6 +331,8 @@ pub enum Change {
         priority: u16,
     },
     MainRuleSeen,
+    /// The A/A spell is over: the canary's users come, as a person asked.
+    EndSpell,
     /// A lost instance is launched anew.
     Replace {
         place: Place,
@@ -320,8 +348,6 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refusal {
     #[error("The deployment is being destroyed, which cannot be taken back. Start a new one instead.")]
-    /// The A/A spell is over: the canary's users come, as a person asked.
-    EndSpell,
     Destroying,
     #[error(
         "{sentence} Traffic can be raised only after a person overrules it with a reason; the \
@@ -371,6 +397,13 @@ impl Desired {
             Change::MainRuleSeen => {
                 self.main_rule = MainRule::Seen;
                 self.share_seen = Some(self.share());
+                self.spell = self.spell.seen(at);
+            }
+            Change::EndSpell => {
+                if let Spell::Since { .. } = self.spell {
+                    self.spell = Spell::Ending;
+                    self.share_seen = None;
+                }
             }
             Change::Replace { place } => self.replace(*place),
             Change::GiveUp { why } => {
@@ -386,13 +419,6 @@ impl Desired {
         if changed {
             self.generation += 1;
         }
-                self.spell = self.spell.seen(at);
-            }
-            Change::EndSpell => {
-                if let Spell::Since { .. } = self.spell {
-                    self.spell = Spell::Ending;
-                    self.share_seen = None;
-                }
         Ok(changed)
     }
 
@@ -424,6 +450,7 @@ impl Desired {
             }
         } else if self.main_rule != MainRule::NotYet {
             self.main_rule = MainRule::Away;
+            self.spell = self.spell.interrupted();
         }
         if canary != self.share() {
             self.share_seen = None;
@@ -437,9 +464,9 @@ impl Desired {
             canary: CanaryPercent::ZERO,
         };
         self.share_seen = None;
+        self.spell = self.spell.interrupted();
         // Before users ever came, what is missing may still be launched once a person raises the share again.
         if self.main_rule != MainRule::NotYet {
-            self.spell = self.spell.interrupted();
             self.main_rule = MainRule::Away;
         }
         self.hold = Some(Hold { reason, since: at });
@@ -453,7 +480,6 @@ impl Desired {
             at,
             sentence: sentence.to_owned(),
             overruled: None,
-        self.spell = self.spell.interrupted();
             after: self.judged_from(),
         });
         match self.spec.analysis.on_harmful {
@@ -523,6 +549,11 @@ impl Desired {
         !self.share().is_zero() && self.hold.is_none() && self.failed.is_none()
     }
 
+    /// Whether the baseline alone is to have users.
+    pub const fn canary_waits(&self) -> bool {
+        matches!(self.spell, Spell::Asked | Spell::Since { .. })
+    }
+
     pub fn incarnation(&self, place: Place) -> u32 {
         self.incarnations
             .iter()
@@ -538,15 +569,23 @@ impl Desired {
             role: Role::Monitor,
             index: 0,
         }])
-    /// Whether the baseline alone is to have users.
-    pub const fn canary_waits(&self) -> bool {
-        matches!(self.spell, Spell::Asked | Spell::Since { .. })
-    }
-
     }
 
     pub fn places_of(&self, arm: Arm) -> impl Iterator<Item = Place> + use<> {
         arm_places(arm, self.spec.instances.per_arm)
+    }
+
+    /// The weights of the share that is asked now, and the canary's among them.
+    pub(crate) fn weights_now(
+        &self,
+    ) -> Result<(crate::listener::shares::Weights, u16), crate::listener::shares::ShareError> {
+        let production: Vec<u16> = self.placement.production.iter().map(|g| g.weight).collect();
+        if self.canary_waits() {
+            return Ok((crate::listener::shares::weights_alone(self.share(), &production)?, 0));
+        }
+        let weights = crate::listener::shares::weights(self.share(), &production)?;
+        let canary = weights.arm;
+        Ok((weights, canary))
     }
 
     pub(crate) fn weights_for(
@@ -564,16 +603,3 @@ fn arm_places(arm: Arm, per_arm: u8) -> impl Iterator<Item = Place> {
         index,
     })
 }
-    /// The weights of the share that is asked now, and the canary's among them.
-    pub(crate) fn weights_now(
-        &self,
-    ) -> Result<(crate::listener::shares::Weights, u16), crate::listener::shares::ShareError> {
-        let production: Vec<u16> = self.placement.production.iter().map(|g| g.weight).collect();
-        if self.canary_waits() {
-            return Ok((crate::listener::shares::weights_alone(self.share(), &production)?, 0));
-        }
-        let weights = crate::listener::shares::weights(self.share(), &production)?;
-        let canary = weights.arm;
-        Ok((weights, canary))
-    }
-

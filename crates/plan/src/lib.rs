@@ -24,6 +24,7 @@ mod remove;
 mod route;
 pub mod seen;
 pub mod spec;
+pub mod surroundings;
 pub mod timing;
 pub mod user_data;
 

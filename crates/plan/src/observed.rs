@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use arya_judge::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,12 @@ pub struct Observed {
     /// What users sent lately, as the load balancer counted it; `None` = not known yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic: Option<Traffic>,
+    /// When we can do nothing here any more, unless a person logs in again; `None` = not foreseeable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_end: Option<Timestamp>,
+    /// Whoever is looked at sooner again would take more calls than the account has for all deployments together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look_again_at_least: Option<Duration>,
 }
 
 /// The matching traffic of the last seconds, side by side.
@@ -62,6 +69,8 @@ impl Observed {
             groups: BTreeMap::new(),
             instances: Vec::new(),
             traffic: None,
+            credentials_end: None,
+            look_again_at_least: None,
         }
     }
 
@@ -165,6 +174,9 @@ pub struct Instance {
     pub address: Option<SocketAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Status>,
+    /// Why the cloud ended it, in the cloud's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_because: Option<String>,
 }
 
 impl Instance {

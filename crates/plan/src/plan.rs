@@ -251,6 +251,7 @@ pub fn plan(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timing
     } else {
         timing.look_moving
     };
+    let look_again_in = look_again_in.max(observed.look_again_at_least.unwrap_or_default());
     Plan {
         phase,
         steps: draft.steps,

@@ -1,5 +1,6 @@
 //! The whole plan before anything is touched: where our rule would stand, every resource, every problem.
 
+mod around;
 mod lines;
 mod placing;
 mod times;
@@ -23,6 +24,7 @@ use crate::plan::{Step, plan};
 use crate::problem::Problem;
 use crate::seen::Seen;
 use crate::spec::{Digest, Spec};
+use crate::surroundings::Surroundings;
 use crate::timing::Timing;
 
 pub use lines::{actions_in_words, conditions_in_words, seconds_to_harmful};
@@ -68,6 +70,8 @@ pub struct PreviewRequest<'r> {
     pub installation: InstallationId,
     pub spec: &'r Spec,
     pub sites: &'r [Site],
+    /// Of the chosen listener and rule.
+    pub surroundings: &'r Surroundings,
     pub files: &'r Files,
     pub capabilities: &'r Capabilities,
     pub harmful_before: &'r [HarmfulPair],
@@ -190,7 +194,10 @@ pub fn preview(request: &PreviewRequest<'_>) -> Preview {
     neighbours(request, &mut problems);
     let site = request.sites.iter().find(|site| site.listener == spec.listener);
     let placement = match site {
-        Some(site) => place(request, site, &mut problems),
+        Some(site) => {
+            around::around(request, site, &mut problems);
+            place(request, site, &mut problems)
+        }
         None => {
             problems.push(no_listener(request));
             None
@@ -278,6 +285,7 @@ fn desired(request: &PreviewRequest<'_>, placement: Placement) -> Desired {
             canary: request.spec.canary_percent,
         },
         main_rule: MainRule::NotYet,
+        spell: Spell::of(request.spec),
         share_seen: None,
         incarnations: vec![],
         hold: None,
@@ -285,13 +293,14 @@ fn desired(request: &PreviewRequest<'_>, placement: Placement) -> Desired {
         failed: None,
         created_at: request.now,
         expires_at: request.now.checked_add(lifetime).unwrap_or(Timestamp::MAX),
-        spell: Spell::of(request.spec),
     }
 }
 
 /// Plays the plan through on paper: the listener afterwards, and every step in order.
 fn fold(request: &PreviewRequest<'_>, desired: &Desired, site: &Site) -> (Site, Vec<String>) {
     let mut desired = desired.clone();
+    // Time does not pass on paper: what is shown is the listener after the spell.
+    let spell = std::mem::take(&mut desired.spell);
     let mut world = Observed {
         site: Some(site.clone()),
         ..Observed::nothing(request.now)
@@ -299,8 +308,6 @@ fn fold(request: &PreviewRequest<'_>, desired: &Desired, site: &Site) -> (Site, 
     let mut seen = Seen::default();
     let mut checklist = Vec::new();
     for _ in 0..ROUNDS_MAX {
-    // Time does not pass on paper: what is shown is the listener after the spell.
-    let spell = std::mem::take(&mut desired.spell);
         seen.look(&desired, &world);
         let mut decided = false;
         while let Some((change, actor)) = decide(&desired, &world, &seen, request.timing, None) {
@@ -325,10 +332,6 @@ fn fold(request: &PreviewRequest<'_>, desired: &Desired, site: &Site) -> (Site, 
             ) {
                 checklist.push("wait until both arms are healthy in two looks".into());
             }
-        }
-    }
-    (world.site.unwrap_or_else(|| site.clone()), checklist)
-}
             let main = matches!(
                 step,
                 Step::CreateRule {
@@ -342,3 +345,7 @@ fn fold(request: &PreviewRequest<'_>, desired: &Desired, site: &Site) -> (Site, 
                     "send users to the baseline alone for {minutes:.1} min, beside production (A/A spell), then to the canary too"
                 ));
             }
+        }
+    }
+    (world.site.unwrap_or_else(|| site.clone()), checklist)
+}

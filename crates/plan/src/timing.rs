@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use crate::phase::Phase;
+
+/// Users are taken away so long before the credentials end: time for a person to log in again, and for tries that fail.
+pub const CREDENTIALS_MARGIN: SignedDuration = SignedDuration::from_mins(15);
 
 /// How often to look, and how long to give the cloud before believing it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -75,6 +75,8 @@ pub(super) fn observe(inner: &Inner, desired: &Desired, now: Timestamp) -> Obser
             .as_ref()
             .and_then(|site| traffic(inner, &world, site, desired, now)),
         site,
+        credentials_end: None,
+        look_again_at_least: None,
     }
 }
 
@@ -109,6 +111,7 @@ fn instances(world: &World, deployment: &DeploymentId) -> Vec<Instance> {
             state: machine.state,
             address: machine.address,
             report: machine.report.clone(),
+            ended_because: None,
         })
     });
     ours.collect()

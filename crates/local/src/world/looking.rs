@@ -207,6 +207,8 @@ impl State {
                 .filter_map(|machine| self.instance(machine))
                 .collect(),
             traffic: None,
+            credentials_end: None,
+            look_again_at_least: None,
         }
     }
 
@@ -281,6 +283,7 @@ impl State {
                 at: self.moment(*at),
                 tail: (*phase == BootPhase::Failed).then(|| "The app ended while it was starting.".into()),
             }),
+            ended_because: None,
         })
     }
 }

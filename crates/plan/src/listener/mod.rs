@@ -15,6 +15,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::desired::PROBE_HEADER;
 use crate::identity::Owner;
 
 /// AWS's limits (not adjustable unless said): Elastic Load Balancing user guide, "Quotas for your Application Load Balancers".
@@ -98,7 +99,7 @@ impl fmt::Display for Priority {
 ///
 /// Patterns: `*` stands for any number of characters, `?` for exactly one. Paths are case-sensitive; hosts, header values
 /// and query strings are not.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "field", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Condition {
     PathPattern { values: Vec<String> },
@@ -129,6 +130,18 @@ impl Condition {
             | Self::HttpRequestMethod { values } => values.len(),
             Self::QueryString { values } => values.len(),
             Self::SourceIp { values } => values.len(),
+        }
+    }
+}
+
+/// Without the value by which probes are let in, which logs and reports of errors must not have.
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HttpHeader { name, .. } if name == PROBE_HEADER => {
+                write!(f, "Condition(header {name} is the secret)")
+            }
+            other => write!(f, "Condition({other})"),
         }
     }
 }
@@ -382,6 +395,19 @@ mod tests {
             ..written.clone()
         };
         assert_ne!(written, sticky);
+    }
+
+    #[test]
+    fn the_secret_of_probes_is_not_debugged() {
+        let condition = |name: &str| Condition::HttpHeader {
+            name: name.into(),
+            values: vec!["s3cret".into()],
+        };
+        assert!(!format!("{:?}", [condition(PROBE_HEADER)]).contains("s3cret"));
+        assert_eq!(
+            format!("{:?}", condition("X-Tenant")),
+            "Condition(header X-Tenant is s3cret)"
+        );
     }
 
     #[test]

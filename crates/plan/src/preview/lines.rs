@@ -9,6 +9,7 @@ use crate::desired::{Desired, Placement};
 use crate::identity::{Arm, DeploymentId, LogicalId, Place, RuleKind, SecurityGroupKind, resource_name};
 use crate::listener::compose::Slots;
 use crate::listener::{Action, Condition, Forward, Rule, RuleId, Site};
+use crate::spec::OneOrMany;
 
 pub(super) fn shares(desired: &Desired) -> Option<SharesLine> {
     let weights = desired.weights_for(desired.share()).ok()?;
@@ -55,10 +56,11 @@ pub(super) fn resources(desired: &Desired) -> Vec<ResourceLine> {
         );
         line(LogicalId::TargetGroup(arm), what)
     }));
-    lines.extend(desired.places().map(|place: Place| {
-        let what = format!("{place}, {}", cost::instance_type(&desired.spec, place.role));
-        line(LogicalId::Instance(place), what)
-    }));
+    lines.extend(
+        desired
+            .places()
+            .map(|place: Place| line(LogicalId::Instance(place), instance(desired, place))),
+    );
     let Slots { probe, main } = desired.placement.slots;
     lines.push(line(
         LogicalId::Rule(RuleKind::Probe),
@@ -69,6 +71,31 @@ pub(super) fn resources(desired: &Desired) -> Vec<ResourceLine> {
         format!("main rule at priority {main}"),
     ));
     lines
+}
+
+/// What an instance will be, as far as the spec names it: words are shown by nobody before they are resolved.
+fn instance(desired: &Desired, place: Place) -> String {
+    let instances = &desired.spec.instances;
+    let mut what = vec![
+        place.to_string(),
+        cost::instance_type(&desired.spec, place.role).to_owned(),
+    ];
+    if let OneOrMany::Many(subnets) = &instances.subnets
+        && !subnets.is_empty()
+    {
+        what.push(format!("in {}", subnets[usize::from(place.index) % subnets.len()]));
+    }
+    if place.role.arm().is_some() {
+        if let OneOrMany::Many(groups) = &instances.security_groups
+            && !groups.is_empty()
+        {
+            what.push(format!("with security groups {} beside ours", groups.join(" and ")));
+        }
+        let named = [("profile", &instances.profile), ("key pair", &instances.key_pair)];
+        let named = named.into_iter().filter(|(_, name)| *name != "none");
+        what.extend(named.map(|(kind, name)| format!("{kind} {name}")));
+    }
+    what.join(", ")
 }
 
 pub(super) fn rule_lines(site: &Site, deployment: DeploymentId, chosen: Option<&RuleId>) -> Vec<RuleLine> {

@@ -264,7 +264,11 @@ fn an_instance_that_keeps_ending_ends_the_deployment() {
         paper.end_instance(canary);
     }
     assert_eq!(paper.phase(), Phase::Failed);
-    assert!(paper.desired.failed.as_ref().unwrap().contains("3 times"));
+    let failed = paper.desired.failed.clone().unwrap();
+    assert!(
+        failed.contains("3 times") && failed.contains("no room in the zone"),
+        "{failed}"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 // Helpers of tests may panic as tests do; the lint only knows functions marked as tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod around;
 mod confounders;
 mod estimate;
 mod harm;

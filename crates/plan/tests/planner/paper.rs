@@ -21,6 +21,7 @@ use arya_plan::preview::{Capabilities, FileFacts, Files, Preview, PreviewRequest
 use arya_plan::proof::{RestoreProof, restore_proof};
 use arya_plan::seen::Seen;
 use arya_plan::spec::Spec;
+use arya_plan::surroundings::Surroundings;
 use arya_plan::timing::Timing;
 
 const ROUNDS_MAX: usize = 200;
@@ -155,11 +156,16 @@ pub(crate) fn site() -> Site {
 }
 
 pub(crate) fn make_preview(spec: &Spec, sites: &[Site], files: &Files) -> Preview {
+    preview_around(spec, sites, files, &Surroundings::default())
+}
+
+pub(crate) fn preview_around(spec: &Spec, sites: &[Site], files: &Files, surroundings: &Surroundings) -> Preview {
     preview(&PreviewRequest {
         id: DeploymentId::new(uuid::Uuid::from_u128(0xa11ce << 64)),
         installation: InstallationId::new(uuid::Uuid::from_u128(1)),
         spec,
         sites,
+        surroundings,
         files,
         capabilities: &Capabilities {
             runnable: None,
@@ -344,6 +350,7 @@ impl Paper {
         for instance in &mut self.world.instances {
             if instance.place == place && instance.incarnation == wanted {
                 instance.state = InstanceState::Terminated;
+                instance.ended_because = Some("no room in the zone".into());
             }
         }
         let targets = self.world.groups.values_mut().flat_map(|group| &mut group.targets);

@@ -5,7 +5,7 @@ use arya_plan::listener::shares::CanaryPercent;
 use arya_plan::listener::{Action, Forward, GroupId, RuleId, Site, TargetStickiness, TargetType, WeightedGroup};
 use arya_plan::preview::{Files, Preview};
 use arya_plan::problem::Severity;
-use arya_plan::spec::{InFrontOf, Spec};
+use arya_plan::spec::{InFrontOf, OneOrMany, Spec};
 
 use crate::paper::{compose, files, image, make_preview, site, spec};
 
@@ -74,6 +74,24 @@ fn a_clean_plan_shows_rules_before_and_after_and_every_step() {
     assert!(preview.other_doors[0].sentence.contains("/api/*"));
     assert!(preview.time_to_verdict.sentence.contains("5.0 requests/s"));
     assert_eq!(preview.digest.len(), 64);
+}
+
+#[test]
+fn what_was_taken_from_production_is_shown_with_the_instances() {
+    let preview = previewed(|spec, _, _| {
+        spec.instances.instance_type = "m5.large".into();
+        spec.instances.subnets = OneOrMany::Many(vec!["subnet-a".into(), "subnet-b".into()]);
+        spec.instances.security_groups = OneOrMany::Many(vec!["sg-web".into()]);
+        spec.instances.profile = "shop".into();
+        spec.instances.per_arm = 2;
+    });
+    let what: Vec<&str> = preview.resources.iter().map(|line| line.what.as_str()).collect();
+    let canary = "m5.large, in subnet-b, with security groups sg-web beside ours, profile shop";
+    assert!(what.iter().any(|line| line.contains(canary)), "{what:?}");
+    assert!(
+        what.iter().any(|line| line.ends_with("t3.medium, in subnet-a")),
+        "the monitor has none of it: {what:?}"
+    );
 }
 
 #[test]

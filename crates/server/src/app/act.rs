@@ -8,6 +8,7 @@ use arya_plan::listener::shares::CanaryPercent;
 use arya_plan::listener::{RuleId, Site};
 use arya_plan::preview::{HarmfulPair, LiveDeployment, Preview, PreviewRequest, chosen_rule, preview};
 use arya_plan::spec::Spec;
+use arya_plan::surroundings::Surroundings;
 use axum::http::StatusCode;
 
 use super::App;
@@ -37,6 +38,7 @@ impl App {
                 installation: app.engine.installation(),
                 spec: &spec,
                 sites: &sites,
+                surroundings: &Surroundings::default(),
                 files: &app
                     .artifacts
                     .facts(spec.baseline.digests().chain(spec.canary.digests()), app.now().into()),

@@ -1,0 +1,101 @@
+//! What an adapter found around a listener: rights, credentials, network. Facts only; what speaks against a plan is made of
+//! them in [`crate::preview`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arya_judge::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::listener::GroupId;
+
+/// Facts that a plan in front of one rule needs. Empty in a world that has none of this.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Surroundings {
+    pub rights: Rights,
+    pub tenure: Tenure,
+    /// The subnets that our instances would stand in.
+    pub subnets: Vec<Subnet>,
+    /// How production's own instances reach the world; empty where it has none that can be seen.
+    pub production_leaves_by: BTreeSet<WayOut>,
+    /// Instance types of the plan whose processor is lent out by credits.
+    pub burstable: BTreeSet<String>,
+    /// Production's groups whose instances a scaling group adds and removes, with the scaling group's name.
+    pub scaled: BTreeMap<GroupId, String>,
+    /// Production's groups that lose targets just now, with how many.
+    pub shrinking: BTreeMap<GroupId, usize>,
+    /// The controller that owns listener or rule by their tags.
+    pub controller: Option<String>,
+    /// Signs of a network of caches in front of the load balancer.
+    pub caches: BTreeSet<String>,
+    /// What allows instances to be given the profile of the spec.
+    pub pass_role: Option<serde_json::Value>,
+    /// The load balancer's own groups let nothing out to the app's port.
+    pub balancer_is_shut_in: bool,
+}
+
+/// What the identity may do, as far as it can be known before it is tried.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rights {
+    pub missing: Vec<MissingRight>,
+    /// Actions that can only be known by doing them.
+    pub unknown: Vec<String>,
+}
+
+/// An action that was refused when it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingRight {
+    /// As the cloud spells it, e.g. `ec2:RunInstances`.
+    pub action: String,
+    /// What it is for; follows "could not".
+    pub words: String,
+    /// The statement that allows it, for a policy.
+    pub statement: serde_json::Value,
+}
+
+/// How long the credentials hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tenure {
+    /// They do not end, or renew by themselves.
+    #[default]
+    Lasting,
+    Ends {
+        at: Timestamp,
+    },
+    /// They are a session's, and do not say when it ends.
+    Session,
+}
+
+impl Tenure {
+    pub const fn end(self) -> Option<Timestamp> {
+        match self {
+            Self::Ends { at } => Some(at),
+            Self::Lasting | Self::Session => None,
+        }
+    }
+}
+
+/// A subnet as far as a canary cares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subnet {
+    pub id: String,
+    pub zone: String,
+    pub network: String,
+    /// The load balancer has nodes in its zone.
+    pub zone_is_served: bool,
+    /// The load balancer stands in its network.
+    pub is_in_network: bool,
+    pub way_out: WayOut,
+}
+
+/// How packets leave a subnet for the world.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WayOut {
+    /// Each instance by an address of its own.
+    Own,
+    /// All by the same addresses, which partners may know; by the gateway's name.
+    Shared(String),
+    /// By a route whose end cannot be seen from here.
+    Elsewhere(String),
+    Nowhere,
+}
