@@ -357,3 +357,71 @@ fn links_between_documents_lead_somewhere() {
         }
     }
 }
+
+/// How often a harmless canary alarms depends on the noise, so whoever says how often says on which.
+#[test]
+fn a_rate_of_false_alarms_names_its_noise() {
+    assert!(is_bare_rate("At most 5 % false alarms."));
+    assert!(is_bare_rate("A healthy canary alarms in 1.6% of hours."));
+    assert!(!is_bare_rate("At most 5 % false alarms, for independent failures."));
+    assert!(!is_bare_rate("The canary gets 5 % of the requests."));
+    let mut bare = Vec::new();
+    for path in tracked(".md").into_iter().chain(tracked(".html")) {
+        let text = read(&path);
+        let said = paragraphs(&text);
+        bare.extend(said.filter(|said| is_bare_rate(said)).map(|said| (path.clone(), said)));
+    }
+    // What pages and commands say stands in the program; a sentence there is a few lines long.
+    let speaks = |path: &&PathBuf| {
+        ["/words", "/web/", "/cli"]
+            .iter()
+            .any(|part| path.to_string_lossy().contains(part))
+    };
+    for path in tracked(".rs").iter().filter(speaks) {
+        let text = read(path);
+        let shown = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let lines: Vec<&str> = shown.lines().collect();
+        let said = lines.windows(4).map(|few| few.join("\n"));
+        bare.extend(said.filter(|said| is_bare_rate(said)).map(|said| (path.clone(), said)));
+    }
+    assert!(
+        bare.is_empty(),
+        "these say a rate of false alarms and not on which noise: {bare:#?}"
+    );
+}
+
+/// Whether a text says how often there are false alarms, and not on which noise.
+fn is_bare_rate(text: &str) -> bool {
+    const ALARMS: [&str; 6] = [
+        "false alarm",
+        "falsely",
+        "alarms in",
+        "alarm in",
+        "alarmed in",
+        "alarms on",
+    ];
+    const NOISES: [&str; 5] = ["noise", "independent", "burst", "drift", "outage"];
+    let text = text.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let rate = text.split('%').rev().skip(1).any(|before| {
+        let before = before.trim_end_matches([' ', '\u{a0}']);
+        before.ends_with(|last: char| last.is_ascii_digit())
+    });
+    rate && says(&ALARMS) && !says(&NOISES)
+}
+
+/// Paragraphs, points of lists and rows of tables.
+fn paragraphs(text: &str) -> impl Iterator<Item = String> {
+    let mut paragraphs = vec![String::new()];
+    for line in text.lines() {
+        let begins = ["- ", "* ", "|"].iter().any(|mark| line.trim_start().starts_with(mark));
+        if begins || line.trim().is_empty() {
+            paragraphs.push(String::new());
+        }
+        if let Some(last) = paragraphs.last_mut() {
+            last.push_str(line);
+            last.push('\n');
+        }
+    }
+    paragraphs.into_iter()
+}
