@@ -1,0 +1,49 @@
+//! Where evidence comes from on AWS: the load balancer's own numbers for what clients saw. One place per metric, never two
+//! mixed.
+
+use std::ops::RangeInclusive;
+
+use arya_judge::source::Origin;
+use arya_judge::source::pack::{error_share_of_clients, latency_of_targets};
+use arya_judge::{Evidence, MetricConfig, MetricSource, SourceError, Timestamp};
+use arya_plan::identity::DeploymentId;
+
+use super::Accounts;
+
+/// The load balancers of every account.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    accounts: Accounts,
+}
+
+impl Measured {
+    pub(crate) const fn of(accounts: Accounts) -> Self {
+        Self { accounts }
+    }
+
+    /// What every deployment is judged by, whether or not anything scrapes its arms.
+    pub(crate) fn always() -> Vec<MetricConfig> {
+        vec![error_share_of_clients(), latency_of_targets()]
+    }
+}
+
+impl MetricSource for Measured {
+    async fn evidence(
+        &self,
+        deployment: &str,
+        metric: &MetricConfig,
+        window: RangeInclusive<Timestamp>,
+    ) -> Result<Evidence, SourceError> {
+        if let Origin::Series(_) = metric.from {
+            let what = format!("no monitor is connected for the metric `{}`", metric.name);
+            return Err(SourceError::NoData { what });
+        }
+        let id: DeploymentId = deployment.parse().map_err(|_| SourceError::Malformed {
+            what: format!("`{deployment}` is no deployment's id"),
+        })?;
+        let cloud = self.accounts.measuring(&id).await.ok_or_else(|| SourceError::NoData {
+            what: "no look has found both target groups yet".into(),
+        })?;
+        cloud.evidence(deployment, metric, window).await
+    }
+}
