@@ -29,6 +29,15 @@ impl Engine {
         self.store().kept(id, &self.inner.judge)
     }
 
+    /// The same without what was measured, for those who only list: it reads no block. `None` = there is no such deployment,
+    /// or nothing was measured of it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn kept_head(&self, id: &DeploymentId) -> Result<Option<Kept>, StoreError> {
+        self.store().kept_head(id, &self.inner.judge)
+    }
+
     /// The configuration of one metric's judging, with what was measured of it; `None` = there is no such deployment or
     /// metric, or nothing was measured.
     ///
@@ -59,16 +68,41 @@ impl Store {
             return Ok(None);
         };
         let pauses = self.pauses(id)?;
-        let config = config_of(self, &stored, &pauses, usual)?;
+        let head = self.head(&stored, &pauses, usual)?;
         let known = |metric| self.judged_evidence(&stored, &pauses, metric).transpose();
-        let evidence = config.metrics.iter().filter_map(known);
+        let evidence = head.run.config.metrics.iter().filter_map(known);
         let evidence = evidence.collect::<Result<Vec<Evidence>, StoreError>>()?;
         if evidence.iter().all(|evidence| evidence.blocks.is_empty()) {
             return Ok(None);
         }
-        let said = self.last_verdict(id, None)?;
-        Ok(Some(Kept {
-            id: *id,
+        let run = Run { evidence, ..head.run };
+        Ok(Some(Kept { run, ..head }))
+    }
+
+    /// The same without what was measured: no block is read.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn kept_head(&self, id: &DeploymentId, usual: &JudgeConfig) -> Result<Option<Kept>, StoreError> {
+        let Some(stored) = self.deployment(id)? else {
+            return Ok(None);
+        };
+        let head = self.head(&stored, &self.pauses(id)?, usual)?;
+        for metric in &head.run.config.metrics {
+            let newest = self.last_block(id, epoch(&stored.desired), &metric.name)?;
+            if newest.is_some_and(|newest| stored.desired.judged_from().is_none_or(|from| newest > from)) {
+                return Ok(Some(head));
+            }
+        }
+        Ok(None)
+    }
+
+    fn head(&self, stored: &StoredDeployment, pauses: &Pauses, usual: &JudgeConfig) -> Result<Kept, StoreError> {
+        let id = stored.desired.id;
+        let config = config_of(self, stored, pauses, usual)?;
+        let said = self.last_verdict(&id, None)?;
+        Ok(Kept {
+            id,
             name: stored.desired.spec.name.clone(),
             created_at: stored.desired.created_at,
             closed_at: stored.closed_at,
@@ -80,9 +114,9 @@ impl Store {
                     .share_since
                     .filter(|_| stored.desired.wants_traffic())
                     .max(pauses.pass_put_off_until()),
-                evidence,
+                evidence: Vec::new(),
             },
-        }))
+        })
     }
 }
 

@@ -12,6 +12,10 @@ async fn check(rig: Rig) {
     let said = rig.store.last_verdict(&id, None).unwrap().unwrap();
     assert_eq!(kept.run.judged_by(&kept.run.config), said.verdict);
     assert_eq!(kept.said, Some((said.at, said.verdict.outcome)));
+    let mut head = rig.store.kept_head(&id, &usual_judge()).unwrap().unwrap();
+    assert!(head.run.evidence.is_empty(), "a list needs no block");
+    head.run.evidence.clone_from(&kept.run.evidence);
+    assert_eq!(head, kept);
 }
 
 #[tokio::test(start_paused = true)]
@@ -36,4 +40,5 @@ async fn it_outlives_the_deployment() {
 async fn of_what_was_never_measured_nothing_is_kept() {
     let rig = Rig::new();
     assert_eq!(rig.store.kept(&rig.desired.id, &usual_judge()).unwrap(), None);
+    assert_eq!(rig.store.kept_head(&rig.desired.id, &usual_judge()).unwrap(), None);
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use arya_engine::Kept;
+use arya_engine::{Kept, StoreError};
 use arya_judge::backtest::Change;
 use arya_judge::kayenta::minutes::usual_config;
 use arya_judge::kayenta::{CanaryConfig, Thresholds};
@@ -20,7 +20,7 @@ use crate::api::problem::Problem;
 pub(crate) const RUNS_MAX: usize = 20;
 /// Without a number so many are.
 pub(crate) const RUNS_USUAL: usize = 5;
-/// Blocks of all of them together: five canaries of 20 metrics over four hours. Judged twice, some four seconds.
+/// Blocks of all of them together: five canaries of 20 metrics over four hours. Judged twice, three to five seconds.
 pub(crate) const BLOCKS_MAX: usize = 100_000;
 /// Past deployments that are looked through for evidence.
 const LOOKED_THROUGH: usize = 200;
@@ -76,7 +76,8 @@ impl App {
 
     fn all_judged_again(&self, asked: &Backtest) -> Result<BacktestDocument, Problem> {
         let (mut runs, mut left_out, mut blocks) = (Vec::new(), Vec::new(), 0);
-        self.each_kept(asked.of, |named| {
+        let with_blocks = |id: &DeploymentId| self.engine.kept(id);
+        self.each_kept(asked.of, with_blocks, |named| {
             let own = named.kept.run.blocks();
             // One alone is judged however long it is: what it costs is bounded by what is kept of a metric.
             if blocks + own > BLOCKS_MAX && !runs.is_empty() {
@@ -98,12 +99,9 @@ impl App {
         let app = self.clone();
         aside(move || {
             let mut all = Vec::new();
-            app.each_kept(of, |named| {
-                all.push(Named {
-                    id: named.id,
-                    // The blocks are not shown, and are most of it.
-                    kept: without_blocks(named.kept),
-                });
+            let head = |id: &DeploymentId| app.engine.kept_head(id);
+            app.each_kept(of, head, |named| {
+                all.push(named);
                 Ok(())
             })?;
             Ok(all)
@@ -112,8 +110,13 @@ impl App {
     }
 
     /// Reads one after the other, so that no more than one is held at a time.
-    fn each_kept(&self, of: Chosen, mut with: impl FnMut(Named) -> Result<(), Problem>) -> Result<(), Problem> {
-        let kept = |id: &DeploymentId| self.engine.kept(id).map_err(|error| Problem::internal(&error));
+    fn each_kept(
+        &self,
+        of: Chosen,
+        read: impl Fn(&DeploymentId) -> Result<Option<Kept>, StoreError>,
+        mut with: impl FnMut(Named) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        let kept = |id: &DeploymentId| read(id).map_err(|error| Problem::internal(&error));
         let (mut found, most) = match of {
             Chosen::One(id) => {
                 self.report(&id)?;
@@ -152,11 +155,6 @@ impl App {
         }
         Ok(())
     }
-}
-
-fn without_blocks(mut kept: Kept) -> Kept {
-    kept.run.evidence.clear();
-    kept
 }
 
 /// One run judged twice.
