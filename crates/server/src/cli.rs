@@ -1,11 +1,13 @@
 //! The command line: what can be asked, and the exit codes that scripts rely on.
 
+#[cfg(feature = "aws")]
+mod alone;
 mod follow;
 mod judge;
 mod live;
 mod spec_file;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,15 +15,21 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "aws")]
+use crate::aws::Config;
 use crate::client::{Client, Connection};
-use crate::config::{self, Config};
+use crate::config;
 use crate::output;
+#[cfg(feature = "aws")]
+use crate::serve_mode::ServeOptions;
 use crate::try_mode::{Browser, TryOptions};
 
 /// What every failure of the tool itself exits with, wrong usage included.
 pub(crate) const TOOL_ERROR: u8 = 3;
 /// How long a verdict is waited for unless said otherwise: most regressions that matter show within this.
 const WAIT_DEFAULT: &str = "30m";
+/// Where the pages are unless said otherwise: on this machine alone.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7070);
 
 #[derive(Debug, Parser)]
 #[command(
@@ -54,7 +62,7 @@ pub(crate) struct Cli {
 enum Command {
     /// The whole product on this machine: a local cloud, real requests, a sample service
     Try(Try),
-    /// The server. This version has no AWS world yet and serves the local one
+    /// The server against AWS, by the standard AWS environment and profile files
     Serve(Serve),
     /// Shows the plan for a spec; touches nothing in the cloud. Exits 0 also when the plan has problems that block it
     /// (`--json` names them), 3 when there is no plan
@@ -65,13 +73,20 @@ enum Command {
     Watch(Watch),
     /// Sets the share of matching traffic for each of canary and baseline
     Weight { id: String, percent: f64 },
-    /// Removes a deployment, from any state
-    Destroy {
-        id: String,
-        /// Return when everything is gone
-        #[arg(long)]
-        wait: bool,
-    },
+    /// Removes a deployment, from any state. Without a server: by its id, from AWS credentials and tags alone
+    Destroy(Destroy),
+    /// Finds everything with Arya's tags, from AWS credentials alone, and removes it with --yes
+    #[cfg(feature = "aws")]
+    Sweep(alone::Sweep),
+    /// Prints the least IAM policy for the calls that this version makes
+    #[cfg(feature = "aws")]
+    Iam(alone::Iam),
+    /// Finds and removes everything with Arya's tags; needs a program built with AWS
+    #[cfg(not(feature = "aws"))]
+    Sweep(Elsewhere),
+    /// Prints the least IAM policy; needs a program built with AWS
+    #[cfg(not(feature = "aws"))]
+    Iam(Elsewhere),
     /// Prints the verdict; exits 0 no worse, 1 harmful, 2 not enough evidence, 3 tool error
     Check {
         /// Its id or name; may be left out while only one is live
@@ -98,7 +113,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Try {
     /// Where the pages and the API are
-    #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDRESS")]
+    #[arg(long, default_value_t = LISTEN, value_name = "ADDRESS")]
     listen: SocketAddr,
     /// Where everything is kept [default: arya/try in the user's state directory]
     #[arg(long, value_name = "DIRECTORY")]
@@ -113,13 +128,33 @@ struct Try {
 
 #[derive(Debug, Args)]
 struct Serve {
-    /// A YAML file with `listen`, `data_dir` and `load`
+    /// A YAML file with `listen`, `data_dir` and `connections` (docs/aws.md)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<PathBuf>,
+}
+
+/// What another build of this program reads.
+#[cfg(not(feature = "aws"))]
+#[derive(Debug, Args)]
+struct Elsewhere {
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct Destroy {
+    /// Its id, or the name of a live one
+    id: String,
+    /// Return when everything is gone
+    #[arg(long)]
+    wait: bool,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    accounts: alone::Where,
 }
 
 #[derive(Debug, Args)]
@@ -248,7 +283,7 @@ async fn obey(cli: Cli) -> anyhow::Result<u8> {
     };
     match cli.command {
         Command::Try(asked) => crate::try_mode::run(trying(asked, session.json)?).await.map(|()| 0),
-        Command::Serve(asked) => crate::try_mode::run(serving(asked, session.json)?).await.map(|()| 0),
+        Command::Serve(asked) => serving(asked, session.json).await.map(|()| 0),
         Command::Sample => sample().await.map(|()| 0),
         Command::Judge(asked) if asked.asks_a_server() => judge::backtest(&session, &asked).await,
         Command::Judge(asked) => judge::judge(&asked, form),
@@ -256,7 +291,16 @@ async fn obey(cli: Cli) -> anyhow::Result<u8> {
         Command::Apply(asked) => live::apply(&session, &asked.spec.file, asked.wait, asked.patience).await,
         Command::Watch(asked) => live::watch(&session, &asked.id, asked.until, asked.patience).await,
         Command::Weight { id, percent } => live::weight(&session, &id, percent).await,
-        Command::Destroy { id, wait } => live::destroy(&session, &id, wait).await,
+        Command::Destroy(asked) => destroy(&session, asked).await,
+        #[cfg(feature = "aws")]
+        Command::Sweep(asked) => alone::sweep(asked, session.json).await,
+        #[cfg(feature = "aws")]
+        Command::Iam(asked) => alone::iam(asked, session.json),
+        #[cfg(not(feature = "aws"))]
+        Command::Sweep(asked) | Command::Iam(asked) => {
+            drop(asked.rest);
+            Err(without_aws("say anything of an account"))
+        }
         Command::Check { id, soft_fail } => live::check(&session, id.as_deref(), soft_fail).await,
         Command::Report { id } => live::report(&session, &id).await,
         Command::Override { id, reason } => live::overrule(&session, &id, &reason).await,
@@ -272,8 +316,22 @@ struct Session {
 }
 
 impl Session {
+    /// The server that this user started last, if it did not end.
+    fn running() -> Option<Connection> {
+        let of = |name: &str| config::data_dir(name).ok().and_then(|dir| Connection::recall(&dir));
+        of("try").or_else(|| of("serve"))
+    }
+
+    /// Whether one was named, or one of this user answers. A server that was killed leaves its address behind.
+    #[cfg(feature = "aws")]
+    fn has_a_server(&self) -> bool {
+        self.server.is_some()
+            || self.token.is_some()
+            || Self::running().is_some_and(|known| Client::new(known).answers())
+    }
+
     fn client(&self) -> anyhow::Result<Client> {
-        let running = || config::data_dir("try").ok().and_then(|dir| Connection::recall(&dir));
+        let running = Self::running;
         let connection = match (&self.server, &self.token) {
             (Some(server), Some(token)) => Some(Connection {
                 server: server.clone(),
@@ -288,11 +346,25 @@ impl Session {
         };
         connection.map(Client::new).ok_or_else(|| {
             anyhow::anyhow!(
-                "There is no server to speak to. Nothing was done. Start `arya try`, or give --server and --token \
-                 (or ARYA_SERVER and ARYA_TOKEN)."
+                "There is no server to speak to. Nothing was done. Start `arya try` or `arya serve`, or give --server and \
+                 --token (or ARYA_SERVER and ARYA_TOKEN)."
             )
         })
     }
+}
+
+/// By the server where there is one, else by tags.
+#[cfg(feature = "aws")]
+async fn destroy(session: &Session, asked: Destroy) -> anyhow::Result<u8> {
+    if asked.accounts.is_named() || !session.has_a_server() {
+        return alone::destroy(&asked.id, &asked.accounts, session.json).await;
+    }
+    live::destroy(session, &asked.id, asked.wait).await
+}
+
+#[cfg(not(feature = "aws"))]
+async fn destroy(session: &Session, asked: Destroy) -> anyhow::Result<u8> {
+    live::destroy(session, &asked.id, asked.wait).await
 }
 
 fn trying(asked: Try, json: bool) -> anyhow::Result<TryOptions> {
@@ -311,11 +383,11 @@ fn trying(asked: Try, json: bool) -> anyhow::Result<TryOptions> {
         browser,
         json,
         load_per_s: asked.load,
-        remark: None,
     })
 }
 
-fn serving(asked: Serve, json: bool) -> anyhow::Result<TryOptions> {
+#[cfg(feature = "aws")]
+async fn serving(asked: Serve, json: bool) -> anyhow::Result<()> {
     let config = asked
         .config
         .as_deref()
@@ -326,19 +398,28 @@ fn serving(asked: Serve, json: bool) -> anyhow::Result<TryOptions> {
         Some(dir) => dir,
         None => config::data_dir("serve")?,
     };
-    Ok(TryOptions {
-        listen: asked
-            .listen
-            .or(config.listen)
-            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070))),
+    crate::serve_mode::run(ServeOptions {
+        listen: asked.listen.or(config.listen).unwrap_or(LISTEN),
         data_dir,
-        browser: Browser::Leave,
+        connections: Config::connections_or_environment(config.connections),
+        pace: config.timing,
         json,
-        load_per_s: config.load.unwrap_or(0),
-        remark: Some(
-            "This version has no AWS world yet: it serves the local one, and changes nothing outside this machine.",
-        ),
     })
+    .await
+}
+
+/// What needs AWS and is not in this program, in three parts.
+#[cfg(not(feature = "aws"))]
+fn without_aws(what: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "This program was built without AWS, so it cannot {what}. Nothing was done. Build it with `cargo build --release`, \
+         or use `arya try`, which needs none."
+    )
+}
+
+#[cfg(not(feature = "aws"))]
+async fn serving(_: Serve, _: bool) -> anyhow::Result<()> {
+    Err(without_aws("serve"))
 }
 
 async fn sample() -> anyhow::Result<()> {

@@ -105,6 +105,12 @@ impl Client {
         }
     }
 
+    /// Whether anybody is there.
+    #[cfg(feature = "aws")]
+    pub(crate) fn answers(&self) -> bool {
+        self.agent.get(self.url("/healthz")).call().is_ok()
+    }
+
     pub(crate) fn get(&self, path: &str) -> Result<Value, ClientError> {
         let request = self.agent.get(self.url(path)).header("authorization", self.bearer());
         self.json(request.header("accept", "application/json").call())

@@ -4,6 +4,8 @@ mod api;
 mod app;
 mod artifacts;
 mod auth;
+#[cfg(feature = "aws")]
+mod aws;
 mod cli;
 mod client;
 mod config;
@@ -16,11 +18,15 @@ mod output;
 mod pages;
 mod patience;
 mod prometheus;
+mod running;
 mod serve;
+#[cfg(feature = "aws")]
+mod serve_mode;
 mod signals;
 mod sources;
 mod try_mode;
 mod web;
+mod world;
 
 use std::process::ExitCode;
 

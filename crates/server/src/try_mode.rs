@@ -2,7 +2,7 @@
 //! ended in the opposite one.
 
 use std::io::IsTerminal as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -16,18 +16,16 @@ use arya_local::live::{LiveCloud, LiveError, LiveSettings};
 use arya_local::samples::{Sample, Samples, write_samples};
 use arya_plan::timing::Timing;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Scores, Settings, World};
+use crate::app::App;
 use crate::artifacts::Artifacts;
-use crate::auth::{Auth, secret};
+use crate::auth::secret;
 use crate::client::Connection;
-use crate::counters::Counters;
-use crate::guard::Hosts;
 use crate::prometheus::{Monitored, Prometheus};
-use crate::serve::{Limits, listen, router, serve};
+use crate::running::{Parts, Running, login_url, make_private};
+use crate::serve::listen;
 use crate::sources::Sources;
+use crate::world::World;
 use crate::{output, signals};
 
 /// What `arya try` was asked for.
@@ -39,8 +37,6 @@ pub(crate) struct TryOptions {
     pub(crate) json: bool,
     /// Background requests per second.
     pub(crate) load_per_s: u32,
-    /// A sentence to print before anything else.
-    pub(crate) remark: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,57 +71,16 @@ pub(crate) async fn run(options: TryOptions) -> anyhow::Result<()> {
     // Who ends it while it starts is heard: children of the local cloud must not outlive it.
     let told = signals::told_to_stop();
     let running = start(&options).await?;
-    let served = tokio::spawn(serve(
-        running.listener,
-        router(running.app.clone()),
-        Limits::USUAL,
-        running.app.stopping.clone(),
-    ));
-    let connection = Connection {
-        server: running.app.settings.ui.clone(),
-        token: running.token.clone(),
-    };
-    if let Err(error) = connection.remember(&options.data_dir) {
-        tracing::warn!(%error, "the address could not be written down; commands need --server and --token");
-    }
-    let ready = async {
-        if let Some(cloud) = running.app.world.local()
-            && let Err(error) = cloud.production_ready(PRODUCTION_WITHIN).await
-        {
-            tracing::warn!(%error, "production of the local cloud is not well; a plan will say so");
-        }
-        announce(&options, &running.app, &connection)
-    };
-    tokio::pin!(told);
-    let ended = tokio::select! {
-        () = &mut told => Ok(()),
-        announced = ready => match announced {
-            Ok(()) => {
-                told.await;
-                Ok(())
+    running
+        .until(told, async |app, connection| {
+            if let Some(cloud) = app.world.local()
+                && let Err(error) = cloud.production_ready(PRODUCTION_WITHIN).await
+            {
+                tracing::warn!(%error, "production of the local cloud is not well; a plan will say so");
             }
-            Err(error) => Err(error),
-        },
-    };
-    stop(&running.app, &options).await;
-    served.await.context("the server broke off")?;
-    ended
-}
-
-/// The one way out, however it came to it.
-async fn stop(app: &App, options: &TryOptions) {
-    app.stopping.cancel();
-    app.engine.shutdown().await;
-    if let Some(cloud) = app.world.local() {
-        cloud.stop().await;
-    }
-    Connection::forget(&options.data_dir);
-}
-
-struct Running {
-    listener: tokio::net::TcpListener,
-    app: App,
-    token: String,
+            announce(&options, &app, &connection)
+        })
+        .await
 }
 
 async fn start(options: &TryOptions) -> anyhow::Result<Running> {
@@ -133,7 +88,6 @@ async fn start(options: &TryOptions) -> anyhow::Result<Running> {
     let listener = listen(options.listen).await?;
     make_private(&options.data_dir);
     let store = Arc::new(Store::open(&options.data_dir)?);
-    let address = listener.local_addr().context("the listener has no address")?;
     let (samples, artifacts) = prepare(&options.data_dir).await?;
     let timing = Timing::TRY;
     let settings = EngineSettings {
@@ -150,46 +104,16 @@ async fn start(options: &TryOptions) -> anyhow::Result<Running> {
         }
     };
     tokio::spawn(look_when_the_world_changes(cloud.clone(), engine.clone()));
-    let counters = Counters::default();
-    tokio::spawn(counters.clone().listen(engine.subscribe()));
-    let app = App {
+    Running::assemble(Parts {
+        listener,
         engine,
         world: World::Local(cloud),
         artifacts,
-        auth: Auth::new([(token.as_str(), "You")]),
-        counters,
-        scores: Scores::default(),
-        lab: Arc::new(Semaphore::new(1)),
-        settings: Arc::new(Settings {
-            hosts: Hosts::of(address.ip()),
-            timing,
-            data_dir: options.data_dir.clone(),
-            ui: format!("http://{}", reachable(address)),
-            samples: Some(samples),
-        }),
-        stopping: CancellationToken::new(),
-    };
-    tokio::spawn(app.clone().keep_house(app.engine.subscribe()));
-    Ok(Running { listener, app, token })
-}
-
-/// Makes the data directory readable for this user alone, if it is not there yet. What forbids it, the store will say.
-fn make_private(data_dir: &Path) {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    let _ = builder.create(data_dir);
-}
-
-/// An address that a browser on this machine can use; "every address" is none.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
+        token,
+        timing,
+        data_dir: options.data_dir.clone(),
+        samples: Some(samples),
+    })
 }
 
 /// The sample archives, written once, and put where uploads go, so that nobody has to upload them.
@@ -287,11 +211,7 @@ fn live_settings(
 
 /// Says where everything is: one line of JSON, or a few for a person.
 fn announce(options: &TryOptions, app: &App, connection: &Connection) -> anyhow::Result<()> {
-    let login = format!(
-        "{}/login?token={}",
-        connection.server,
-        app.auth.login_link().context("the system gives no random numbers")?
-    );
+    let login = login_url(app, connection)?;
     let balancer = app
         .world
         .local()
@@ -300,9 +220,6 @@ fn announce(options: &TryOptions, app: &App, connection: &Connection) -> anyhow:
     if options.json {
         output::line(&announcement(app, connection, &login, &balancer).to_string())?;
         return Ok(());
-    }
-    if let Some(remark) = options.remark {
-        output::line(remark)?;
     }
     output::line(&format!("Arya is ready: {login}"))?;
     output::line(&format!(

@@ -12,8 +12,8 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::auth::Caller;
 
-pub(crate) async fn listeners(State(app): State<App>) -> Result<Answer<ListenersDocument>, Problem> {
-    app.listeners().await.map(Answer)
+pub(crate) async fn listeners(State(app): State<App>) -> Answer<ListenersDocument> {
+    Answer(app.listeners().await)
 }
 
 pub(crate) async fn plan(State(app): State<App>, body: SpecBody) -> Result<Answer<PlanDocument>, Problem> {

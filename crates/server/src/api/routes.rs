@@ -112,8 +112,7 @@ fn reading() -> Vec<Route> {
             "listeners",
             "Load balancers, listeners and rules in priority order, in plain words",
             get(deployments::listeners),
-        )
-        .refuses(&[502]),
+        ),
         Route::get(
             "/deployments",
             "deployments",

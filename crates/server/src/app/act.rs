@@ -1,13 +1,15 @@
 //! Changing: plans, new deployments, edits of the desired state. Every change is stored by the engine before it acts.
 
 use arya_engine::{CreateError, SubmitError, Summary};
+use arya_judge::Timestamp;
+use arya_plan::cloud::CloudError;
 use arya_plan::decide::forbids;
 use arya_plan::desired::{Actor, Change, ProbeSecret, Refusal};
 use arya_plan::identity::DeploymentId;
 use arya_plan::listener::shares::CanaryPercent;
 use arya_plan::listener::{RuleId, Site};
 use arya_plan::preview::{HarmfulPair, LiveDeployment, Preview, PreviewRequest, chosen_rule, preview};
-use arya_plan::spec::Spec;
+use arya_plan::spec::{SAME_AS_PRODUCTION, Spec};
 use arya_plan::surroundings::Surroundings;
 use axum::http::StatusCode;
 
@@ -17,44 +19,71 @@ use crate::api::documents::{DeploymentDocument, PlanDocument};
 use crate::api::input::SpecBody;
 use crate::api::problem::Problem;
 use crate::auth::{Caller, secret};
+use crate::world::Look;
 
 impl App {
     /// The plan for a spec. Touches nothing.
     pub(crate) async fn plan(&self, spec: &Spec) -> Result<PlanDocument, Problem> {
-        let preview = self.preview(spec).await?;
-        Ok(PlanDocument::of(&preview, &spec.acknowledged, self.now()))
+        let (preview, as_of) = self.preview(spec, Look::Last).await?;
+        Ok(PlanDocument::of(&preview, &spec.acknowledged, as_of))
     }
 
-    async fn preview(&self, spec: &Spec) -> Result<Preview, Problem> {
-        let sites = self.world.discover().await.map_err(cloud_problem)?;
-        let (app, spec) = (self.clone(), spec.clone());
+    /// The plan by what its connection shows, and when that was seen.
+    async fn preview(&self, spec: &Spec, look: Look) -> Result<(Preview, Timestamp), Problem> {
+        let sighting = self.world.sighting(&spec.connection, look, self.now()).await;
+        let sighting = sighting.map_err(cloud_problem)?;
+        let as_of = sighting.as_of.unwrap_or_else(|| self.now());
+        let sites = sighting.sites;
+        let (spec, unresolved) = self.resolved(spec, &sites, look).await;
+        let surroundings = self.around(&spec, &sites).await;
+        let app = self.clone();
         let harmful_before = self.harmful_before()?;
         let live = self.live()?;
         let id = self.engine.new_id().map_err(|error| Problem::internal(&error))?;
         let probe_secret = secret().map_err(|error| Problem::internal(&error))?;
         let work = move || {
-            preview(&PreviewRequest {
+            let made = preview(&PreviewRequest {
                 id,
                 installation: app.engine.installation(),
                 spec: &spec,
                 sites: &sites,
-                surroundings: &Surroundings::default(),
+                surroundings: &surroundings,
                 files: &app
                     .artifacts
                     .facts(spec.baseline.digests().chain(spec.canary.digests()), app.now().into()),
-                capabilities: &app.world.capabilities(),
+                capabilities: &app.world.capabilities(&spec),
                 harmful_before: &harmful_before,
                 live: &live,
                 probe_secret: ProbeSecret::new(probe_secret),
                 traffic_per_s: rule_in_front(&spec, &sites).and_then(|rule| app.world.traffic_per_s(rule, app.now())),
                 now: app.now(),
                 timing: &app.settings.timing,
-            })
+            });
+            (without_words(made, unresolved), as_of)
         };
         // Files that were not described since the start are read here.
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|panic| Problem::internal(&panic))
+    }
+
+    /// Of a listener that is not there nothing is asked.
+    async fn around(&self, spec: &Spec, sites: &[Site]) -> Surroundings {
+        match sites.iter().find(|site| site.listener == spec.listener) {
+            Some(site) => self.world.surroundings(spec, site).await,
+            None => Surroundings::default(),
+        }
+    }
+
+    /// The spec with nothing left to choose, or as it was with the reason. Of a listener that is not there nothing is asked.
+    async fn resolved(&self, spec: &Spec, sites: &[Site], look: Look) -> (Spec, Option<CloudError>) {
+        if !sites.iter().any(|site| site.listener == spec.listener) {
+            return (spec.clone(), None);
+        }
+        match self.world.resolve(spec, look).await {
+            Ok(resolved) => (resolved, None),
+            Err(error) => (spec.clone(), Some(error)),
+        }
     }
 
     fn harmful_before(&self) -> Result<Vec<HarmfulPair>, Problem> {
@@ -72,13 +101,13 @@ impl App {
 
     /// Starts a deployment, unless the plan that the person saw is stale or something blocks.
     pub(crate) async fn deploy(&self, body: SpecBody, caller: &Caller) -> Result<DeploymentDocument, Problem> {
-        let preview = self.preview(&body.spec).await?;
+        let (preview, as_of) = self.preview(&body.spec, Look::Fresh).await?;
         // A plan with nowhere to stand has no digest; what blocks it says more than that it changed.
         let seen = body.plan_digest.as_ref().filter(|_| !preview.digest.is_empty());
         if seen.is_some_and(|seen| *seen != preview.digest) {
             return Err(stale(&preview));
         }
-        let plan = PlanDocument::of(&preview, &body.spec.acknowledged, self.now());
+        let plan = PlanDocument::of(&preview, &body.spec.acknowledged, as_of);
         let (Some(desired), Some(before)) = (preview.desired, preview.before) else {
             return Err(blocked(&plan));
         };
@@ -146,6 +175,16 @@ impl App {
             Err(error) => Err(submit_problem(error)),
         }
     }
+}
+
+/// A plan with words in it that stand for nothing now cannot be applied.
+fn without_words(mut made: Preview, unresolved: Option<CloudError>) -> Preview {
+    if let Some(error) = unresolved {
+        let problem = arya_plan::problem::Problem::blocks(SAME_AS_PRODUCTION, error.what, error.next);
+        made.problems.push(problem.at("instances"));
+        made.desired = None;
+    }
+    made
 }
 
 /// The rule that the spec stands in front of, where there is one.

@@ -121,9 +121,9 @@ impl App {
         })
     }
 
-    pub(crate) async fn listeners(&self) -> Result<ListenersDocument, Problem> {
-        let sites = self.world.discover().await.map_err(cloud_problem)?;
-        Ok(ListenersDocument::of(&sites, self.now()))
+    /// What every connection shows; one that does not answer says so beside the others.
+    pub(crate) async fn listeners(&self) -> ListenersDocument {
+        ListenersDocument::of(&self.world.sightings(self.now()).await, self.now())
     }
 }
 

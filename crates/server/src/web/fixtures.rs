@@ -6,11 +6,13 @@ use arya_plan::identity::{DeploymentId, Role};
 use arya_plan::observed::{BootPhase, Status};
 use arya_plan::phase::Phase;
 use arya_plan::spec::Spec;
+use arya_plan::surroundings::MissingRight;
 use serde_json::json;
 
 use crate::api::documents::*;
 use crate::web::frame::Around;
 use crate::web::judged::{self, Worse};
+use crate::world::{Access, PolicyText, ProfileLine};
 
 pub(crate) const HOSTILE: &str = "<script>alert(1)</script>";
 
@@ -138,11 +140,7 @@ pub(crate) fn instances() -> Vec<InstanceDocument> {
         health: role.arm().map(|_| "healthy"),
         health_reason: None,
         address: Some("127.0.0.1:40123".into()),
-        report: phase.map(|phase| Status {
-            phase,
-            at: at(-300),
-            tail: None,
-        }),
+        report: phase.map(|phase| Status::new(phase, at(-300))),
     };
     vec![
         instance(Role::Baseline, Some(BootPhase::Ready)),
@@ -244,6 +242,69 @@ pub(crate) fn events(sentence: &str) -> Vec<EventDocument> {
     texts.into_iter().enumerate().map(line).collect()
 }
 
+/// What stands around the pages of a server on AWS.
+pub(crate) fn on_aws() -> Around {
+    Around {
+        place: "123456789012 · eu-west-1".into(),
+        place_class: "aws",
+        local: false,
+        ..around()
+    }
+}
+
+/// Two accounts, of which one does not answer.
+pub(crate) fn accounts() -> ListenersDocument {
+    let mut document = listeners();
+    let known = |text: &str| Some(text.to_owned());
+    document.connections = vec![
+        ConnectionDocument {
+            name: "production".into(),
+            account: known("123456789012"),
+            region: known("eu-west-1"),
+            arn: known("arn:aws:sts::123456789012:assumed-role/arya/ana"),
+            as_of: Some(at(0)),
+            error: None,
+            credentials_end: Some(at(3600)),
+            missing: Some(vec![MissingRight {
+                action: "ec2:RunInstances".into(),
+                words: "launch the instance".into(),
+                statement: json!({"Effect": "Allow", "Action": ["ec2:RunInstances"], "Resource": ["*"]}),
+            }]),
+            unknown: vec!["s3:PutObject".into()],
+        },
+        ConnectionDocument {
+            name: "staging".into(),
+            account: None,
+            region: None,
+            arn: None,
+            as_of: None,
+            credentials_end: None,
+            missing: None,
+            unknown: vec![],
+            error: known("AWS does not know the credentials. Log in again: aws sso login --profile staging."),
+        },
+    ];
+    for balancer in &mut document.load_balancers {
+        balancer.connection = "production".into();
+    }
+    document
+}
+
+pub(crate) fn access() -> Access {
+    Access {
+        policies: vec![PolicyText {
+            name: "discover",
+            what: "Look around and plan. Changes nothing.",
+            text: "{\n  \"Version\": \"2012-10-17\"\n}".into(),
+        }],
+        profiles: vec![ProfileLine {
+            name: HOSTILE.into(),
+            region: "eu-west-1".into(),
+            means: "single sign-on",
+        }],
+    }
+}
+
 pub(crate) fn listeners() -> ListenersDocument {
     let group = |name: &str| RuleGroupDocument {
         id: format!("local:{name}"),
@@ -267,6 +328,9 @@ pub(crate) fn listeners() -> ListenersDocument {
         load_balancers: vec![LoadBalancerDocument {
             id: arya_plan::listener::LoadBalancerId::new("local:emr"),
             name: "emr".into(),
+            connection: "default".into(),
+            account: None,
+            region: None,
             listeners: vec![ListenerDocument {
                 id: arya_plan::listener::ListenerId::new("local:web"),
                 address: "http://127.0.0.1:41001".into(),
@@ -289,6 +353,17 @@ pub(crate) fn listeners() -> ListenersDocument {
                     ),
                 ],
             }],
+        }],
+        connections: vec![ConnectionDocument {
+            name: "default".into(),
+            account: None,
+            region: None,
+            arn: None,
+            as_of: Some(at(0)),
+            error: None,
+            credentials_end: None,
+            missing: None,
+            unknown: vec![],
         }],
         as_of: at(0),
     }

@@ -12,6 +12,14 @@ use crate::api::text::json as read_json;
 /// Rows beyond this in a posted form are not read; AWS allows five values in a rule.
 const ROWS_MAX: usize = 16;
 
+/// A rule as something to choose. The connection that a spec means where it names none goes without saying.
+pub(crate) fn choice(listener: &str, rule: &str, connection: &str) -> String {
+    match connection {
+        "" | "default" => format!("{listener} {rule}"),
+        named => format!("{listener} {rule} {named}"),
+    }
+}
+
 /// What an input holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -33,8 +41,9 @@ const fn key(name: &'static str, kind: Kind, needed: Option<&'static str>) -> Ke
     Key { name, kind, needed }
 }
 
-const KEYS: [Key; 20] = [
+const KEYS: [Key; 22] = [
     key("name", Kind::Text, Some("Give it a name, e.g. emr-1.1.")),
+    key("connection", Kind::Text, None),
     key("listener", Kind::Text, Some("Choose a rule to stand in front of.")),
     key("in_front_of", Kind::Text, None),
     key("canary_percent", Kind::Number, None),
@@ -76,6 +85,7 @@ const KEYS: [Key; 20] = [
         Some("Hand over the compose file of the new version."),
     ),
     key("analysis.on_harmful", Kind::Text, None),
+    key("analysis.aa_spell_s", Kind::Number, None),
     key("lifetime_h", Kind::Number, None),
     key("instances.per_arm", Kind::Number, None),
 ];
@@ -196,7 +206,7 @@ impl NewForm {
 
     /// The chosen rule as the radio buttons name it.
     pub(crate) fn chosen(&self) -> String {
-        format!("{} {}", self.get("listener"), self.get("in_front_of"))
+        choice(self.get("listener"), self.get("in_front_of"), self.get("connection"))
     }
 
     /// The keys of a pasted file that the form has no input for, as text.
@@ -221,9 +231,11 @@ impl NewForm {
             }
             match name.as_str() {
                 "chosen" => {
-                    let (listener, rule) = value.split_once(' ').unwrap_or((&value, "default"));
-                    form.set("listener", listener);
-                    form.set("in_front_of", rule);
+                    // Ids have no spaces; a connection's name may.
+                    let mut parts = value.splitn(3, ' ');
+                    form.set("listener", parts.next().unwrap_or_default());
+                    form.set("in_front_of", parts.next().unwrap_or("default"));
+                    form.set("connection", parts.next().unwrap_or_default());
                 }
                 "sticky" => form.sticky = value,
                 "acknowledged" => form.acknowledged.push(value),

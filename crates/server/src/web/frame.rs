@@ -1,7 +1,7 @@
 //! What stands around every page: its title, where the server acts, who looks, and how the page keeps up to date.
 
 use super::assets;
-use crate::app::{App, World};
+use crate::app::App;
 use crate::auth::Caller;
 
 /// How often a page without JavaScript reloads itself while things move.
@@ -65,11 +65,9 @@ pub(crate) struct Around {
 
 impl Around {
     pub(crate) fn of(app: &App, caller: Option<&Caller>) -> Self {
-        let (place, place_class) = match app.world {
-            World::Local(_) => ("Local cloud", "local"),
-        };
+        let (place, place_class) = app.world.place();
         Self {
-            place: place.into(),
+            place,
             place_class,
             user: caller.map_or_else(String::new, |caller| caller.name.clone()),
             local: app.settings.samples.is_some(),

@@ -169,7 +169,18 @@ fn all_pages() -> Vec<(&'static str, String)> {
         ),
         ("report", ReportPage::of(&fx::report(), versions).render().unwrap()),
         ("login", LoginPage::new("one-time".into(), None).render().unwrap()),
-        ("connect", ConnectPage::of(&around, &fx::listeners()).render().unwrap()),
+        (
+            "connect",
+            ConnectPage::of(&around, &fx::listeners(), &fx::access(), fx::at(0))
+                .render()
+                .unwrap(),
+        ),
+        (
+            "connect-aws",
+            ConnectPage::of(&fx::on_aws(), &fx::accounts(), &fx::access(), fx::at(30))
+                .render()
+                .unwrap(),
+        ),
         ("new-empty", new_page(None)),
         (
             "new-filled",

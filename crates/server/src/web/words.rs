@@ -139,6 +139,15 @@ pub(crate) fn in_address(name: &str) -> String {
     form_urlencoded::byte_serialize(name.as_bytes()).collect()
 }
 
+/// An ARN's own part without partition, service and account, which stand elsewhere; other ids as they are.
+pub(crate) fn short_arn(id: &str) -> &str {
+    let parts = id.splitn(6, ':');
+    match parts.last() {
+        Some(own) if id.starts_with("arn:") => own,
+        Some(_) | None => id,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

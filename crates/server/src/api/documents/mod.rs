@@ -22,7 +22,7 @@ pub(crate) use backtest::{BacktestDocument, BacktestMetricDocument, BacktestRunD
 pub(crate) use deployment::{DeploymentDocument, Look, ProofDocument};
 pub(crate) use event::{EventDocument, ReportDocument};
 pub(crate) use kayenta::KayentaDocument;
-pub(crate) use listeners::ListenersDocument;
+pub(crate) use listeners::{ConnectionDocument, ListenersDocument, LoadBalancerDocument};
 pub(crate) use plan::{PlanDocument, ProblemLine};
 pub(crate) use progress::{CheckDocument, State};
 pub(crate) use rule::RuleDocument;
@@ -35,7 +35,7 @@ pub(crate) use weights::Shares;
 #[cfg(test)]
 pub(crate) use {
     deployment::{CostDocument, LinksDocument, ProbeDocument, WaitingDocument},
-    listeners::{ListenerDocument, LoadBalancerDocument},
+    listeners::ListenerDocument,
     progress::RailDocument,
     rule::RuleGroupDocument,
     side::TrafficDocument,

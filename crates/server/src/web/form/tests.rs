@@ -21,7 +21,7 @@ fn a_file_goes_through_the_form_and_comes_out_the_same() {
                        {"field": "http-header", "name": "X-A", "values": ["b"]}],
         "baseline": {"image": "sha256:a", "compose": "sha256:b", "services": {"run": ["web"]}},
         "canary": {"image": "sha256:c", "compose": "sha256:d"}, "exporters": [{"job": "app", "port": 8080, "path": "/m"}],
-        "analysis": {"on_harmful": "alert"}, "lifetime_h": 2, "acknowledged": ["volume:x"],
+        "analysis": {"on_harmful": "alert", "aa_spell_s": 600}, "lifetime_h": 2, "acknowledged": ["volume:x"],
         "instances": {"per_arm": 1, "tags": {"team": "a"}},
     });
     let (again, problems) = NewForm::of_document(&document).document();
@@ -88,4 +88,16 @@ fn the_chosen_rule_names_its_listener_too() {
         (form.get("listener"), form.get("in_front_of")),
         ("arn:listener/1", "arn:rule/2")
     );
+}
+
+#[test]
+fn the_chosen_rule_names_its_connection_unless_it_is_the_usual_one() {
+    let form = pairs(&[("chosen", "arn:listener/1 default the shop's")]);
+    assert_eq!(form.get("connection"), "the shop's");
+    assert_eq!(form.document().0["connection"], "the shop's");
+    assert_eq!(form.chosen(), "arn:listener/1 default the shop's");
+    let usual = pairs(&[("chosen", "local:web default")]);
+    assert_eq!(usual.document().0.get("connection"), None);
+    let of_file = NewForm::of_document(&json!({"listener": "local:web", "connection": "default"}));
+    assert_eq!(of_file.chosen(), "local:web default");
 }

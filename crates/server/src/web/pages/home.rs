@@ -61,7 +61,7 @@ async fn start_demo(app: &App, caller: &Caller) -> Result<DeploymentDocument, Pr
     let samples = app.settings.samples.as_ref();
     let samples = samples.ok_or_else(|| Problem::not_found("demo outside `arya try`"))?;
     let deployments = app.deployments()?;
-    let listeners = app.listeners().await?;
+    let listeners = app.listeners().await;
     let name = free_name(&deployments);
     let document = sample_spec(&name, samples, &samples.canary_bad, &listeners);
     let mut spec = arya_plan::spec::Spec::parse(&document)?;

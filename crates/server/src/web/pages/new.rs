@@ -11,14 +11,13 @@ use serde_json::Value;
 
 use super::home::sample_spec;
 use super::plan::PlanPanel;
-use crate::api::documents::{ArtifactDocument, ListenersDocument};
+use crate::api::documents::{ArtifactDocument, ListenersDocument, LoadBalancerDocument};
 use crate::api::input::{SpecBody, yaml as parse_yaml};
 use crate::api::problem::Problem;
 use crate::app::App;
 use crate::auth::Caller;
-use crate::web::error::ErrorPage;
 use crate::web::fields::Fields;
-use crate::web::form::{ConditionRow, ExporterRow, NewForm, Problems};
+use crate::web::form::{ConditionRow, ExporterRow, NewForm, Problems, choice};
 use crate::web::frame::{Around, Frame};
 use crate::web::html;
 use crate::web::parts::file::{self, FileCheck};
@@ -67,32 +66,28 @@ pub(crate) async fn get(
     Extension(caller): Extension<Caller>,
     Query(start): Query<Start>,
 ) -> Response {
-    let around = Around::of(&app, Some(&caller));
-    let filled = match begin(&app, start.sample.as_deref()).await {
-        Ok(filled) => filled,
-        Err(problem) => return ErrorPage::answer(&around, &problem),
-    };
+    let filled = begin(&app, start.sample.as_deref()).await;
     show(&app, &caller, filled, StatusCode::OK).await
 }
 
-async fn begin(app: &App, sample: Option<&str>) -> Result<Filled, Problem> {
+async fn begin(app: &App, sample: Option<&str>) -> Filled {
     let (Some(samples), Some(wanted)) = (&app.settings.samples, sample) else {
-        return Ok(Filled {
+        return Filled {
             form: NewForm::empty(),
             ..Filled::default()
-        });
+        };
     };
     let (canary, name) = match wanted {
         "canary_bad" => (&samples.canary_bad, "records-1.1-bad"),
         _ => (&samples.canary, "records-1.1"),
     };
-    let document = sample_spec(name, samples, canary, &app.listeners().await?);
+    let document = sample_spec(name, samples, canary, &app.listeners().await);
     let mut filled = Filled {
         form: NewForm::of_document(&document),
         ..Filled::default()
     };
     plan_into(app, &mut filled).await;
-    Ok(filled)
+    filled
 }
 
 /// Shows the plan, fills the form from a file, or starts the canary, by the button that was pressed.
@@ -213,14 +208,10 @@ async fn plan_into(app: &App, filled: &mut Filled) {
 
 async fn show(app: &App, caller: &Caller, filled: Filled, status: StatusCode) -> Response {
     let around = Around::of(app, Some(caller));
-    match app.listeners().await {
-        Ok(listeners) => {
-            let files = app.artifacts.documents(filled.form.digests()).await;
-            let artifact = |text: &str| files.get(&text.parse::<Digest>().ok()?).cloned();
-            (status, html(&NewPage::of(&around, &listeners, filled, &artifact))).into_response()
-        }
-        Err(problem) => ErrorPage::answer(&around, &problem),
-    }
+    let listeners = app.listeners().await;
+    let files = app.artifacts.documents(filled.form.digests()).await;
+    let artifact = |text: &str| files.get(&text.parse::<Digest>().ok()?).cloned();
+    (status, html(&NewPage::of(&around, &listeners, filled, &artifact))).into_response()
 }
 
 #[derive(Debug, Template)]
@@ -249,6 +240,8 @@ pub(crate) struct NewPage {
 #[derive(Debug, Clone)]
 pub(crate) struct BalancerChoice {
     pub(crate) name: String,
+    /// Connection, account and region; nothing in the local world.
+    pub(crate) place: Option<String>,
     pub(crate) address: String,
     pub(crate) rules: Vec<RuleChoice>,
 }
@@ -363,8 +356,8 @@ fn choices(listeners: &ListenersDocument, chosen: &str) -> Vec<BalancerChoice> {
                 } else {
                     rule.id.to_string()
                 };
-                let value = format!("{} {id}", listener.id);
-                let also = format!("{} {}", listener.id, rule.id);
+                let value = choice(listener.id.as_str(), &id, &balancer.connection);
+                let also = choice(listener.id.as_str(), rule.id.as_str(), &balancer.connection);
                 RuleChoice {
                     chosen: value == chosen || also == chosen,
                     value,
@@ -378,12 +371,19 @@ fn choices(listeners: &ListenersDocument, chosen: &str) -> Vec<BalancerChoice> {
             };
             choices.push(BalancerChoice {
                 name: balancer.name.clone(),
+                place: place(balancer),
                 address: listener.address.clone(),
                 rules: listener.rules.iter().map(rule).collect(),
             });
         }
     }
     choices
+}
+
+/// Whose it is, where that needs saying.
+fn place(balancer: &LoadBalancerDocument) -> Option<String> {
+    let (account, region) = (balancer.account.as_ref()?, balancer.region.as_ref()?);
+    Some(format!("{}: {account} · {region}", balancer.connection))
 }
 
 fn health(rule: &crate::api::documents::RuleDocument) -> String {

@@ -1,0 +1,235 @@
+//! One named connection: made when it is needed, made again when that failed, and looked at while somebody is looking.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arya_aws::{AwsCloud, AwsSettings};
+use arya_engine::Clock;
+use arya_plan::cloud::{Cloud as _, CloudError, ErrorKind};
+use arya_plan::listener::Site;
+use arya_plan::listener::Site;
+use arya_plan::spec::{Instances, Spec};
+use arya_plan::surroundings::Surroundings;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout};
+
+use crate::world::{Identity, Look, Sighting};
+
+/// A connection that is not there after this long is one that cannot be made now. The SDK's own limits lie below.
+const CONNECT_WITHIN: Duration = Duration::from_secs(12);
+/// After a connection could not be made, the next one that needs it waits no longer than this for another try.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// A look at every load balancer of an account with some dozens.
+const LOOK_WITHIN: Duration = Duration::from_secs(30);
+/// A page that is open asks again and again; the account is looked at this often at most for its sake. All calls of an
+/// account share ten a second (Elastic Load Balancing, "API throttling").
+const LOOKS_APART: Duration = Duration::from_secs(15);
+/// And so often at least, so that a page that is opened has something to show.
+const LOOKS_ANYWAY: Duration = Duration::from_secs(300);
+/// Whoever asks before the first look has come back waits this long for it.
+const FIRST_LOOK_WITHIN: Duration = Duration::from_secs(5);
+/// What production's instances are like is not asked again for this long while a plan is edited.
+const RESOLVED_FOR: Duration = Duration::from_secs(60);
+/// Answers that are remembered; more are different plans than people edit at a time.
+const RESOLVED_MAX: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct Account {
+    name: String,
+    settings: AwsSettings,
+    clock: Clock,
+    connected: tokio::sync::Mutex<Connected>,
+    seen: watch::Sender<Sighting>,
+    asked: Notify,
+    resolved: Mutex<HashMap<String, (Instant, Instances)>>,
+}
+
+#[derive(Debug)]
+enum Connected {
+    NotYet,
+    Failed { at: Instant, error: CloudError },
+    Yes(AwsCloud),
+}
+
+impl Account {
+    pub(super) fn new(name: String, settings: AwsSettings, clock: Clock) -> Self {
+        let nothing = Sighting {
+            connection: name.clone(),
+            identity: None,
+            sites: Arc::new([]),
+            as_of: None,
+            error: None,
+            rights: None,
+            tenure: None,
+        };
+        Self {
+            name,
+            settings,
+            clock,
+            connected: tokio::sync::Mutex::new(Connected::NotYet),
+            seen: watch::Sender::new(nothing),
+            asked: Notify::new(),
+            resolved: Mutex::default(),
+        }
+    }
+
+    /// The cloud of this connection.
+    pub(super) async fn cloud(&self) -> Result<AwsCloud, CloudError> {
+        let mut connected = self.connected.lock().await;
+        match &*connected {
+            Connected::Yes(cloud) => return Ok(cloud.clone()),
+            Connected::Failed { at, error } if at.elapsed() < AGAIN_AFTER => return Err(error.clone()),
+            Connected::Failed { .. } | Connected::NotYet => {}
+        }
+        let made = timeout(CONNECT_WITHIN, AwsCloud::connect(self.settings.clone())).await;
+        match made.unwrap_or_else(|_| Err(no_answer(&self.name, "be made", CONNECT_WITHIN))) {
+            Ok(cloud) => {
+                *connected = Connected::Yes(cloud.clone());
+                Ok(cloud)
+            }
+            Err(error) => {
+                *connected = Connected::Failed {
+                    at: Instant::now(),
+                    error: error.clone(),
+                };
+                Err(error)
+            }
+        }
+    }
+
+    /// What was seen last. Has it looked at again soon; waits only while nothing was seen ever.
+    pub(super) async fn last(&self) -> Sighting {
+        self.asked.notify_one();
+        let mut seen = self.seen.subscribe();
+        let looked = |sighting: &Sighting| sighting.as_of.is_some() || sighting.error.is_some();
+        // Who is still looking after that says so.
+        let _ = timeout(FIRST_LOOK_WITHIN, seen.wait_for(looked)).await;
+        self.seen.borrow().clone()
+    }
+
+    /// What is seen now. A look that brings nothing keeps what was seen before, with why.
+    pub(super) async fn look(&self) -> Sighting {
+        let looked = match self.cloud().await {
+            Ok(cloud) => {
+                let found = timeout(LOOK_WITHIN, cloud.discover()).await;
+                let found = found.unwrap_or_else(|_| Err(no_answer(&self.name, "show its listeners", LOOK_WITHIN)));
+                (Some(cloud), found)
+            }
+            Err(error) => (None, Err(error)),
+        };
+        let at = self.clock.now();
+        self.seen.send_modify(|sighting| {
+            let (cloud, found) = looked;
+            if let Some(cloud) = cloud {
+                sighting.identity = Some(identity(&cloud));
+            }
+            match found {
+                Ok(sites) => {
+                    sighting.sites = sites.into();
+                    sighting.as_of = Some(at);
+                    sighting.error = None;
+                }
+                Err(error) => sighting.error = Some(error),
+            }
+        });
+        self.seen.borrow().clone()
+    }
+
+    /// Looks now, and then whenever somebody has asked, never too often.
+    pub(super) async fn watch(&self) {
+        loop {
+            let sighting = self.look().await;
+            if let Some(error) = &sighting.error {
+                tracing::warn!(connection = self.name, %error, "the account could not be looked at");
+            }
+            self.ask_for_rights().await;
+            tokio::time::sleep(LOOKS_APART).await;
+            let _ = timeout(LOOKS_ANYWAY, self.asked.notified()).await;
+        }
+    }
+
+    /// What stands around a listener, as far as it answers in time.
+    pub(super) async fn surroundings(&self, spec: &Spec, site: &Site) -> Surroundings {
+        let asked = async { self.cloud().await?.surroundings(spec, site).await };
+        match timeout(LOOK_WITHIN, asked).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                tracing::warn!(connection = self.name, %error, "what stands around a listener could not be read");
+                Surroundings::default()
+            }
+            Err(_) => {
+                tracing::warn!(
+                    connection = self.name,
+                    "what stands around a listener was not read in time"
+                );
+                Surroundings::default()
+            }
+        }
+    }
+
+    /// What the identity may do and how long it holds, for the page that shows it.
+    async fn ask_for_rights(&self) {
+        let Ok(cloud) = self.cloud().await else { return };
+        let (rights, tenure) = (cloud.preflight(None).await, cloud.tenure().await);
+        self.seen.send_modify(|sighting| {
+            sighting.rights = Some(rights);
+            sighting.tenure = Some(tenure);
+        });
+    }
+
+    /// The spec without words, with production's instances as they were asked for lately, or are now.
+    pub(super) async fn resolve(&self, spec: &Spec, look: Look) -> Result<Spec, CloudError> {
+        let key = format!("{} {:?} {:?}", spec.listener, spec.in_front_of, spec.instances);
+        if look == Look::Last
+            && let Some(instances) = self.remembered(&key)
+        {
+            return Ok(Spec {
+                instances,
+                ..spec.clone()
+            });
+        }
+        let resolved = self.cloud().await?.resolve(spec).await?;
+        let mut all = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= RESOLVED_MAX {
+            all.clear();
+        }
+        all.insert(key, (Instant::now(), resolved.instances.clone()));
+        Ok(resolved)
+    }
+
+    fn remembered(&self, key: &str) -> Option<Instances> {
+        let all = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, instances) = all.get(key)?;
+        (at.elapsed() < RESOLVED_FOR).then(|| instances.clone())
+    }
+
+    /// The account and region once they are known.
+    pub(super) fn place(&self) -> String {
+        match &self.seen.borrow().identity {
+            Some(identity) => format!("{} · {}", identity.account, identity.region),
+            None => format!("AWS: {}", self.name),
+        }
+    }
+}
+
+fn identity(cloud: &AwsCloud) -> Identity {
+    let known = cloud.identity();
+    Identity {
+        account: known.account.clone(),
+        arn: known.arn.clone(),
+        region: known.region.clone(),
+    }
+}
+
+fn no_answer(connection: &str, to: &str, limit: Duration) -> CloudError {
+    let what = format!(
+        "The connection `{connection}` could not {to} within {} s.",
+        limit.as_secs()
+    );
+    CloudError::new(
+        ErrorKind::Unknown,
+        what,
+        "Check the network from this server to AWS, and look again.",
+    )
+}
