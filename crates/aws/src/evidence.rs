@@ -161,6 +161,13 @@ fn machines(desired: &Desired, site: &Site) -> Option<Machines> {
     })
 }
 
+impl AwsCloud {
+    /// Whether a look of this connection has found what a deployment's numbers are about.
+    pub fn measures(&self, deployment: &DeploymentId) -> bool {
+        self.0.measuring.subject(deployment).is_some()
+    }
+}
+
 impl MetricSource for AwsCloud {
     async fn evidence(
         &self,

@@ -61,6 +61,10 @@ struct Reading {
     /// Listed and not read yet, oldest first, with the end of the five minutes that each is about.
     left: Vec<(Timestamp, Object)>,
     listed_at: Option<Timestamp>,
+    /// The earliest that any metric asked for.
+    from: Option<Timestamp>,
+    /// A file could not be read, so that what was read is not whole. Everything is read anew a while later.
+    broken: Option<(Timestamp, SourceError)>,
 }
 
 /// What a deployment asks of its log.
@@ -116,7 +120,12 @@ impl Inner {
             return Err(SourceError::NoData { what: what.into() });
         };
         let mut reading = self.measuring.logs.of(&asked.deployment).lock_owned().await;
-        if reading.arms != *asked.arms {
+        if let Some((at, problem)) = &reading.broken
+            && now.duration_since(*at).unsigned_abs() < LIST_EVERY
+        {
+            return Err(problem.clone());
+        }
+        if reading.arms != *asked.arms || reading.broken.is_some() {
             *reading = Reading {
                 arms: asked.arms.clone(),
                 log: AccessLog::new(asked.arms.clone()),
@@ -127,7 +136,11 @@ impl Inner {
             .listed_at
             .is_none_or(|at| now.duration_since(at).unsigned_abs() >= LIST_EVERY)
         {
-            let from = (*asked.window.start()).max(before(now, SPAN_AT_MOST));
+            let from = reading
+                .from
+                .map_or(*asked.window.start(), |from| from.min(*asked.window.start()));
+            let from = from.max(before(now, SPAN_AT_MOST));
+            reading.from = Some(from);
             let listed = self.log_files(&place, asked.balancer, from..=now).await?;
             reading
                 .read
@@ -149,7 +162,10 @@ impl Inner {
                 .await
                 .unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()));
             reading = back;
-            said?;
+            if let Err(problem) = said {
+                reading.broken = Some((now, problem.clone()));
+                return Err(problem);
+            }
         }
         reading.answer(&asked, &place)
     }

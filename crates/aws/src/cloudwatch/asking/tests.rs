@@ -53,6 +53,13 @@ fn one_call_takes_the_groups_that_fit_and_every_query_has_its_name() {
 }
 
 #[test]
+fn the_plan_says_what_it_costs() {
+    let groups = 3.0;
+    let per_hour = groups * 60.0 * STATISTICS_OF_A_GROUP as f64 * PRICE_OF_A_METRIC;
+    assert!((per_hour - arya_plan::cost::MEASURING).abs() < 1e-9, "{per_hour}");
+}
+
+#[test]
 fn numbers_become_minutes_and_what_is_not_written_down_is_zero() {
     let minutes = answered(&[
         (Number::Requests, &[(60, 10.0), (120, 4.0)]),
