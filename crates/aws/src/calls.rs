@@ -31,6 +31,8 @@ pub enum Scope {
     ElbTagsAtCreation,
     /// A rule on the listener, tagged at its creation.
     RuleOnListener,
+    /// A bucket that does not stand yet, and so is in no account.
+    NewBucket,
     /// Buckets with our prefix.
     OurBuckets,
     /// What lies in them.
@@ -91,6 +93,9 @@ calls! {
     DescribeTags: "elasticloadbalancing:DescribeTags", Discover, Anything, "read tags";
     DescribeInstances: "ec2:DescribeInstances", Discover, Anything, "list the instances";
     DescribeSecurityGroups: "ec2:DescribeSecurityGroups", Discover, Anything, "list the security groups";
+    DescribeSubnets: "ec2:DescribeSubnets", Discover, Anything, "see where instances would stand";
+    DescribeRouteTables: "ec2:DescribeRouteTables", Discover, Anything, "see how instances would reach the world";
+    DescribeNatGateways: "ec2:DescribeNatGateways", Discover, Anything, "see by which addresses instances would reach the world";
     DescribeInstanceTypes: "ec2:DescribeInstanceTypes", Discover, Anything, "read what an instance type is";
     DescribeImages: "ec2:DescribeImages", Discover, Anything, "find the machine image";
     ListBuckets: "s3:ListAllMyBuckets", Discover, Anything, "list the buckets";
@@ -99,7 +104,7 @@ calls! {
     ListObjectsV2: "s3:ListBucket", Discover, OurBuckets, "list the files in the bucket";
     GetObject: "s3:GetObject", Discover, OurObjects, "read a status document";
 
-    CreateBucket: "s3:CreateBucket", Operate, OurBuckets, "create the temporary bucket";
+    CreateBucket: "s3:CreateBucket", Operate, NewBucket, "create the temporary bucket";
     PutBucketTagging: "s3:PutBucketTagging", Operate, OurBuckets, "tag the temporary bucket";
     PutBucketLifecycleConfiguration: "s3:PutLifecycleConfiguration", Operate, OurBuckets, "have the bucket empty itself";
     PutObject: "s3:PutObject", Operate, OurObjects, "upload a file";
@@ -123,6 +128,7 @@ calls! {
     ListMultipartUploads: "s3:ListBucketMultipartUploads", EmergencyStop, OurBuckets, "list unfinished uploads";
     AbortMultipartUpload: "s3:AbortMultipartUpload", EmergencyStop, OurObjects, "stop an upload";
     DeleteObjects: "s3:DeleteObject", EmergencyStop, OurObjects, "empty the bucket";
+    ListObjectVersions: "s3:ListBucketVersions", EmergencyStop, OurBuckets, "list the versions that a bucket keeps";
     DeleteBucket: "s3:DeleteBucket", EmergencyStop, OurBuckets, "delete the bucket";
 }
 
@@ -132,7 +138,8 @@ pub const IMPLIED: &[(&str, Part, Scope)] = &[
     ("ec2:CreateSecurityGroup", Part::Operate, Scope::Vpc),
     ("ec2:CreateTags", Part::Operate, Scope::Ec2TagsAtCreation),
     ("elasticloadbalancing:AddTags", Part::Operate, Scope::ElbTagsAtCreation),
-    ("s3:TagResource", Part::Operate, Scope::OurBuckets),
+    ("s3:TagResource", Part::Operate, Scope::NewBucket),
+    ("s3:DeleteObjectVersion", Part::EmergencyStop, Scope::OurObjects),
 ];
 
 #[cfg(test)]

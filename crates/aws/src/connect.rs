@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use arya_plan::cloud::CloudError;
+use arya_plan::surroundings::Tenure;
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -15,7 +17,9 @@ use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::calls::Call;
+use crate::credentials::Held;
 use crate::error::ask;
+use crate::pace::{Allowance, Clock};
 
 /// To reach AWS at all.
 const CONNECT_AT_MOST: Duration = Duration::from_millis(3100);
@@ -44,6 +48,9 @@ pub struct ConnectionSettings {
     pub endpoint: Option<String>,
     /// Credentials that do not come from the standard places.
     pub credentials: Option<SharedCredentialsProvider>,
+    /// How often an account may be asked; `None` = as its endpoint is AWS's or somebody's own.
+    pub allowance: Option<Allowance>,
+    pub clock: Clock,
 }
 
 /// Who we are to AWS.
@@ -66,6 +73,9 @@ pub(crate) struct Clients {
     /// For presigned URLs: a checksum of the body cannot be signed before there is one.
     pub(crate) signing: Files,
     pub(crate) region: String,
+    /// Another endpoint than AWS's own; empty for AWS's.
+    pub(crate) endpoint: String,
+    held: Option<Held>,
     sts: aws_sdk_sts::Client,
 }
 
@@ -83,7 +93,7 @@ pub(crate) struct Files {
 
 impl Clients {
     pub(crate) async fn new(settings: &ConnectionSettings) -> Result<Self, CloudError> {
-        let base = load(settings).await;
+        let (base, held) = renewed_early(load(settings).await);
         let Some(region) = base.region().map(ToString::to_string) else {
             return Err(CloudError::refused(
                 "No region is set for the connection. Nothing was asked.",
@@ -103,8 +113,39 @@ impl Clients {
             },
             reading: Services::new(&reads),
             changing: Services::new(&changes),
+            endpoint: base.endpoint_url().unwrap_or_default().to_owned(),
             region,
+            held,
         })
+    }
+
+    /// How long the credentials hold.
+    pub(crate) async fn tenure(&self) -> Tenure {
+        match &self.held {
+            Some(held) => held.tenure().await,
+            None => Tenure::Lasting,
+        }
+    }
+
+    /// The credentials are those of the identity that was just told.
+    pub(crate) async fn note_key(&self) {
+        if let Some(held) = &self.held {
+            held.note_key(held.unknown_key().await).await;
+        }
+    }
+
+    /// Whoever logged in since must have come to the same account: seen from another one nothing of ours stands.
+    pub(crate) async fn still(&self, known: &Identity) -> Result<(), CloudError> {
+        let Some(held) = &self.held else { return Ok(()) };
+        let Some(key) = held.unknown_key().await else {
+            return Ok(());
+        };
+        let now = self.identity().await?;
+        if now.account != known.account {
+            return Err(other_account(&now.account, &known.account, &known.region));
+        }
+        held.note_key(Some(key)).await;
+        Ok(())
     }
 
     pub(crate) async fn identity(&self) -> Result<Identity, CloudError> {
@@ -115,6 +156,34 @@ impl Clients {
             region: self.region.clone(),
         })
     }
+}
+
+impl Identity {
+    /// A listener's ARN says where it stands; what is no ARN says nothing.
+    pub(crate) fn has(&self, listener: &str) -> Result<(), CloudError> {
+        let mut fields = listener.split(':').skip(3);
+        let (Some(region), Some(account)) = (fields.next(), fields.next()) else {
+            return Ok(());
+        };
+        if (region, account) == (&self.region, &self.account) {
+            return Ok(());
+        }
+        Err(other_account(
+            &format!("{} ({})", self.account, self.region),
+            account,
+            region,
+        ))
+    }
+}
+
+fn other_account(ours: &str, wanted: &str, region: &str) -> CloudError {
+    CloudError::refused(
+        format!(
+            "The connection is to account {ours}, and the deployment stands in account {wanted} ({region}). Nothing was \
+             looked at or changed."
+        ),
+        format!("Log in to account {wanted}, or have the connection name it."),
+    )
 }
 
 impl Services {
@@ -143,6 +212,17 @@ async fn load(settings: &ConnectionSettings) -> SdkConfig {
         loader = loader.credentials_provider(credentials.clone());
     }
     loader.load().await
+}
+
+/// The same with credentials that are renewed long before they end. The SDK would keep them to the last seconds.
+fn renewed_early(base: SdkConfig) -> (SdkConfig, Option<Held>) {
+    let Some(source) = base.credentials_provider() else {
+        return (base, None);
+    };
+    let held = Held::new(source);
+    let builder = base.into_builder();
+    let builder = builder.credentials_provider(SharedCredentialsProvider::new(held.clone()));
+    (builder.identity_cache(IdentityCache::no_cache()).build(), Some(held))
 }
 
 /// TLS by ring, and the proxy that the environment names, if any.
@@ -180,4 +260,27 @@ fn s3(config: &SdkConfig, checksums: RequestChecksumCalculation) -> aws_sdk_s3::
         .stalled_stream_protection(StalledStreamProtectionConfig::enabled().build())
         .build();
     aws_sdk_s3::Client::from_conf(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_of_another_account_or_region_is_not_looked_for_here() {
+        let identity = Identity {
+            account: "123456789012".into(),
+            arn: String::new(),
+            region: "eu-west-1".into(),
+        };
+        let listener = |region: &str, account: &str| {
+            format!("arn:aws:elasticloadbalancing:{region}:{account}:listener/app/shop/50dc/f2f7")
+        };
+        assert_eq!(identity.has(&listener("eu-west-1", "123456789012")), Ok(()));
+        assert_eq!(identity.has(""), Ok(()), "nothing is said of where it stands");
+        for (region, account) in [("us-east-1", "123456789012"), ("eu-west-1", "210987654321")] {
+            let error = identity.has(&listener(region, account)).unwrap_err().to_string();
+            assert!(error.contains(region) && error.contains(account), "{error}");
+        }
+    }
 }

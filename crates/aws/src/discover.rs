@@ -16,13 +16,16 @@ use crate::calls::Call;
 use crate::error::{Meaning, ask};
 use crate::memory::OF_OTHERS;
 use crate::tags::{ec2_owner, of_installation, s3_owner};
+use crate::uploads::is_bucket_name;
 use crate::words;
 
 /// Load balancers, and groups of one, that are asked about at the same time. All of an account share 40 calls and then
 /// 10 a second (Elastic Load Balancing, "API throttling").
 const AT_ONCE: usize = 4;
 /// What every name of ours begins with.
-const OUR_PREFIX: &str = "arya-";
+pub(crate) const OUR_PREFIX: &str = "arya-";
+/// A page of every listener shows health so many times older than looks do: half a minute. Before users come it is asked anew.
+const OF_PAGES: u32 = 16;
 
 /// Whose health is asked anew.
 #[derive(Debug, Clone, Copy)]
@@ -33,10 +36,11 @@ pub(crate) enum Fresh<'f> {
 }
 
 impl Fresh<'_> {
-    fn age(self, group: &GroupId) -> Duration {
+    fn age(self, group: &GroupId, shared: Duration) -> Duration {
         match self {
             Self::Only(groups) if !groups.iter().any(|one| one.group == *group) => OF_OTHERS,
-            Self::Every | Self::Only(_) => Duration::ZERO,
+            Self::Only(_) => shared,
+            Self::Every => shared * OF_PAGES,
         }
     }
 }
@@ -89,7 +93,7 @@ impl Inner {
     ) -> Result<(GroupId, SiteGroup), CloudError> {
         let (attributes, health) = tokio::try_join!(
             self.remembered_attributes(id.as_str()),
-            self.health(id.as_str(), fresh.age(&id)),
+            self.health(id.as_str(), fresh.age(&id, self.pace.shared_for())),
         )?;
         let settings = words::groups::settings(&group, &attributes);
         Ok((id, SiteGroup { settings, health }))
@@ -152,7 +156,8 @@ impl Inner {
         let here = |bucket: &&Bucket| bucket.bucket_region().is_none_or(|of| of == region);
         let names = buckets.iter().filter(here).filter_map(|bucket| bucket.name());
         let mut found = Vec::new();
-        for name in names.filter(|name| name.starts_with(OUR_PREFIX)) {
+        // Somebody else's may have the prefix too, and not let us ask.
+        for name in names.filter(|name| is_bucket_name(name, &self.identity.account)) {
             let request = self.clients.reading.s3.get_bucket_tagging().bucket(name);
             match ask(Call::GetBucketTagging, request.send()).await {
                 Ok(answer) => found.extend(s3_owner(answer.tag_set())),

@@ -11,7 +11,8 @@ use arya_plan::cloud::{CloudError, ErrorKind};
 use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::calls::Call;
+use crate::calls::{Call, IMPLIED};
+use crate::pace;
 pub(crate) use codes::Meaning;
 use codes::meaning;
 
@@ -19,6 +20,8 @@ use codes::meaning;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) meaning: Meaning,
+    /// What the identity lacks, where it was denied.
+    pub(crate) action: &'static str,
     error: CloudError,
 }
 
@@ -50,10 +53,22 @@ impl Failure {
         } else {
             format!("{code}: {message}")
         };
+        Self::of(call, meaning, &said)
+    }
+
+    fn of(call: Call, meaning: Meaning, said: &str) -> Self {
+        let action = lacking(call, said);
         Self {
             meaning,
-            error: in_three_parts(call, meaning, &said),
+            action,
+            error: in_three_parts(call, meaning, action, said),
         }
+    }
+
+    /// It was not made: too many others want to know something.
+    fn not_our_turn(call: Call) -> Self {
+        let why = "Arya asks an account for three listings a second at most, and other deployments came first";
+        Self::of(call, Meaning::Throttled, why)
     }
 
     /// No answer that could be read.
@@ -64,18 +79,24 @@ impl Failure {
         } else {
             Meaning::Unknown
         };
-        Self {
-            meaning,
-            error: in_three_parts(call, meaning, why),
-        }
+        Self::of(call, meaning, why)
     }
 }
 
-fn in_three_parts(call: Call, meaning: Meaning, said: &str) -> CloudError {
+/// The action that is missing: the call's own, unless AWS names one of those that it checks besides.
+fn lacking(call: Call, said: &str) -> &'static str {
+    let named = IMPLIED
+        .iter()
+        .map(|(action, _, _)| *action)
+        .find(|action| said.contains(action));
+    named.unwrap_or(call.row().action)
+}
+
+fn in_three_parts(call: Call, meaning: Meaning, action: &str, said: &str) -> CloudError {
     let row = call.row();
     let could_not = format!("AWS could not {}", row.words);
     match meaning {
-        Meaning::Gone | Meaning::There | Meaning::NotYet => {
+        Meaning::Gone | Meaning::There | Meaning::NotYet | Meaning::WouldBe => {
             CloudError::not_yet(format!("{could_not} yet ({said}). Nothing was changed."))
         }
         Meaning::Throttled => CloudError::new(
@@ -104,12 +125,9 @@ fn in_three_parts(call: Call, meaning: Meaning, said: &str) -> CloudError {
         Meaning::Denied => CloudError::refused(
             format!(
                 "AWS refused to {}: the identity lacks `{}` ({said}). Nothing was changed.",
-                row.words, row.action
+                row.words, action
             ),
-            format!(
-                "Allow `{}`; `arya iam` prints the whole policy. It is tried again.",
-                row.action
-            ),
+            format!("Allow `{action}`; `arya iam` prints the whole policy. It is tried again."),
         ),
         Meaning::Quota(next) | Meaning::Refused(next) => CloudError::refused(
             format!("AWS refused to {} ({said}). Nothing was changed.", row.words),
@@ -121,7 +139,7 @@ fn in_three_parts(call: Call, meaning: Meaning, said: &str) -> CloudError {
 /// An answer to come. Boxed: the SDK's own futures have kilobytes each, and a look makes dozens at once on one stack.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
 
-/// Makes a call, and sorts what comes back.
+/// Makes a call when it is its turn, and sorts what comes back.
 pub(crate) fn ask<'a, T: 'a, E>(
     call: Call,
     request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
@@ -129,7 +147,12 @@ pub(crate) fn ask<'a, T: 'a, E>(
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    Box::pin(async move { request.await.map_err(|error| sorted(call, &error)) })
+    Box::pin(async move {
+        if !pace::turn(call).await {
+            return Err(Failure::not_our_turn(call));
+        }
+        request.await.map_err(|error| sorted(call, &error))
+    })
 }
 
 fn sorted<E>(call: Call, error: &SdkError<E, HttpResponse>) -> Failure

@@ -7,13 +7,17 @@ mod apply;
 mod boot;
 pub mod calls;
 mod connect;
+mod credentials;
 mod discover;
 mod error;
 mod listing;
 mod memory;
 mod observe;
+mod pace;
 mod policy;
+mod preflight;
 mod resolve;
+mod surroundings;
 mod tags;
 mod uploads;
 mod words;
@@ -25,17 +29,20 @@ use arya_judge::Timestamp;
 use arya_plan::cloud::{Cloud, CloudError};
 use arya_plan::desired::Desired;
 use arya_plan::identity::{DeploymentId, InstallationId};
-use arya_plan::listener::Site;
+use arya_plan::listener::{ListenerId, Site};
 use arya_plan::observed::Observed;
 use arya_plan::plan::Step;
 use arya_plan::spec::Spec;
+use arya_plan::surroundings::{Rights, Surroundings, Tenure};
 
 pub use boot::{Boot, Launch};
 pub use connect::{ConnectionSettings, Identity};
+pub use pace::{Allowance, Clock};
 pub use policy::{POLICY_MAX, PolicyScope, policy};
 
 use connect::Clients;
 use memory::Memory;
+use pace::{A_PAGE_WAITS_AT_MOST, Pace, Patience, look, paced};
 use uploads::Uploads;
 
 /// What a cloud is made from.
@@ -61,6 +68,7 @@ struct Inner {
     identity: Identity,
     settings: AwsSettings,
     memory: Memory,
+    pace: Arc<Pace>,
     uploads: Uploads,
     /// Launches of one look open the same group's ports: one after the other, so that the first does and the rest see it.
     opening: tokio::sync::Mutex<()>,
@@ -74,11 +82,18 @@ impl AwsCloud {
     pub async fn connect(settings: AwsSettings) -> Result<Self, CloudError> {
         let clients = Clients::new(&settings.connection).await?;
         let identity = clients.identity().await?;
+        clients.note_key().await;
+        let connection = &settings.connection;
+        let (clock, endpoint) = (connection.clock.clone(), clients.endpoint.clone());
+        let allowance = connection.allowance.unwrap_or_else(|| Allowance::at(&endpoint));
+        let account = (identity.account.clone(), identity.region.clone(), endpoint);
+        let pace = Pace::of(account, clock.clone(), allowance);
         Ok(Self(Arc::new(Inner {
             clients,
             identity,
             settings,
-            memory: Memory::default(),
+            memory: Memory::new(&clock),
+            pace,
             uploads: Uploads::default(),
             opening: tokio::sync::Mutex::default(),
         })))
@@ -94,24 +109,89 @@ impl AwsCloud {
     /// # Errors
     /// A word stands for nothing here, or AWS does not answer.
     pub async fn resolve(&self, spec: &Spec) -> Result<Spec, CloudError> {
-        self.0.resolve(spec).await
+        self.0.pages(self.0.resolve(spec)).await
+    }
+
+    /// What the identity may do, in front of that listener or anywhere. Changes nothing; answers are kept for a minute.
+    pub async fn preflight(&self, listener: Option<&ListenerId>) -> Rights {
+        self.0.pages(self.0.preflight(listener)).await
+    }
+
+    /// What stands around the listener of a spec whose words are resolved, as facts for its plan.
+    ///
+    /// # Errors
+    /// AWS does not answer. What it does not let us read is no error but a right that is missing.
+    pub async fn surroundings(&self, spec: &Spec, site: &Site) -> Result<Surroundings, CloudError> {
+        self.0.pages(self.0.surroundings(spec, site)).await
+    }
+
+    /// How long the credentials hold, as far as they say.
+    pub async fn tenure(&self) -> Tenure {
+        self.0.clients.tenure().await
+    }
+}
+
+impl Inner {
+    /// What a person waits for.
+    async fn pages<T>(&self, work: impl Future<Output = T>) -> T {
+        paced(&self.pace, Patience::AtMost(A_PAGE_WAITS_AT_MOST), work).await
+    }
+
+    /// Seen from another account everything of a deployment would be gone, which is what *destroyed* looks like.
+    async fn is_here(&self, desired: &Desired) -> Result<(), CloudError> {
+        self.identity.has(desired.spec.listener.as_str())?;
+        self.clients.still(&self.identity).await
+    }
+
+    /// The next look must see what a step did, whether it said so or not.
+    async fn forget_what_changed(&self, desired: &Desired, step: &Step) {
+        match step {
+            Step::CreateRule { .. } | Step::ModifyRule { .. } | Step::DeleteRule { .. } => {
+                self.memory
+                    .rules
+                    .forget(desired.spec.listener.as_str().to_owned())
+                    .await;
+            }
+            Step::LaunchInstance { .. } | Step::TerminateInstance { .. } => {
+                self.memory.instances.forget(desired.installation).await;
+            }
+            Step::CreateBucket
+            | Step::StartUpload { .. }
+            | Step::CreateSecurityGroup { .. }
+            | Step::CreateTargetGroup { .. }
+            | Step::RegisterTarget { .. }
+            | Step::CancelUploads
+            | Step::DeregisterTarget { .. }
+            | Step::DeleteTargetGroup { .. }
+            | Step::DeleteSecurityGroup { .. }
+            | Step::DeleteBucket => {}
+        }
     }
 }
 
 impl Cloud for AwsCloud {
     async fn discover(&self) -> Result<Vec<Site>, CloudError> {
-        self.0.discover().await
+        self.0.pages(self.0.discover()).await
     }
 
     async fn list(&self) -> Result<Vec<DeploymentId>, CloudError> {
-        self.0.list().await
+        self.0.pages(self.0.list()).await
     }
 
     async fn observe(&self, desired: &Desired, now: Timestamp) -> Result<Observed, CloudError> {
-        self.0.observe(desired, now).await
+        self.0.is_here(desired).await?;
+        let (seen, again) = look(&self.0.pace, desired.id, self.0.observe(desired, now)).await;
+        seen.map(|seen| Observed {
+            look_again_at_least: again,
+            ..seen
+        })
     }
 
     async fn apply(&self, desired: &Desired, step: &Step) -> Result<(), CloudError> {
-        apply::apply(&self.0, desired, step).await
+        self.0.is_here(desired).await?;
+        let work = apply::apply(&self.0, desired, step);
+        let done = paced(&self.0.pace, Patience::None, work).await;
+        self.0.forget_what_changed(desired, step).await;
+        done
     }
 }

@@ -1,5 +1,6 @@
 //! What AWS lists, a page at a time, and who owns it by its tags. Reads only.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use arya_plan::cloud::CloudError;
@@ -91,15 +92,31 @@ impl Inner {
         let mut rules: Vec<Rule> = listed.iter().filter_map(words::rule).collect();
         rules.sort_by_key(|rule| rule.priority);
         let arns: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
-        let owners = self.owners(&arns).await?;
+        let (owners, gone) = self.owners_and_gone(&arns).await?;
         for (rule, owner) in rules.iter_mut().zip(owners) {
             rule.owner = owner;
         }
+        // One of ours that was just deleted must not look like a stranger's.
+        rules.retain(|rule| !gone.contains(rule.id.as_str()));
         Ok(Some(rules))
+    }
+
+    /// The same, as old as looks may share it.
+    pub(crate) async fn shared_rules(&self, listener: &str) -> Result<Option<Vec<Rule>>, CloudError> {
+        let rules = &self.memory.rules;
+        rules
+            .get(listener.to_owned(), self.pace.shared_for(), self.rules(listener))
+            .await
     }
 
     /// Who owns each ARN of the load balancing service; strangers' are `None`.
     pub(crate) async fn owners(&self, arns: &[&str]) -> Result<Vec<Option<Owner>>, CloudError> {
+        Ok(self.owners_and_gone(arns).await?.0)
+    }
+
+    /// And those that were gone when their tags were asked for.
+    async fn owners_and_gone(&self, arns: &[&str]) -> Result<(Vec<Option<Owner>>, BTreeSet<String>), CloudError> {
+        let mut gone = BTreeSet::new();
         let unknown: Vec<&str> = arns
             .iter()
             .filter(|arn| self.memory.owner(arn).is_none())
@@ -109,11 +126,13 @@ impl Inner {
             if !self.ask_tags(some).await? {
                 // One of them is gone since it was listed, and AWS then tells of none: each by itself.
                 for one in some {
-                    self.ask_tags(&[one]).await?;
+                    if !self.ask_tags(&[one]).await? {
+                        gone.insert((*one).to_owned());
+                    }
                 }
             }
         }
-        Ok(arns.iter().map(|arn| self.memory.noted_owner(arn)).collect())
+        Ok((arns.iter().map(|arn| self.memory.noted_owner(arn)).collect(), gone))
     }
 
     /// Notes the owners of at most twenty ARNs; `false` where one of them is gone.
@@ -142,6 +161,15 @@ impl Inner {
             .load_balancer_arn(balancer);
         let pages = request.into_paginator().items();
         Ok(ask(Call::DescribeTargetGroups, pages.send().collect::<Result<_, _>>()).await?)
+    }
+
+    /// The same, at most a minute old.
+    pub(crate) async fn remembered_groups_of(&self, balancer: &str) -> Result<Vec<elb::TargetGroup>, CloudError> {
+        let (known, key) = (&self.memory.groups, balancer.to_owned());
+        match known.younger_than(crate::memory::RARELY, &key) {
+            Some(groups) => Ok(groups),
+            None => Ok(known.keep(key, self.groups_of(balancer).await?)),
+        }
     }
 
     /// Every target group of the region.

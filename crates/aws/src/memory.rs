@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arya_plan::identity::{Arm, DeploymentId, Owner, SecurityGroupKind};
-use arya_plan::listener::GroupHealth;
+use arya_plan::cloud::CloudError;
+use arya_plan::identity::{Arm, DeploymentId, InstallationId, Owner, SecurityGroupKind};
+use arya_plan::listener::{GroupHealth, Rule};
 use arya_plan::observed::Status;
+use arya_plan::surroundings::{Rights, Surroundings};
+use aws_sdk_ec2::types as ec2;
 use aws_sdk_elasticloadbalancingv2::types as elb;
-use tokio::time::Instant;
 
+use crate::pace::Clock;
 use crate::words::groups::Attributes;
 
 /// Attributes, listeners, load balancers and security groups: people change them by hand, and a look a minute later sees it.
@@ -26,7 +29,16 @@ const ENTRIES_MAX: usize = 10_000;
 pub(crate) struct Memory {
     owners: Mutex<HashMap<String, Asked>>,
     tags_lag: Duration,
+    clock: Clock,
+    /// By listener; `None` = there is no such listener.
+    pub(crate) rules: Shared<String, Option<Vec<Rule>>>,
+    /// Everything of an installation that EC2 lists.
+    pub(crate) instances: Shared<InstallationId, Vec<ec2::Instance>>,
     pub(crate) attributes: Remembered<String, Attributes>,
+    /// What stands around a listener, by everything that was asked with it.
+    pub(crate) around: Remembered<String, Surroundings>,
+    /// By listener; empty for none.
+    pub(crate) rights: Remembered<String, Rights>,
     pub(crate) health: Remembered<String, GroupHealth>,
     pub(crate) groups: Remembered<String, Vec<elb::TargetGroup>>,
     pub(crate) listeners: Remembered<String, Option<(elb::Listener, elb::LoadBalancer)>>,
@@ -42,37 +54,43 @@ pub(crate) struct Memory {
 
 #[derive(Debug, Clone)]
 struct Asked {
-    first: Instant,
+    first: Duration,
+    /// When it was last heard or wanted.
+    last: Duration,
     owner: Option<Owner>,
 }
 
-impl Default for Memory {
-    fn default() -> Self {
-        Self::with_lag(TAGS_LAG_AT_MOST)
-    }
-}
-
 impl Memory {
-    fn with_lag(tags_lag: Duration) -> Self {
+    pub(crate) fn new(clock: &Clock) -> Self {
+        Self::with_lag(TAGS_LAG_AT_MOST, clock)
+    }
+
+    fn with_lag(tags_lag: Duration, clock: &Clock) -> Self {
         Self {
             owners: Mutex::default(),
             tags_lag,
-            attributes: Remembered::default(),
-            health: Remembered::default(),
-            groups: Remembered::default(),
-            listeners: Remembered::default(),
-            our_groups: Remembered::default(),
-            secured: Remembered::default(),
-            whole_buckets: Remembered::default(),
-            reports: Remembered::default(),
+            clock: clock.clone(),
+            rules: Shared::new(clock),
+            instances: Shared::new(clock),
+            attributes: Remembered::new(clock),
+            around: Remembered::new(clock),
+            rights: Remembered::new(clock),
+            health: Remembered::new(clock),
+            groups: Remembered::new(clock),
+            listeners: Remembered::new(clock),
+            our_groups: Remembered::new(clock),
+            secured: Remembered::new(clock),
+            whole_buckets: Remembered::new(clock),
+            reports: Remembered::new(clock),
         }
     }
 
     /// The owner of an ARN, `Some(None)` for a stranger's; `None` = ask.
     pub(crate) fn owner(&self, arn: &str) -> Option<Option<Owner>> {
-        let owners = locked(&self.owners);
-        let asked = owners.get(arn)?;
-        let settled = asked.owner.is_some() || asked.first.elapsed() >= self.tags_lag;
+        let (mut owners, now) = (locked(&self.owners), self.clock.now());
+        let asked = owners.get_mut(arn)?;
+        asked.last = now;
+        let settled = asked.owner.is_some() || now.saturating_sub(asked.first) >= self.tags_lag;
         settled.then(|| asked.owner.clone())
     }
 
@@ -82,44 +100,105 @@ impl Memory {
     }
 
     pub(crate) fn note_owner(&self, arn: &str, owner: Option<Owner>) {
-        let mut owners = locked(&self.owners);
+        let (mut owners, now) = (locked(&self.owners), self.clock.now());
         if owners.len() >= ENTRIES_MAX {
-            owners.clear();
+            // What nobody wanted for long is gone. Who owns what is listed must never be forgotten between two questions.
+            owners.retain(|_, asked| now.saturating_sub(asked.last) < OF_OTHERS);
         }
-        let first = owners.get(arn).map_or_else(Instant::now, |asked| asked.first);
-        owners.insert(arn.to_owned(), Asked { first, owner });
+        let first = owners.get(arn).map_or(now, |asked| asked.first);
+        let asked = Asked {
+            first,
+            last: now,
+            owner,
+        };
+        owners.insert(arn.to_owned(), asked);
+    }
+}
+
+/// Answers that several looks share: who asks while somebody asks the same waits for his answer.
+#[derive(Debug)]
+pub(crate) struct Shared<K, V> {
+    slots: Mutex<HashMap<K, Slot<V>>>,
+    clock: Clock,
+}
+
+type Slot<V> = Arc<tokio::sync::Mutex<Option<(Duration, V)>>>;
+
+impl<K: Eq + Hash, V: Clone> Shared<K, V> {
+    fn new(clock: &Clock) -> Self {
+        Self {
+            slots: Mutex::default(),
+            clock: clock.clone(),
+        }
+    }
+
+    fn slot(&self, key: K) -> Slot<V> {
+        let mut slots = locked(&self.slots);
+        if slots.len() >= ENTRIES_MAX {
+            slots.clear();
+        }
+        slots.entry(key).or_default().clone()
+    }
+
+    /// The answer if it is younger than that, else a new one. Answers never go back in time.
+    pub(crate) async fn get(
+        &self,
+        key: K,
+        age: Duration,
+        ask: impl Future<Output = Result<V, CloudError>>,
+    ) -> Result<V, CloudError> {
+        let slot = self.slot(key);
+        let mut slot = slot.lock().await;
+        let asked = self.clock.now();
+        if let Some((at, answer)) = slot.as_ref()
+            && asked.saturating_sub(*at) < age
+        {
+            return Ok(answer.clone());
+        }
+        let answer = ask.await?;
+        *slot = Some((asked, answer.clone()));
+        Ok(answer)
+    }
+
+    /// After a change: not even an answer that is on its way is one to what stands now.
+    pub(crate) async fn forget(&self, key: K) {
+        *self.slot(key).lock().await = None;
     }
 }
 
 /// Answers with the time when they were given.
 #[derive(Debug)]
-pub(crate) struct Remembered<K, V>(Mutex<HashMap<K, (Instant, V)>>);
-
-impl<K, V> Default for Remembered<K, V> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
+pub(crate) struct Remembered<K, V> {
+    answers: Mutex<HashMap<K, (Duration, V)>>,
+    clock: Clock,
 }
 
 impl<K: Eq + Hash, V: Clone> Remembered<K, V> {
+    fn new(clock: &Clock) -> Self {
+        Self {
+            answers: Mutex::default(),
+            clock: clock.clone(),
+        }
+    }
+
     /// The answer, if it is younger than that.
     pub(crate) fn younger_than(&self, age: Duration, key: &K) -> Option<V> {
-        let answers = locked(&self.0);
+        let answers = locked(&self.answers);
         let (at, value) = answers.get(key)?;
-        (at.elapsed() < age).then(|| value.clone())
+        (self.clock.now().saturating_sub(*at) < age).then(|| value.clone())
     }
 
     pub(crate) fn keep(&self, key: K, value: V) -> V {
-        let mut answers = locked(&self.0);
+        let mut answers = locked(&self.answers);
         if answers.len() >= ENTRIES_MAX {
             answers.clear();
         }
-        answers.insert(key, (Instant::now(), value.clone()));
+        answers.insert(key, (self.clock.now(), value.clone()));
         value
     }
 
     pub(crate) fn forget(&self, key: &K) {
-        locked(&self.0).remove(key);
+        locked(&self.answers).remove(key);
     }
 }
 
@@ -145,7 +224,7 @@ mod tests {
 
     #[test]
     fn what_is_ours_stays_ours_and_what_has_no_tags_yet_is_asked_again() {
-        let memory = Memory::default();
+        let memory = Memory::new(&Clock::Real);
         assert_eq!(memory.owner("rule"), None);
         memory.note_owner("rule", None);
         assert_eq!(memory.owner("rule"), None, "its tags may only be late");
@@ -155,18 +234,52 @@ mod tests {
 
     #[test]
     fn who_had_no_tags_for_long_enough_is_a_stranger_and_not_asked_again() {
-        let memory = Memory::with_lag(Duration::ZERO);
+        let memory = Memory::with_lag(Duration::ZERO, &Clock::Real);
         memory.note_owner("stranger", None);
         assert_eq!(memory.owner("stranger"), Some(None));
     }
 
     #[test]
     fn an_answer_ages() {
-        let remembered = Remembered::default();
+        let remembered = Remembered::new(&Clock::Real);
         assert_eq!(remembered.keep("key", 7), 7);
         assert_eq!(remembered.younger_than(RARELY, &"key"), Some(7));
         assert_eq!(remembered.younger_than(Duration::ZERO, &"key"), None);
         remembered.forget(&"key");
         assert_eq!(remembered.younger_than(RARELY, &"key"), None);
+    }
+
+    #[test]
+    fn a_full_memory_forgets_what_nobody_wanted_for_long_and_never_whose_is_what_is_wanted() {
+        let passed = Arc::<std::sync::atomic::AtomicI64>::default();
+        let memory = Memory::new(&Clock::Driven(passed.clone()));
+        memory.note_owner("rule", Some(ours()));
+        for number in 0..ENTRIES_MAX - 1 {
+            memory.note_owner(&number.to_string(), None);
+        }
+        passed.fetch_add(600_000, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(memory.owner("rule"), Some(Some(ours())));
+        memory.note_owner("one more", None);
+        assert_eq!(memory.owner("rule"), Some(Some(ours())));
+        assert_eq!(memory.noted_owner("0"), None);
+        assert_eq!(locked(&memory.owners).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_shared_until_it_ages_or_something_was_changed() {
+        let passed = Arc::<std::sync::atomic::AtomicI64>::default();
+        let shared = Shared::new(&Clock::Driven(passed.clone()));
+        let second = Duration::from_secs(1);
+        let get = |answer: u32| shared.get("key", second, async move { Ok(answer) });
+        assert_eq!(get(1).await, Ok(1));
+        assert_eq!(get(2).await, Ok(1));
+        passed.fetch_add(1_000, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(get(3).await, Ok(3));
+        shared.forget("key").await;
+        assert_eq!(get(4).await, Ok(4));
+        let no = CloudError::not_yet("no");
+        let refused = shared.get("key", Duration::ZERO, async { Err(no.clone()) });
+        assert_eq!(refused.await, Err(no.clone()));
+        assert_eq!(get(5).await, Ok(4), "a no is not kept");
     }
 }

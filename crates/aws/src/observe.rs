@@ -18,7 +18,7 @@ use crate::calls::Call;
 use crate::discover::{self, Fresh};
 use crate::error::{Meaning, ask};
 use crate::memory::RARELY;
-use crate::tags::{ec2_owner, of_deployment};
+use crate::tags::{ec2_owner, of_deployment, of_installation};
 use crate::uploads::{bucket_name, digest_of, status_key};
 use crate::words::groups::target_health;
 
@@ -32,7 +32,7 @@ impl Inner {
             self.site(desired),
             self.objects(desired),
             self.security_group_kinds(desired),
-            self.instances(of_deployment(desired)),
+            self.our_instances(desired),
             self.group(desired, Arm::Baseline),
             self.group(desired, Arm::Canary),
         )?;
@@ -60,7 +60,18 @@ impl Inner {
             instances: seen,
             traffic: None,
             site,
+            credentials_end: self.clients.tenure().await.end(),
+            look_again_at_least: None,
         })
+    }
+
+    /// Those of the deployment, from the one listing that looks at all deployments share.
+    async fn our_instances(&self, desired: &Desired) -> Result<Vec<ec2::Instance>, CloudError> {
+        let (shared, whose) = (&self.memory.instances, desired.installation);
+        let all = self.instances(of_installation(whose));
+        let mut listed = shared.get(whose, self.pace.shared_for(), all).await?;
+        listed.retain(|one| ec2_owner(one.tags()).is_some_and(|owner| owner.deployment == desired.id));
+        Ok(listed)
     }
 
     /// Which of our security groups stand. Once all do, only we take them away, so they are asked for rarely.
@@ -88,7 +99,7 @@ impl Inner {
     /// The listener with its rules and groups; `None` = it is gone. Groups that our rules send nobody to may be older.
     async fn site(&self, desired: &Desired) -> Result<Option<Site>, CloudError> {
         let listener = desired.spec.listener.as_str();
-        let (door, rules) = tokio::try_join!(self.remembered_listener(listener), self.rules(listener))?;
+        let (door, rules) = tokio::try_join!(self.remembered_listener(listener), self.shared_rules(listener))?;
         let (Some((listener, balancer)), Some(rules)) = (door, rules) else {
             self.memory.listeners.forget(&listener.to_owned());
             return Ok(None);

@@ -31,6 +31,10 @@ impl PolicyScope {
             "s3" => format!("arn:{partition}:s3:::{rest}"),
             // Images belong to whoever publishes them.
             _ if rest.starts_with("image/") => format!("arn:{partition}:{service}:*::{rest}"),
+            // And a network that accounts share, to one of them.
+            _ if rest.starts_with("subnet/") || rest.starts_with("vpc/") => {
+                format!("arn:{partition}:{service}:{}:*:{rest}", self.of_arn(3).unwrap_or("*"))
+            }
             _ => {
                 let (region, account) = (self.of_arn(3).unwrap_or("*"), self.of_arn(4).unwrap_or("*"));
                 format!("arn:{partition}:{service}:{region}:{account}:{rest}")
@@ -69,6 +73,23 @@ pub fn policy(part: Part, narrowed: &PolicyScope) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>()})
 }
 
+/// The statements that allow one action, and nothing else.
+pub(crate) fn allowing(action: &str, narrowed: &PolicyScope) -> Value {
+    let rows = Call::ALL.iter().map(|call| call.row());
+    let rows = rows.map(|row| (row.action, row.scope));
+    let rows = rows.chain(IMPLIED.iter().map(|(action, _, scope)| (*action, *scope)));
+    let scopes: BTreeSet<Scope> = rows.filter(|(of, _)| *of == action).map(|(_, scope)| scope).collect();
+    let mut statements: Vec<Value> = scopes
+        .into_iter()
+        .map(|scope| statement(scope, &BTreeSet::from([action]), narrowed))
+        .collect();
+    if statements.len() == 1 {
+        statements.remove(0)
+    } else {
+        statements.into()
+    }
+}
+
 fn statement(scope: Scope, actions: &BTreeSet<&str>, narrowed: &PolicyScope) -> Value {
     let mut conditions = Vec::new();
     let ec2 = |rest: &str| narrowed.arn("ec2", rest);
@@ -102,6 +123,7 @@ fn statement(scope: Scope, actions: &BTreeSet<&str>, narrowed: &PolicyScope) -> 
             conditions.push(narrowed.tagged("RequestTag"));
             vec![narrowed.listener.clone().unwrap_or_else(|| elb("listener/app/*"))]
         }
+        Scope::NewBucket => vec![narrowed.arn("s3", "arya-*")],
         Scope::OurBuckets => vec![narrowed.arn("s3", "arya-*")],
         Scope::OurObjects => vec![narrowed.arn("s3", "arya-*/*")],
     };
@@ -208,6 +230,38 @@ mod tests {
                 "no role is passed: {statement}"
             );
         }
+    }
+
+    #[test]
+    fn a_network_may_be_another_accounts_and_a_bucket_to_be_made_is_in_none() {
+        let document = policy(Part::Operate, &narrowed());
+        let of = |sid: &str| {
+            let mut statements = document["Statement"].as_array().unwrap().iter();
+            statements.find(|one| one["Sid"] == sid).unwrap().clone()
+        };
+        assert_eq!(of("Vpc")["Resource"], json!(["arn:aws:ec2:eu-west-1:*:vpc/*"]));
+        let inputs = of("LaunchInputs")["Resource"].to_string();
+        assert!(
+            inputs.contains("eu-west-1:*:subnet/*") && inputs.contains("123456789012:key-pair/*"),
+            "{inputs}"
+        );
+        assert!(
+            of("NewBucket")["Condition"].is_null(),
+            "no account is known of what does not stand"
+        );
+        assert!(
+            of("OurBuckets")["Condition"]
+                .to_string()
+                .contains("aws:ResourceAccount")
+        );
+    }
+
+    #[test]
+    fn one_actions_statements_are_those_of_the_whole_policy() {
+        let one = allowing("ec2:TerminateInstances", &narrowed());
+        assert_eq!(one["Action"], json!(["ec2:TerminateInstances"]));
+        assert!(one["Condition"].to_string().contains("aws:ResourceTag"));
+        assert_eq!(allowing("ec2:RunInstances", &narrowed()).as_array().unwrap().len(), 2);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use aws_sdk_ec2::types as ec2;
 
 use crate::Inner;
 use crate::calls::Call;
-use crate::error::ask;
+use crate::error::{Failure, ask};
 use crate::tags::ec2_owner;
 
 /// The account that publishes Debian's images (Debian wiki, "Cloud/AmazonEC2Image").
@@ -19,6 +19,8 @@ pub(crate) const DEBIAN: &str = "136693071363";
 const IMAGE_NAME: &str = "debian-13";
 /// The word for the image that the boot script is made for.
 const DEFAULT: &str = "default";
+/// The word for nothing.
+const NONE: &str = "none";
 /// Production's instances that are looked at.
 const INSTANCES_MAX: usize = 50;
 
@@ -28,7 +30,18 @@ impl Inner {
         let asks = |list: &OneOrMany| *list == OneOrMany::One(SAME_AS_PRODUCTION.into());
         let instances = &mut resolved.instances;
         let same_type = instances.instance_type == SAME_AS_PRODUCTION;
-        if same_type || asks(&instances.subnets) || asks(&instances.security_groups) {
+        let (same_profile, same_key) = (
+            instances.profile == SAME_AS_PRODUCTION,
+            instances.key_pair == SAME_AS_PRODUCTION,
+        );
+        let words = [
+            same_type,
+            same_profile,
+            same_key,
+            asks(&instances.subnets),
+            asks(&instances.security_groups),
+        ];
+        if words.contains(&true) {
             let production = self.production(spec).await?;
             if production.is_empty() {
                 return Err(nobody());
@@ -36,6 +49,13 @@ impl Inner {
             if same_type {
                 let types = production.iter().filter_map(|one| one.instance_type());
                 instances.instance_type = most_common(types.map(ToString::to_string)).ok_or_else(nobody)?;
+            }
+            if same_profile {
+                instances.profile = profile_of(&production)?;
+            }
+            if same_key {
+                let keys = production.iter().filter_map(|one| one.key_name.clone());
+                instances.key_pair = most_common(keys).unwrap_or_else(|| NONE.into());
             }
             if asks(&instances.subnets) {
                 let subnets = production.iter().filter_map(|one| one.subnet_id.clone());
@@ -65,46 +85,70 @@ impl Inner {
             let named = targets.iter().filter_map(|target| target.target()?.id());
             ids.extend(named.filter(|id| id.starts_with("i-")).map(str::to_owned));
         }
+        self.instances_by_id(ids.into_iter()).await
+    }
+
+    /// The first of them that are not ours.
+    pub(crate) async fn instances_by_id(
+        &self,
+        ids: impl Iterator<Item = String>,
+    ) -> Result<Vec<ec2::Instance>, CloudError> {
+        let ids: Vec<String> = ids.take(INSTANCES_MAX).collect();
         if ids.is_empty() {
             return Ok(vec![]);
         }
-        let ids = ids.into_iter().take(INSTANCES_MAX).collect();
         let filter = ec2::Filter::builder().name("instance-id").set_values(Some(ids)).build();
-        let listed = self.instances(vec![filter]).await?;
-        Ok(listed
-            .into_iter()
-            .filter(|one| ec2_owner(one.tags()).is_none())
-            .collect())
+        let mut listed = self.instances(vec![filter]).await?;
+        listed.retain(|one| ec2_owner(one.tags()).is_none());
+        Ok(listed)
     }
 
     /// The newest Debian 13 for the type's processor.
     async fn default_image(&self, instance_type: &str) -> Result<String, CloudError> {
-        let request = self.clients.reading.ec2.describe_instance_types();
-        let answer = ask(
-            Call::DescribeInstanceTypes,
-            request.instance_types(instance_type.into()).send(),
-        )
-        .await?;
-        let of = answer.instance_types().first().and_then(|about| about.processor_info());
+        let about = self.type_info(instance_type).await?;
+        let of = about.as_ref().and_then(|about| about.processor_info());
         let is_arm = of.is_some_and(|of| of.supported_architectures().contains(&ec2::ArchitectureType::Arm64));
         let architecture = if is_arm { "arm64" } else { "amd64" };
-        let pattern = format!("{IMAGE_NAME}-{architecture}-*");
-        let filter = |name: &str, value: &str| ec2::Filter::builder().name(name).values(value).build();
-        let owner = self.settings.image_owner.as_deref().unwrap_or(DEBIAN);
-        let request = self.clients.reading.ec2.describe_images().owners(owner);
-        let request = request
-            .filters(filter("name", &pattern))
-            .filters(filter("state", "available"));
-        let answer = ask(Call::DescribeImages, request.send()).await?;
-        // The names end in the date and a serial number.
-        let newest = answer.images().iter().max_by_key(|image| image.name());
-        newest.and_then(|image| image.image_id.clone()).ok_or_else(|| {
+        self.newest_image(architecture).await?.ok_or_else(|| {
+            let owner = self.image_owner();
             CloudError::refused(
-                format!("There is no image {pattern} of the account {owner} in this region. Nothing was created."),
+                format!(
+                    "There is no image {} of the account {owner} in this region. Nothing was created.",
+                    image_names(architecture)
+                ),
                 "Name one in `instances.ami`.",
             )
         })
     }
+
+    /// What EC2 knows of a type.
+    pub(crate) async fn type_info(&self, instance_type: &str) -> Result<Option<ec2::InstanceTypeInfo>, CloudError> {
+        let request = self.clients.reading.ec2.describe_instance_types();
+        let request = request.instance_types(instance_type.into());
+        let answer = ask(Call::DescribeInstanceTypes, request.send()).await?;
+        Ok(answer.instance_types.unwrap_or_default().into_iter().next())
+    }
+
+    fn image_owner(&self) -> &str {
+        self.settings.image_owner.as_deref().unwrap_or(DEBIAN)
+    }
+
+    /// The newest image of Debian 13 for a processor.
+    pub(crate) async fn newest_image(&self, architecture: &str) -> Result<Option<String>, Failure> {
+        let filter = |name: &str, value: &str| ec2::Filter::builder().name(name).values(value).build();
+        let request = self.clients.reading.ec2.describe_images().owners(self.image_owner());
+        let request = request
+            .filters(filter("name", &image_names(architecture)))
+            .filters(filter("state", "available"));
+        let answer = ask(Call::DescribeImages, request.send()).await?;
+        // The names end in the date and a serial number.
+        let newest = answer.images().iter().max_by_key(|image| image.name());
+        Ok(newest.and_then(|image| image.image_id.clone()))
+    }
+}
+
+fn image_names(architecture: &str) -> String {
+    format!("{IMAGE_NAME}-{architecture}-*")
 }
 
 fn nobody() -> CloudError {
@@ -113,6 +157,27 @@ fn nobody() -> CloudError {
          Nothing was created.",
         "Name them in `instances` of the spec.",
     )
+}
+
+/// The profile that all of production has. Which of several the new version needs, a person must say.
+fn profile_of(production: &[ec2::Instance]) -> Result<String, CloudError> {
+    let name = |one: &ec2::Instance| -> String {
+        let arn = one.iam_instance_profile().and_then(|profile| profile.arn());
+        // arn:aws:iam::123456789012:instance-profile/path/name
+        let name = arn.and_then(|arn| arn.rsplit('/').next());
+        name.unwrap_or(NONE).to_owned()
+    };
+    let names: BTreeSet<String> = production.iter().map(name).collect();
+    match names.iter().next() {
+        Some(only) if names.len() == 1 => Ok(only.clone()),
+        Some(_) | None => Err(CloudError::refused(
+            format!(
+                "Production's instances have different profiles ({}). Nothing was created.",
+                names.into_iter().collect::<Vec<_>>().join(", ")
+            ),
+            "Name one of them in `instances.profile`, or `none`.",
+        )),
+    }
 }
 
 /// The one that most have; of equals the first by name.
@@ -148,6 +213,19 @@ mod tests {
         assert_eq!(pick(&["t3.large", "m5.large", "m5.large"]), Some("m5.large".into()));
         assert_eq!(pick(&["t3.large", "m5.large"]), Some("m5.large".into()));
         assert_eq!(pick(&[]), None);
+    }
+
+    #[test]
+    fn the_profile_is_the_one_that_all_of_production_has() {
+        let with = |arn: Option<&str>| {
+            let profile = arn.map(|arn| ec2::IamInstanceProfile::builder().arn(arn).build());
+            ec2::Instance::builder().set_iam_instance_profile(profile).build()
+        };
+        let shop = with(Some("arn:aws:iam::123456789012:instance-profile/apps/shop"));
+        assert_eq!(profile_of(&[shop.clone(), shop.clone()]), Ok("shop".into()));
+        assert_eq!(profile_of(&[with(None)]), Ok("none".into()));
+        let error = profile_of(&[shop, with(None)]).unwrap_err().to_string();
+        assert!(error.contains("none, shop"), "{error}");
     }
 
     #[test]

@@ -48,6 +48,14 @@ pub(crate) fn s3_tags(desired: &Desired, owner: &Owner) -> Vec<s3::Tag> {
         .collect()
 }
 
+/// The tag by which policies know what is ours, for what is only asked about.
+pub(crate) fn tags_of(installation: impl ToString) -> Vec<ec2::Tag> {
+    let tag = ec2::Tag::builder()
+        .key(TAG_INSTALLATION)
+        .value(installation.to_string());
+    vec![tag.build()]
+}
+
 /// The tags on everything that one create call makes.
 pub(crate) fn on_creation(kind: ec2::ResourceType, tags: &[ec2::Tag]) -> ec2::TagSpecification {
     ec2::TagSpecification::builder()

@@ -39,6 +39,13 @@ pub(crate) fn bucket_name(desired: &Desired, account: &str) -> String {
     format!("{}-{account}", resource_name(&desired.id, LogicalId::Bucket))
 }
 
+/// Whether a bucket's name is one of ours: prefix, ten characters of a deployment, what it is for, account.
+pub(crate) fn is_bucket_name(name: &str, account: &str) -> bool {
+    let parts: Vec<&str> = name.split('-').collect();
+    let id = |text: &str| text.len() == 10 && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    matches!(parts[..], ["arya", of, "files", owner] if id(of) && owner == account)
+}
+
 /// Every upload of this process.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads(Mutex<HashMap<(DeploymentId, Digest), Sending>>);
@@ -176,6 +183,20 @@ mod tests {
         assert_eq!(digest_of(&file_key(&digest)), Some(digest));
         assert_eq!(digest_of("files/../etc/passwd"), None);
         assert_eq!(digest_of("status/instance-canary-0-1.json"), None);
+    }
+
+    #[test]
+    fn a_bucket_of_ours_is_known_by_its_name() {
+        let name = format!("{}-123456789012", resource_name(&deployment(), LogicalId::Bucket));
+        assert!(is_bucket_name(&name, "123456789012"), "{name}");
+        assert!(!is_bucket_name(&name, "210987654321"));
+        for foreign in [
+            "arya-backups",
+            "arya-stark-files-123456789012",
+            "arya--files-123456789012",
+        ] {
+            assert!(!is_bucket_name(foreign, "123456789012"), "{foreign}");
+        }
     }
 
     #[test]

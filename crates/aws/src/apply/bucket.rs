@@ -1,7 +1,5 @@
 //! The temporary bucket: private as every new one is, and emptying itself should nobody ever come back for it.
 
-use std::time::Duration;
-
 use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
 use arya_plan::identity::LogicalId;
@@ -13,6 +11,7 @@ use aws_sdk_s3::types::{
 use crate::Inner;
 use crate::calls::Call;
 use crate::error::{Failure, Meaning, OrGone as _, ask};
+use crate::memory::OF_OTHERS;
 use crate::tags::{owner, s3_owner, s3_tags};
 use crate::uploads::bucket_name;
 
@@ -64,7 +63,7 @@ impl Inner {
     /// anything is put into it.
     pub(crate) async fn complete_bucket(&self, desired: &Desired) -> Result<(), CloudError> {
         let bucket = bucket_name(desired, &self.identity.account);
-        if self.memory.whole_buckets.younger_than(Duration::MAX, &bucket).is_some() {
+        if self.memory.whole_buckets.younger_than(OF_OTHERS, &bucket).is_some() {
             return Ok(());
         }
         let tags = s3_tags(desired, &owner(desired, LogicalId::Bucket, 1));
@@ -119,7 +118,14 @@ impl Inner {
         self.empty(&bucket).await?;
         self.memory.whole_buckets.forget(&bucket);
         let request = self.clients.changing.s3.delete_bucket().bucket(&bucket);
-        ask(Call::DeleteBucket, request.send()).await.or_gone()
+        match ask(Call::DeleteBucket, request.send()).await {
+            // Somebody had it keep versions, which no listing of objects shows. The next try finds it empty.
+            Err(failure) if failure.meaning == Meaning::NotYet => {
+                self.empty_of_versions(&bucket).await?;
+                Err(failure.into())
+            }
+            answer => answer.or_gone(),
+        }
     }
 
     /// The first page of unfinished uploads, 1,000 of them; a deployment has a handful.
@@ -151,18 +157,42 @@ impl Inner {
                 .into_iter()
                 .filter_map(|object| ObjectIdentifier::builder().key(object.key?).build().ok())
                 .collect();
-            for some in keys.chunks(DELETES_AT_ONCE) {
-                let delete = Delete::builder().set_objects(Some(some.to_vec())).quiet(true).build();
-                let delete = delete.expect("the objects were given");
-                let request = self.clients.changing.s3.delete_objects().bucket(bucket).delete(delete);
-                let deleted = ask(Call::DeleteObjects, request.send()).await;
-                // The answer is a yes also where single objects stay.
-                let refused = deleted.as_ref().ok().and_then(|answer| answer.errors().first());
-                if let Some(error) = refused {
-                    return Err(Failure::in_answer(Call::DeleteObjects, error.code(), error.message()).into());
-                }
-                deleted.or_gone()?;
+            self.delete_objects(bucket, &keys).await?;
+        }
+        Ok(())
+    }
+
+    /// The first page of versions and of marks that something was deleted, 1,000 of each: those of a deployment.
+    async fn empty_of_versions(&self, bucket: &str) -> Result<(), CloudError> {
+        let request = self.clients.reading.s3.list_object_versions().bucket(bucket);
+        let listed = match ask(Call::ListObjectVersions, request.send()).await {
+            Ok(listed) => listed,
+            Err(failure) if failure.meaning == Meaning::Gone => return Ok(()),
+            Err(failure) => return Err(failure.into()),
+        };
+        let versions = listed.versions().iter().map(|one| (one.key(), one.version_id()));
+        let marks = listed.delete_markers().iter().map(|one| (one.key(), one.version_id()));
+        let named = versions.chain(marks).filter_map(|(key, version)| {
+            let named = ObjectIdentifier::builder()
+                .key(key?)
+                .set_version_id(version.map(str::to_owned));
+            named.build().ok()
+        });
+        self.delete_objects(bucket, &named.collect::<Vec<_>>()).await
+    }
+
+    async fn delete_objects(&self, bucket: &str, objects: &[ObjectIdentifier]) -> Result<(), CloudError> {
+        for some in objects.chunks(DELETES_AT_ONCE) {
+            let delete = Delete::builder().set_objects(Some(some.to_vec())).quiet(true).build();
+            let delete = delete.expect("the objects were given");
+            let request = self.clients.changing.s3.delete_objects().bucket(bucket).delete(delete);
+            let deleted = ask(Call::DeleteObjects, request.send()).await;
+            // The answer is a yes also where single objects stay.
+            let refused = deleted.as_ref().ok().and_then(|answer| answer.errors().first());
+            if let Some(error) = refused {
+                return Err(Failure::in_answer(Call::DeleteObjects, error.code(), error.message()).into());
             }
+            deleted.or_gone()?;
         }
         Ok(())
     }

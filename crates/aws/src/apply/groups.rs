@@ -79,7 +79,9 @@ impl Inner {
             return Ok(None);
         };
         let (_, balancer) = self.door(desired).await?;
-        let groups = self.groups_of(balancer.load_balancer_arn().unwrap_or_default()).await?;
+        let groups = self
+            .remembered_groups_of(balancer.load_balancer_arn().unwrap_or_default())
+            .await?;
         let is_it = |group: &elb::TargetGroup| group.target_group_arn() == Some(production.group.as_str());
         Ok(groups.into_iter().find(is_it))
     }
@@ -97,8 +99,9 @@ impl Inner {
         if let Some(production) = self.production_group(desired).await? {
             let arn = production.target_group_arn().unwrap_or_default();
             let theirs = self.remembered_attributes(arn).await?;
-            let copied = [attribute::ALGORITHM, attribute::CROSS_ZONE].into_iter();
-            wanted.extend(copied.filter_map(|name| Some((name.to_owned(), theirs.get(name)?.clone()))));
+            let (_, balancer) = self.door(desired).await?;
+            let zones = balancer.availability_zones().len();
+            wanted.extend(copied(&theirs, usize::from(desired.spec.instances.per_arm), zones));
         }
         let there = self.attributes(group).await?;
         wanted.retain(|name, value| there.get(name) != Some(value));
@@ -179,6 +182,19 @@ impl Inner {
     }
 }
 
+/// What ours take over from production's. A zone without a target of its own serves nobody once zones keep to themselves,
+/// so that is not taken over by arms that do not fill every zone.
+fn copied(theirs: &Attributes, per_arm: usize, zones: usize) -> Attributes {
+    let keeps_apart = theirs.get(attribute::CROSS_ZONE).is_some_and(|value| value == "false");
+    let names: &[&str] = if keeps_apart && per_arm < zones {
+        &[attribute::ALGORITHM]
+    } else {
+        &[attribute::ALGORITHM, attribute::CROSS_ZONE]
+    };
+    let pair = |name: &&str| Some(((*name).to_owned(), theirs.get(*name)?.clone()));
+    names.iter().filter_map(pair).collect()
+}
+
 fn target(desired: &Desired, instance: &str) -> elb::TargetDescription {
     elb::TargetDescription::builder()
         .id(instance)
@@ -199,6 +215,21 @@ fn spoken(ours: Protocol, production: Option<&elb::TargetGroup>) -> (elb::Protoc
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zones_are_kept_apart_only_where_every_zone_has_a_target() {
+        let theirs = |cross: &str| {
+            Attributes::from([
+                (attribute::ALGORITHM.to_owned(), "least_outstanding_requests".to_owned()),
+                (attribute::CROSS_ZONE.to_owned(), cross.to_owned()),
+            ])
+        };
+        let apart = theirs("false");
+        assert_eq!(copied(&apart, 3, 3), apart);
+        let alone = copied(&apart, 1, 3);
+        assert_eq!(alone.keys().collect::<Vec<_>>(), [attribute::ALGORITHM]);
+        assert_eq!(copied(&theirs("true"), 1, 3), theirs("true"));
+    }
 
     #[test]
     fn the_protocol_version_is_productions_and_grpcs_own() {

@@ -90,30 +90,24 @@ impl Inner {
             SecurityGroupKind::App => self.app_openings(desired).await?,
             SecurityGroupKind::Monitor => monitor_openings(desired),
         };
-        let missing: Vec<IpPermission> = wanted
-            .iter()
-            .filter(|opening| !group.ip_permissions().iter().any(|open| opens(open, opening)))
-            .map(permission)
-            .collect();
-        if !missing.is_empty() {
-            let request = self
-                .clients
-                .changing
-                .ec2
-                .authorize_security_group_ingress()
-                .group_id(&id);
-            match ask(
-                Call::AuthorizeSecurityGroupIngress,
-                request.set_ip_permissions(Some(missing)).send(),
-            )
-            .await
-            {
-                Ok(_) => {}
-                Err(failure) if failure.meaning == Meaning::There => {}
-                Err(failure) => return Err(failure.into()),
+        let missing = missing(&wanted, group.ip_permissions());
+        if !missing.is_empty() && self.open(&id, missing.clone()).await? == Opened::NotAll {
+            // One of them is open already, and EC2 then opened none: each by itself.
+            for one in missing {
+                self.open(&id, vec![one]).await?;
             }
         }
         Ok(Some(id))
+    }
+
+    async fn open(&self, group: &str, permissions: Vec<IpPermission>) -> Result<Opened, CloudError> {
+        let request = self.clients.changing.ec2.authorize_security_group_ingress();
+        let request = request.group_id(group).set_ip_permissions(Some(permissions));
+        match ask(Call::AuthorizeSecurityGroupIngress, request.send()).await {
+            Ok(_) => Ok(Opened::All),
+            Err(failure) if failure.meaning == Meaning::There => Ok(Opened::NotAll),
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     /// Without the monitor's group only what does not name it: the rest is opened when the monitor is launched.
@@ -167,6 +161,24 @@ fn monitor_openings(desired: &Desired) -> Vec<Opening> {
     }
 }
 
+/// What an answer says of several openings together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opened {
+    All,
+    NotAll,
+}
+
+/// Each once: EC2 refuses a call that names one twice.
+fn missing(wanted: &[Opening], open: &[IpPermission]) -> Vec<IpPermission> {
+    let mut missing: Vec<&Opening> = Vec::new();
+    for opening in wanted {
+        if !missing.contains(&opening) && !open.iter().any(|one| opens(one, opening)) {
+            missing.push(opening);
+        }
+    }
+    missing.into_iter().map(permission).collect()
+}
+
 fn permission(opening: &Opening) -> IpPermission {
     let port = i32::from(opening.port);
     let builder = IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port);
@@ -204,9 +216,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_monitors_door_listens_where_its_group_is_open() {
-        let door = include_str!("../../../../provisioning/monitor/proxy/nginx.conf");
-        assert!(door.contains(&format!("listen {MONITOR_PORT} ssl;")));
+    fn what_is_wanted_twice_is_opened_once() {
+        let opening = |port| Opening {
+            port,
+            from: From::Group("sg-1".into()),
+        };
+        let wanted = [opening(8080), opening(9100), opening(8080)];
+        assert_eq!(
+            missing(&wanted, &[]),
+            [permission(&opening(8080)), permission(&opening(9100))]
+        );
+        assert_eq!(
+            missing(&wanted, &[permission(&opening(9100))]),
+            [permission(&opening(8080))]
+        );
     }
 
     #[test]

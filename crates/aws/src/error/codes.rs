@@ -5,6 +5,8 @@
 pub(crate) enum Meaning {
     /// It is not there: done for a delete, too early for anything else.
     Gone,
+    /// It was only asked about, and would have been done.
+    WouldBe,
     /// It is there already: done for a create, once it is seen to be ours.
     There,
     /// Something still holds it, or it is not ready.
@@ -41,6 +43,7 @@ const MEANINGS: &[(&str, Meaning)] = &[
     ("NotFound", Meaning::Gone),
     ("RuleNotFound", Meaning::Gone),
     ("TargetGroupNotFound", Meaning::Gone),
+    ("DryRunOperation", Meaning::WouldBe),
     // There already.
     ("BucketAlreadyOwnedByYou", Meaning::There),
     ("DuplicateTargetGroupName", Meaning::There),
@@ -177,8 +180,11 @@ pub(super) fn meaning(code: Option<&str>, status: u16) -> Meaning {
     if let Some((_, meaning)) = listed {
         return *meaning;
     }
+    let is_not_found = |code: &str| code.ends_with("NotFound") || code.starts_with("NoSuch");
     match status {
-        404 => Meaning::Gone,
+        400 | 404 if code.is_some_and(is_not_found) => Meaning::Gone,
+        // Some proxy's, or a wrong endpoint's: nobody said that anything is not there.
+        404 if code.is_none() => Meaning::Unknown,
         401 | 403 => Meaning::Denied,
         409 => Meaning::NotYet,
         429 => Meaning::Throttled,

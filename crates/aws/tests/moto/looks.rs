@@ -2,7 +2,7 @@
 
 use arya_plan::cloud::Cloud;
 use arya_plan::identity::{DeploymentId, LogicalId, RuleKind};
-use arya_plan::listener::{Action, Condition, Priority, TargetStickiness, TargetType};
+use arya_plan::listener::{Action, Condition, ListenerId, Priority, TargetStickiness, TargetType};
 use arya_plan::observed::BootPhase;
 use arya_plan::phase::Phase;
 use arya_plan::plan::Step;
@@ -215,6 +215,9 @@ async fn a_bucket_is_made_in_either_kind_of_region() {
         let cloud = arya_aws::AwsCloud::connect(settings).await.unwrap();
         let mut desired = stage.desired.clone();
         desired.id = DeploymentId::new(uuid::Uuid::new_v4());
+        let listener = desired.spec.listener.as_str();
+        let stands_in = listener.split(':').nth(3).unwrap();
+        desired.spec.listener = ListenerId::new(listener.replace(stands_in, region));
         for _ in 0..2 {
             cloud.apply(&desired, &Step::CreateBucket).await.unwrap();
         }

@@ -15,6 +15,7 @@ mod agent;
 mod moto;
 mod stage;
 
+mod around;
 mod looks;
 mod rights;
 mod story;

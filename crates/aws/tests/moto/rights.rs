@@ -18,6 +18,7 @@ use arya_plan::plan::{Step, plan};
 use arya_plan::timing::Timing;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use serde_json::{Value, json};
 
 use crate::account::{Admin, OWNER};
@@ -209,6 +210,10 @@ impl Checked {
             Err(error) => error.to_string(),
             Ok(cloud) => {
                 let asked = spec(self.stage.dir.path(), &self.stage.account.listener, Files::InParts);
+                let told = cloud.preflight(Some(&self.stage.desired.spec.listener)).await;
+                let missing: Vec<&str> = told.missing.iter().map(|one| one.action.as_str()).collect();
+                assert_eq!(missing, [action]);
+                assert!(told.missing[0].statement.to_string().contains(action), "{told:?}");
                 let answers = [
                     cloud.discover().await.err(),
                     cloud.list().await.err(),
@@ -220,10 +225,37 @@ impl Checked {
             }
         };
         self.with_all().await;
-        assert!(said.contains(action), "without {action}: {said}");
+        assert!(
+            said.contains(action) || ONLY_PLANS.contains(&action),
+            "without {action}: {said}"
+        );
         self.tested.insert(action);
     }
+
+    /// Whether it is known before anything is done that a change would be refused.
+    async fn foreseen(&self, action: &str) {
+        self.without(action).await;
+        let told = self.connect().await.unwrap().preflight(None).await;
+        self.with_all().await;
+        let missing: Vec<&str> = told.missing.iter().map(|one| one.action.as_str()).collect();
+        assert_eq!(missing, [action], "{told:?}");
+    }
 }
+
+/// Read for a plan's problems alone, which are no errors.
+const ONLY_PLANS: [&str; 3] = [
+    "ec2:DescribeSubnets",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeNatGateways",
+];
+/// Changes that EC2 tells of without making them; the last three only where something of ours stands.
+const FORESEEN: [&str; 5] = [
+    "ec2:RunInstances",
+    "ec2:CreateSecurityGroup",
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:TerminateInstances",
+    "ec2:DeleteSecurityGroup",
+];
 
 /// What a step may need beside reading.
 fn actions(step: &Step) -> &'static [&'static str] {
@@ -255,6 +287,7 @@ fn actions(step: &Step) -> &'static [&'static str] {
             "s3:ListBucketMultipartUploads",
             "s3:AbortMultipartUpload",
             "s3:DeleteObject",
+            "s3:ListBucketVersions",
             "s3:DeleteBucket",
         ],
     }
@@ -263,6 +296,14 @@ fn actions(step: &Step) -> &'static [&'static str] {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_printed_policy_is_enough_and_each_missing_action_is_named() {
     let mut checked = Checked::begin().await;
+    let nothing_stands = checked.stage.cloud.preflight(None).await;
+    assert_eq!(nothing_stands.missing, []);
+    for action in &FORESEEN[2..] {
+        assert!(
+            nothing_stands.unknown.iter().any(|unknown| unknown == action),
+            "{nothing_stands:?}"
+        );
+    }
     checked.until(Phase::Serving).await;
     // Who one is may be asked by everybody, on AWS as on moto.
     checked.tested.insert(Call::GetCallerIdentity.row().action);
@@ -270,6 +311,9 @@ async fn the_printed_policy_is_enough_and_each_missing_action_is_named() {
     let reads = reads.map(|call| call.row()).filter(|row| row.part == Part::Discover);
     for action in reads.map(|row| row.action).collect::<BTreeSet<_>>() {
         checked.read_without(action).await;
+    }
+    for action in FORESEEN {
+        checked.foreseen(action).await;
     }
     let canary_percent = CanaryPercent::new(10.0).unwrap();
     checked.stage.change(Change::SetShare { canary_percent });
@@ -285,8 +329,18 @@ async fn the_printed_policy_is_enough_and_each_missing_action_is_named() {
         .buckets
         .unwrap()
         .remove(0);
-    let request = checked.admin.s3.create_multipart_upload().set_bucket(bucket.name);
+    let request = checked
+        .admin
+        .s3
+        .create_multipart_upload()
+        .set_bucket(bucket.name.clone());
     request.key("files/unfinished").send().await.unwrap();
+    // And a bucket that somebody had keep what is deleted.
+    let keeps = VersioningConfiguration::builder()
+        .status(BucketVersioningStatus::Enabled)
+        .build();
+    let request = checked.admin.s3.put_bucket_versioning().set_bucket(bucket.name);
+    request.versioning_configuration(keeps).send().await.unwrap();
     let by = Actor::Person("Ana".into());
     checked
         .stage

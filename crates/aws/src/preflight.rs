@@ -1,0 +1,343 @@
+//! What the identity may do, asked without doing it: reads are read, EC2's changes are asked as dry runs. Load balancing
+//! and S3 have no dry run, so of their changes nothing is claimed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arya_plan::listener::ListenerId;
+use arya_plan::surroundings::{MissingRight, Rights};
+use aws_sdk_ec2::types::{self as ec2, ResourceType};
+
+use crate::Inner;
+use crate::calls::{Call, IMPLIED};
+use crate::discover::OUR_PREFIX;
+use crate::error::{Failure, Meaning, ask};
+use crate::memory::RARELY;
+use crate::policy::{PolicyScope, allowing};
+use crate::tags::{of_installation, on_creation, tags_of};
+
+/// A type that every region has, for launches that are only asked about.
+const ANY_TYPE: &str = "t3.medium";
+const ANY_PROCESSOR: &str = "amd64";
+/// Listings that are only asked whether they may be asked.
+const A_FEW: i32 = 5;
+
+/// What an answer tells of an action; nothing is told by whoever did not get so far.
+type Told = Option<(&'static str, May)>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum May {
+    Yes,
+    No,
+}
+
+impl Inner {
+    /// What is missing, and what can only be known by doing it. Answers are kept for a minute.
+    pub(crate) async fn preflight(&self, listener: Option<&ListenerId>) -> Rights {
+        let key = listener.map_or_else(String::new, ToString::to_string);
+        if let Some(rights) = self.memory.rights.younger_than(RARELY, &key) {
+            return rights;
+        }
+        let (balancing, compute, files) =
+            tokio::join!(self.may_balance(listener), self.may_compute(), self.may_store());
+        let scope = PolicyScope {
+            listener: listener.map(ToString::to_string),
+            installation: Some(self.settings.installation),
+        };
+        let told = balancing.into_iter().chain(compute).chain(files).flatten();
+        self.memory.rights.keep(key, rights(told, &scope))
+    }
+
+    async fn may_balance(&self, listener: Option<&ListenerId>) -> Vec<Told> {
+        let elb = &self.clients.reading.elb;
+        let balancers = ask(
+            Call::DescribeLoadBalancers,
+            elb.describe_load_balancers().page_size(A_FEW).send(),
+        );
+        let groups = ask(
+            Call::DescribeTargetGroups,
+            elb.describe_target_groups().page_size(A_FEW).send(),
+        );
+        let (balancers, groups) = tokio::join!(balancers, groups);
+        let first = |arn: Option<&str>| arn.map(str::to_owned);
+        let balancer = balancers
+            .as_ref()
+            .ok()
+            .and_then(|all| first(all.load_balancers().first()?.load_balancer_arn()));
+        let group = groups
+            .as_ref()
+            .ok()
+            .and_then(|all| first(all.target_groups().first()?.target_group_arn()));
+        let mut told = vec![
+            read(Call::DescribeLoadBalancers, &balancers),
+            read(Call::DescribeTargetGroups, &groups),
+        ];
+        let mut door = listener.map(ToString::to_string);
+        let asked = elb.describe_listeners();
+        if listener.is_some() || balancer.is_some() {
+            let asked = match &door {
+                Some(arn) => asked.listener_arns(arn),
+                None => asked.set_load_balancer_arn(balancer.clone()),
+            };
+            let listeners = ask(Call::DescribeListeners, asked.send()).await;
+            told.push(read(Call::DescribeListeners, &listeners));
+            door = door.or_else(|| first(listeners.ok()?.listeners().first()?.listener_arn()));
+        }
+        if let Some(arn) = door {
+            let rules = ask(Call::DescribeRules, elb.describe_rules().listener_arn(arn).send()).await;
+            told.push(read(Call::DescribeRules, &rules));
+        }
+        if let Some(arn) = group.as_ref().or(balancer.as_ref()) {
+            let tags = ask(Call::DescribeTags, elb.describe_tags().resource_arns(arn).send()).await;
+            told.push(read(Call::DescribeTags, &tags));
+        }
+        if let Some(arn) = group {
+            let attributes = elb.describe_target_group_attributes().target_group_arn(&arn);
+            let attributes = ask(Call::DescribeTargetGroupAttributes, attributes.send());
+            let health = ask(
+                Call::DescribeTargetHealth,
+                elb.describe_target_health().target_group_arn(&arn).send(),
+            );
+            let (attributes, health) = tokio::join!(attributes, health);
+            told.push(read(Call::DescribeTargetGroupAttributes, &attributes));
+            told.push(read(Call::DescribeTargetHealth, &health));
+        }
+        told
+    }
+
+    async fn may_compute(&self) -> Vec<Told> {
+        let ec2 = &self.clients.reading.ec2;
+        let (instances, groups, subnets, routes, gateways, types, images) = tokio::join!(
+            ask(
+                Call::DescribeInstances,
+                ec2.describe_instances()
+                    .set_filters(Some(of_installation(self.settings.installation)))
+                    .send()
+            ),
+            ask(
+                Call::DescribeSecurityGroups,
+                ec2.describe_security_groups()
+                    .set_filters(Some(of_installation(self.settings.installation)))
+                    .send()
+            ),
+            ask(Call::DescribeSubnets, ec2.describe_subnets().max_results(A_FEW).send()),
+            ask(
+                Call::DescribeRouteTables,
+                ec2.describe_route_tables().max_results(A_FEW).send()
+            ),
+            ask(
+                Call::DescribeNatGateways,
+                ec2.describe_nat_gateways().max_results(A_FEW).send()
+            ),
+            ask(
+                Call::DescribeInstanceTypes,
+                ec2.describe_instance_types().instance_types(ANY_TYPE.into()).send()
+            ),
+            self.newest_image(ANY_PROCESSOR),
+        );
+        let image = images.as_ref().ok().and_then(Clone::clone);
+        let subnet = subnets.as_ref().ok().and_then(|all| all.subnets().first()).cloned();
+        let mut told = vec![
+            read(Call::DescribeInstances, &instances),
+            read(Call::DescribeSecurityGroups, &groups),
+            read(Call::DescribeSubnets, &subnets),
+            read(Call::DescribeRouteTables, &routes),
+            read(Call::DescribeNatGateways, &gateways),
+            read(Call::DescribeInstanceTypes, &types),
+            read(Call::DescribeImages, &images),
+        ];
+        if let (Some(image), Some(subnet)) = (image, subnet) {
+            told.extend(self.may_launch(image, &subnet).await);
+        }
+        let reservations = instances.ok().and_then(|all| all.reservations).unwrap_or_default();
+        let instance = reservations
+            .into_iter()
+            .flat_map(|one| one.instances.unwrap_or_default())
+            .find_map(|one| one.instance_id);
+        let group = groups.ok().and_then(|all| all.security_groups).unwrap_or_default();
+        let group = group.into_iter().find_map(|one| one.group_id);
+        told.extend(self.may_end(instance, group).await);
+        told
+    }
+
+    /// A launch with its tags, and the group that it stands in.
+    async fn may_launch(&self, image: String, subnet: &ec2::Subnet) -> Vec<Told> {
+        let tags = tags_of(self.settings.installation);
+        let kinds = [
+            ResourceType::Instance,
+            ResourceType::Volume,
+            ResourceType::NetworkInterface,
+        ];
+        let request = self.clients.changing.ec2.run_instances().dry_run(true);
+        let request = request
+            .min_count(1)
+            .max_count(1)
+            .image_id(image)
+            .instance_type(ANY_TYPE.into())
+            .set_subnet_id(subnet.subnet_id.clone())
+            .set_tag_specifications(Some(kinds.map(|kind| on_creation(kind, &tags)).into()));
+        let launch = ask(Call::RunInstances, request.send());
+        let request = self.clients.changing.ec2.create_security_group().dry_run(true);
+        let request = request
+            .set_vpc_id(subnet.vpc_id.clone())
+            .group_name("arya-preflight")
+            .description("arya: only asked about")
+            .tag_specifications(on_creation(ResourceType::SecurityGroup, &tags));
+        let group = ask(Call::CreateSecurityGroup, request.send());
+        let (launch, group) = tokio::join!(launch, group);
+        vec![
+            dry_run(Call::RunInstances, &launch),
+            dry_run(Call::CreateSecurityGroup, &group),
+        ]
+    }
+
+    /// What is allowed only on what is ours can be asked only while something of ours stands.
+    async fn may_end(&self, instance: Option<String>, group: Option<String>) -> Vec<Told> {
+        let ec2 = &self.clients.changing.ec2;
+        let mut told = Vec::new();
+        if let Some(id) = instance {
+            let request = ec2.terminate_instances().dry_run(true).instance_ids(id);
+            let answer = ask(Call::TerminateInstances, request.send()).await;
+            told.push(dry_run(Call::TerminateInstances, &answer));
+        }
+        if let Some(id) = group {
+            let opening = ec2::IpPermission::builder()
+                .ip_protocol("tcp")
+                .from_port(1)
+                .to_port(1)
+                .ip_ranges(ec2::IpRange::builder().cidr_ip("127.0.0.1/32").build())
+                .build();
+            let open = ec2.authorize_security_group_ingress().dry_run(true).group_id(&id);
+            let open = ask(Call::AuthorizeSecurityGroupIngress, open.ip_permissions(opening).send());
+            let delete = ec2.delete_security_group().dry_run(true).group_id(&id);
+            let delete = ask(Call::DeleteSecurityGroup, delete.send());
+            let (open, delete) = tokio::join!(open, delete);
+            told.push(dry_run(Call::AuthorizeSecurityGroupIngress, &open));
+            told.push(dry_run(Call::DeleteSecurityGroup, &delete));
+        }
+        told
+    }
+
+    /// Of a bucket that does not stand S3 says only that.
+    async fn may_store(&self) -> Vec<Told> {
+        let s3 = &self.clients.reading.s3;
+        let listed = ask(Call::ListBuckets, s3.list_buckets().prefix(OUR_PREFIX).send()).await;
+        let mut told = vec![read(Call::ListBuckets, &listed)];
+        let buckets = listed.ok().and_then(|all| all.buckets).unwrap_or_default();
+        let ours = buckets.into_iter().filter_map(|one| one.name);
+        let suffix = format!("-{}", self.identity.account);
+        if let Some(bucket) = ours
+            .into_iter()
+            .find(|name| name.starts_with(OUR_PREFIX) && name.ends_with(&suffix))
+        {
+            let (tags, head, objects, object) = tokio::join!(
+                ask(Call::GetBucketTagging, s3.get_bucket_tagging().bucket(&bucket).send()),
+                ask(Call::HeadBucket, s3.head_bucket().bucket(&bucket).send()),
+                ask(
+                    Call::ListObjectsV2,
+                    s3.list_objects_v2().bucket(&bucket).max_keys(1).send()
+                ),
+                ask(
+                    Call::GetObject,
+                    s3.get_object().bucket(&bucket).key("status/preflight").send()
+                ),
+            );
+            told.push(read(Call::GetBucketTagging, &tags));
+            told.push(read(Call::HeadBucket, &head));
+            told.push(read(Call::ListObjectsV2, &objects));
+            told.push(read(Call::GetObject, &object));
+        }
+        told
+    }
+}
+
+fn told(call: Call, failure: &Failure, otherwise: Option<May>) -> Told {
+    match failure.meaning {
+        Meaning::Denied => Some((failure.action, May::No)),
+        _ => otherwise.map(|may| (call.row().action, may)),
+    }
+}
+
+/// Who is told that there is nothing may ask.
+fn read<T>(call: Call, answer: &Result<T, Failure>) -> Told {
+    let action = call.row().action;
+    match answer {
+        Ok(_) => Some((action, May::Yes)),
+        Err(failure) => told(call, failure, (failure.meaning == Meaning::Gone).then_some(May::Yes)),
+    }
+}
+
+/// A dry run is never answered with yes.
+fn dry_run<T>(call: Call, answer: &Result<T, Failure>) -> Told {
+    match answer {
+        Ok(_) => None,
+        Err(failure) => told(call, failure, (failure.meaning == Meaning::WouldBe).then_some(May::Yes)),
+    }
+}
+
+fn rights(told: impl Iterator<Item = (&'static str, May)>, scope: &PolicyScope) -> Rights {
+    let mut known: BTreeMap<&'static str, May> = BTreeMap::new();
+    for (action, may) in told {
+        let worst = known.entry(action).or_insert(may);
+        if may == May::No {
+            *worst = may;
+        }
+    }
+    let actions = Call::ALL.iter().map(|call| call.row().action);
+    // Who is told that he may was told of what travels inside, too.
+    let unknown: BTreeSet<&str> = actions
+        .filter(|action| !known.contains_key(action) && *action != Call::GetCallerIdentity.row().action)
+        .collect();
+    let missing = known.iter().filter(|(_, may)| **may == May::No);
+    Rights {
+        missing: missing
+            .map(|(action, _)| MissingRight {
+                action: (*action).to_owned(),
+                words: words(action),
+                statement: allowing(action, scope),
+            })
+            .collect(),
+        unknown: unknown.into_iter().map(str::to_owned).collect(),
+    }
+}
+
+/// What an action is for. Follows "could not".
+fn words(action: &str) -> String {
+    let rows = Call::ALL.iter().map(|call| call.row());
+    let of_action: Vec<&str> = rows.filter(|row| row.action == action).map(|row| row.words).collect();
+    match of_action.as_slice() {
+        [] if IMPLIED.iter().any(|(implied, _, _)| *implied == action) => "tag what it makes".into(),
+        [] => "go on".into(),
+        some => some.join(" or "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_no_counts_more_than_a_yes_and_what_nobody_said_is_unknown() {
+        let told = [
+            ("s3:ListBucket", May::Yes),
+            ("s3:ListBucket", May::No),
+            ("ec2:RunInstances", May::Yes),
+        ];
+        let rights = rights(told.into_iter(), &PolicyScope::default());
+        let missing: Vec<&str> = rights.missing.iter().map(|one| one.action.as_str()).collect();
+        assert_eq!(missing, ["s3:ListBucket"]);
+        assert!(rights.missing[0].words.contains("list the files in the bucket"));
+        assert!(
+            rights
+                .unknown
+                .iter()
+                .any(|action| action == "elasticloadbalancing:CreateRule")
+        );
+        assert!(!rights.unknown.iter().any(|action| action == "ec2:RunInstances"));
+    }
+
+    #[test]
+    fn what_travels_inside_a_call_has_words_too() {
+        assert_eq!(words("ec2:CreateTags"), "tag what it makes");
+        assert_eq!(words("ec2:RunInstances"), "launch the instance");
+    }
+}
