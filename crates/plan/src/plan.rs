@@ -175,6 +175,10 @@ pub enum WaitReason {
     Cloud {
         error: String,
     },
+    /// Not waited for, but as good to know: what happens is seen later than usual.
+    SlowLooks {
+        every_s: u64,
+    },
 }
 
 impl fmt::Display for WaitReason {
@@ -213,6 +217,11 @@ impl fmt::Display for WaitReason {
                 )
             }
             Self::Cloud { error } => write!(f, "Waiting for the cloud: {error}"),
+            Self::SlowLooks { every_s } => write!(
+                f,
+                "Looks every {every_s} s, since the deployments of this account share what may be asked of it: a canary that \
+                 falls sick loses its users so much later."
+            ),
         }
     }
 }
@@ -237,6 +246,17 @@ pub fn plan(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timing
     let phase = phase(desired, observed, seen, timing);
     #[cfg(feature = "simulation")]
     let phase = crate::planted::spoil(phase, desired, observed, seen, timing, &mut draft);
+    // What is just being set going is looked at soon, whatever the phase.
+    let wanted = if draft.steps.is_empty() {
+        timing.look_again_in(phase)
+    } else {
+        timing.look_moving
+    };
+    let at_least = observed.look_again_at_least.unwrap_or_default();
+    if at_least > timing.look_steady && desired.wants_traffic() {
+        let every_s = at_least.as_secs_f64().ceil() as u64;
+        draft.waiting.push(WaitReason::SlowLooks { every_s });
+    }
     let waiting = draft
         .waiting
         .into_iter()
@@ -245,17 +265,10 @@ pub fn plan(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timing
             reason,
         })
         .collect();
-    // What is just being set going is looked at soon, whatever the phase.
-    let look_again_in = if draft.steps.is_empty() {
-        timing.look_again_in(phase)
-    } else {
-        timing.look_moving
-    };
-    let look_again_in = look_again_in.max(observed.look_again_at_least.unwrap_or_default());
     Plan {
         phase,
         steps: draft.steps,
         waiting,
-        look_again_in,
+        look_again_in: wanted.max(at_least),
     }
 }

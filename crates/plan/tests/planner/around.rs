@@ -287,6 +287,12 @@ fn looks_stretch_where_the_account_has_no_calls_for_more() {
     assert_eq!(looks_in(&paper), Duration::from_secs(10));
     paper.world.look_again_at_least = Some(Duration::from_secs(24));
     assert_eq!(looks_in(&paper), Duration::from_secs(24));
+    let told = plan(&paper.desired, &paper.world, &paper.seen, &paper.timing).waiting;
+    assert!(told[0].reason.to_string().contains("Looks every 24 s"), "{told:?}");
     paper.world.look_again_at_least = Some(Duration::from_secs(3));
     assert_eq!(looks_in(&paper), Duration::from_secs(10));
+    assert_eq!(
+        plan(&paper.desired, &paper.world, &paper.seen, &paper.timing).waiting,
+        []
+    );
 }

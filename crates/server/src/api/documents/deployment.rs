@@ -239,6 +239,7 @@ const fn wait_word(reason: &WaitReason) -> &'static str {
         WaitReason::SecondQuietLook => "second_quiet_look",
         WaitReason::Stuck { .. } => "stuck",
         WaitReason::Cloud { .. } => "cloud",
+        WaitReason::SlowLooks { .. } => "slow_looks",
     }
 }
 
