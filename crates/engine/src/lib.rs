@@ -107,7 +107,12 @@ impl Engine {
         let abandon_open = settings.abandon_open;
         let reconciler = Arc::new(Reconciler::telling(journal.clone(), cloud, source, settings));
         let closing = watch::Sender::new(false);
-        let begin = running::starter(reconciler, tokio::runtime::Handle::current(), closing.clone());
+        let begin = running::starter(
+            reconciler,
+            tokio::runtime::Handle::current(),
+            closing.clone(),
+            judge.minimum_bake_s,
+        );
         let inner = Inner {
             journal,
             timing,
@@ -360,7 +365,8 @@ impl Engine {
     fn final_verdict(&self, stored: &StoredDeployment) -> Result<Option<arya_judge::Verdict>, StoreError> {
         let id = &stored.desired.id;
         let pauses = self.store().pauses(id)?;
-        report::verdict_to_say(&stored.desired, None, pauses.open(), |outcome| {
+        let bake_s = self.inner.judge.minimum_bake_s;
+        report::verdict_to_say(stored, bake_s, None, pauses.open(), |outcome| {
             self.store().last_verdict(id, outcome)
         })
     }

@@ -9,7 +9,7 @@ use arya_plan::proof::RestoreProof;
 use arya_plan::seen::Seen;
 use arya_plan::timing::Timing;
 
-use crate::store::{Meanwhile, StoreError, StoredDeployment, StoredPause, StoredVerdict};
+use crate::store::{StoreError, StoredDeployment, StoredPause, StoredVerdict, epoch};
 
 /// One deployment after its latest look. It holds the probe secret, as [`Desired`] does: the server shows its own
 /// documents.
@@ -42,6 +42,16 @@ pub struct Track {
 }
 
 impl Report {
+    /// Shows an edit that is newer than what the look saw. A pass is about the share that it was earned at.
+    pub(crate) fn show(&mut self, desired: Desired, bake_s: f64) {
+        let another = desired.goal != Goal::Absent
+            && (desired.share() != self.desired.share() || epoch(&desired) != epoch(&self.desired));
+        if another {
+            self.verdict = self.verdict.take().map(|verdict| verdict.outdated(bake_s));
+        }
+        self.desired = desired;
+    }
+
     /// What can be said before the first look of this run.
     pub(crate) fn unseen(stored: &StoredDeployment, verdict: Option<Verdict>, timing: &Timing, now: Timestamp) -> Self {
         let guess = || plan(&stored.desired, &Observed::nothing(now), &Seen::default(), timing).phase;
@@ -71,12 +81,21 @@ impl Report {
 /// an outcome if one is asked for. Traffic that was removed never reads as a pass: while judging is paused only the last
 /// numbers are shown, with their time, and a harmful verdict stays until a person overrules it.
 pub(crate) fn verdict_to_say(
-    desired: &Desired,
+    stored: &StoredDeployment,
+    bake_s: f64,
     current: Option<Verdict>,
     pause: Option<&StoredPause>,
     last_said: impl FnOnce(Option<Outcome>) -> Result<Option<StoredVerdict>, StoreError>,
 ) -> Result<Option<Verdict>, StoreError> {
-    let said = |outcome| Ok::<_, StoreError>(last_said(outcome)?.map(|said| said.verdict));
+    let desired = &stored.desired;
+    // A pass of another share, of instances that were replaced, or of before an override is none of this deployment as it
+    // is.
+    let since = stored.share_since.max(stored.evidence_from).max(desired.judged_from());
+    let as_of_now = |said: StoredVerdict| match since {
+        Some(since) if said.at < since => said.verdict.outdated(bake_s),
+        Some(_) | None => said.verdict,
+    };
+    let said = |outcome| Ok::<_, StoreError>(last_said(outcome)?.map(as_of_now));
     if desired.is_harmful() {
         return match current {
             Some(verdict) if verdict.outcome == Outcome::Harmful => Ok(Some(verdict)),
@@ -102,7 +121,7 @@ pub(crate) fn verdict_to_say(
 /// What is shown of a verdict in a pause, if there is one.
 fn shown_in(verdict: Verdict, pause: Option<&StoredPause>) -> Verdict {
     match pause {
-        Some(stored) if stored.meanwhile == Meanwhile::HarmOnly && verdict.outcome == Outcome::Harmful => verdict,
+        Some(stored) if stored.meanwhile.shows_harm() && verdict.outcome == Outcome::Harmful => verdict,
         Some(stored) => verdict.while_paused(stored.pause.clone()),
         None => verdict,
     }

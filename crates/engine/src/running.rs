@@ -28,6 +28,7 @@ pub(crate) struct Running {
     reports: Arc<watch::Sender<Arc<Report>>>,
     wake: Arc<Notify>,
     task: JoinHandle<()>,
+    bake_s: f64,
 }
 
 impl Running {
@@ -44,7 +45,7 @@ impl Running {
         self.reports.send_if_modified(|report| {
             let newer = desired.generation > report.desired.generation;
             if newer {
-                Arc::make_mut(report).desired = desired;
+                Arc::make_mut(report).show(desired, self.bake_s);
             }
             newer
         });
@@ -69,6 +70,7 @@ pub(crate) fn starter<C: Cloud, M: MetricSource>(
     reconciler: Arc<Reconciler<C, M>>,
     runtime: Handle,
     closing: watch::Sender<bool>,
+    bake_s: f64,
 ) -> impl Fn(&StoredDeployment) -> Running + Send + Sync {
     move |stored| {
         let reports = Arc::new(watch::Sender::new(Arc::new(reconciler.first_report(stored))));
@@ -79,11 +81,13 @@ pub(crate) fn starter<C: Cloud, M: MetricSource>(
             reports: reports.clone(),
             wake: wake.clone(),
             closing: closing.subscribe(),
+            bake_s,
         };
         Running {
             reports,
             wake,
             task: runtime.spawn(one.run()),
+            bake_s,
         }
     }
 }
@@ -94,6 +98,8 @@ struct Loop<C, M> {
     reports: Arc<watch::Sender<Arc<Report>>>,
     wake: Arc<Notify>,
     closing: watch::Receiver<bool>,
+    /// The least time in which a pass is earned, in seconds.
+    bake_s: f64,
 }
 
 impl<C: Cloud, M: MetricSource> Loop<C, M> {
@@ -144,7 +150,7 @@ impl<C: Cloud, M: MetricSource> Loop<C, M> {
         self.reports.send_modify(|last| {
             // An edit that came during the look is newer than what the look saw.
             if last.desired.generation > report.desired.generation {
-                report.desired = last.desired.clone();
+                report.show(last.desired.clone(), self.bake_s);
             }
             *last = Arc::new(report);
         });

@@ -72,6 +72,7 @@ pub struct Judging {
     charts: Charts,
     metrics: Vec<Followed>,
     bake_from: Option<Timestamp>,
+    pass_from: Option<Timestamp>,
 }
 
 impl Judging {
@@ -108,6 +109,7 @@ impl Judging {
             charts,
             metrics: weights.iter().map(follow).collect(),
             bake_from: None,
+            pass_from: None,
         }
     }
 
@@ -120,6 +122,11 @@ impl Judging {
     /// measured before still is evidence, and a pass needs to be seen under what is true now; so does that twins are unfit.
     pub fn set_bake_from(&mut self, moment: Option<Timestamp>) {
         self.bake_from = moment;
+    }
+
+    /// No pass before the minimum bake after this moment either. What lasts, as twins that are unfit, is not interrupted.
+    pub fn put_off_pass(&mut self, moment: Option<Timestamp>) {
+        self.pass_from = moment;
     }
 
     /// The blocks that began before a moment are of a canary without users: see [`JudgeConfig::taught_until`]. It may only
@@ -201,7 +208,7 @@ impl Judging {
                     named: *named,
                     unsound: comparison_unsound.is_some(),
                     problem: followed.problem(),
-                    bake_from: self.bake_from,
+                    bake_from: self.bake_from.max(self.pass_from),
                     beside_s: followed.rehearsed.as_ref().map(Rehearsed::compared_s),
                     spell_s: (followed.taught_s > 0.0).then_some(followed.taught_s),
                 };
@@ -211,14 +218,17 @@ impl Judging {
         let together = self.together(&metrics, &heard);
         let outcome = outcome_of(&metrics, together.as_ref());
         let twins_unfit = self.twins_unfit().filter(|_| outcome != Outcome::Harmful);
-        if let Some((place, _)) = &twins_unfit {
+        let doubted = self.far_from_production();
+        let places = doubted.into_iter().filter(|_| outcome != Outcome::Harmful);
+        let places: BTreeSet<usize> = places.chain(twins_unfit.as_ref().map(|(place, _)| *place)).collect();
+        for place in &places {
             metrics[*place].outcome = Outcome::Inconclusive;
             metrics[*place].reason = Reason::TwinsUnfit;
         }
         Verdict {
-            outcome: match (outcome, &twins_unfit) {
-                (Outcome::NoWorse, Some(_)) => Outcome::Inconclusive,
-                (outcome, _) => outcome,
+            outcome: match outcome {
+                Outcome::NoWorse if !places.is_empty() => Outcome::Inconclusive,
+                outcome => outcome,
             },
             as_of: self.as_of(),
             metrics,
@@ -236,6 +246,20 @@ impl Judging {
             let unfit = followed.twins.as_ref()?.unfit(&metric.name, self.bake_from)?;
             Some((place, unfit))
         })
+    }
+
+    /// The metrics by which both arms are far from production now, whether or not it has lasted: no pass while it may turn
+    /// out that they are unfit.
+    fn far_from_production(&self) -> Vec<usize> {
+        let far = |followed: &Followed| {
+            let twins = followed.twins.as_ref();
+            twins.is_some_and(|twins| twins.are_in_doubt(self.bake_from))
+        };
+        let metrics = self.metrics.iter().enumerate();
+        metrics
+            .filter(|(_, followed)| far(followed))
+            .map(|(place, _)| place)
+            .collect()
     }
 
     /// How a metric's estimate, interval and evidence grew, up to the present.

@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::{Block, Evidence, Outcome, Reason, Timestamp, Verdict};
+use crate::{Block, Evidence, MetricVerdict, Outcome, Reason, Timestamp, Verdict};
 
 /// A span in which the two arms did not differ by their version alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,21 @@ impl Evidence {
 }
 
 impl Verdict {
+    /// The same verdict after the share changed: a pass has to be earned anew, by a minimum bake of so many seconds. Harm
+    /// stays what it was.
+    #[must_use]
+    pub fn outdated(mut self, bake_s: f64) -> Self {
+        if self.outcome == Outcome::NoWorse {
+            self.outcome = Outcome::Inconclusive;
+        }
+        let passes = |metric: &&mut MetricVerdict| metric.outcome == Outcome::NoWorse;
+        for metric in self.metrics.iter_mut().filter(passes) {
+            metric.outcome = Outcome::Inconclusive;
+            metric.reason = Reason::MinimumBake { remaining_s: bake_s };
+        }
+        self
+    }
+
     /// The same numbers, and no more than that: a verdict that is not kept up to date is neither a pass nor an alarm.
     #[must_use]
     pub fn while_paused(mut self, pause: Pause) -> Self {

@@ -74,6 +74,8 @@ pub(crate) struct Twins {
     /// The last minutes, oldest first.
     spans: VecDeque<Span>,
     held_since: Option<Timestamp>,
+    /// The end of the first span.
+    first: Option<Timestamp>,
 }
 
 /// What is counted.
@@ -131,6 +133,7 @@ impl Twins {
             arms: [against(), against()],
             spans: VecDeque::new(),
             held_since: None,
+            first: None,
         })
     }
 
@@ -164,6 +167,7 @@ impl Twins {
             self.spans.clear();
             self.held_since = None;
         }
+        self.first.get_or_insert(span.ends_at);
         self.spans.push_back(span);
         let old = |first: &Span| seconds(first.ends_at, span.ends_at) >= HELD_S;
         while self.spans.front().is_some_and(old) {
@@ -233,6 +237,21 @@ impl Twins {
         busiest <= MOST_LOAD * own && window.arms.iter().all(far)
     }
 
+    /// Whether they may turn out to be unfit, so that a pass would be hasty: both arms are far from production in the latest
+    /// minute, and it is shown but for how long it lasts, or nothing could have lasted long enough yet since `from`, the
+    /// latest change of their share.
+    pub(crate) fn are_in_doubt(&self, from: Option<Timestamp>) -> bool {
+        let (Some(first), Some(last)) = (self.first, self.spans.back()) else {
+            return false;
+        };
+        let early = || seconds(first.max(from.unwrap_or(first)), last.ends_at) < HELD_S;
+        self.held_since.is_some() && (early() || self.is_shown())
+    }
+
+    fn is_shown(&self) -> bool {
+        self.arms.iter().all(|against| against.log_e() >= self.alarm)
+    }
+
     /// The arms against production now, if they are unfit; what was before `from`, the latest change of their share, does
     /// not count as lasting.
     pub(crate) fn unfit(&self, metric: &str, from: Option<Timestamp>) -> Option<TwinsUnfit> {
@@ -243,8 +262,7 @@ impl Twins {
         }
         let mut window = Window::default();
         self.spans.iter().for_each(|span| window.add(span));
-        let shown = |against: &Against| against.log_e() >= self.alarm;
-        if !self.is_far(&window) || !window.is_no_canarys_fault() || !self.arms.iter().all(shown) {
+        if !self.is_far(&window) || !window.is_no_canarys_fault() || !self.is_shown() {
             return None;
         }
         let [baseline, canary] = window.arms;

@@ -151,6 +151,37 @@ fn a_paused_verdict_keeps_its_numbers_and_claims_nothing() {
 }
 
 #[test]
+fn a_pass_that_is_outdated_has_to_be_earned_anew_and_harm_stays() {
+    let block = |canary_events: f64| {
+        move |index: i64| {
+            Block::Counts(CountBlock {
+                ends_at: at(15 * (index + 1)),
+                baseline_events: 3.0,
+                canary_events,
+                baseline_exposure: 300.0,
+                canary_exposure: 300.0,
+            })
+        }
+    };
+    let said = |events| {
+        let blocks: Vec<Block> = (0..240).map(block(events)).collect();
+        judge(&config(MetricKind::ErrorShare), &[evidence("m", blocks)])
+    };
+    let (good, bad) = (said(3.0), said(60.0));
+    assert_eq!((good.outcome, bad.outcome), (Outcome::NoWorse, Outcome::Harmful));
+    let outdated = good.outdated(300.0);
+    assert_eq!(outdated.outcome, Outcome::Inconclusive);
+    assert!(
+        outdated
+            .sentence()
+            .contains("has to run for about 5 min more before this is said"),
+        "{}",
+        outdated.sentence()
+    );
+    assert_eq!(bad.clone().outdated(300.0), bad);
+}
+
+#[test]
 fn a_harmful_verdict_that_is_paused_is_no_alarm() {
     let bad = (0..8).map(|index| {
         Block::Counts(CountBlock {

@@ -53,6 +53,15 @@ impl fmt::Display for Confounder {
     }
 }
 
+/// The arm whose own state disturbs the comparison, if that is what disturbs it.
+pub(crate) fn disturbed_arm(desired: &Desired, observed: &Observed) -> Option<Arm> {
+    match confounder(desired, observed)? {
+        Confounder::WarmingUp { place, .. } => place.role.arm(),
+        Confounder::ArmIncomplete { arm, .. } => Some(arm),
+        Confounder::Held(_) | Confounder::NoShare | Confounder::NotBackYet | Confounder::Spell { .. } => None,
+    }
+}
+
 /// What disturbs the comparison now. Before users first came there is none, and when everything is to go there is nothing
 /// to disturb any more.
 pub fn confounder(desired: &Desired, observed: &Observed) -> Option<Confounder> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arya_judge::{Outcome, Reason, Timestamp, Verdict};
 
+use crate::confounder::confounder;
 use crate::desired::{Actor, Change, Desired, Goal, HoldReason, MainRule, REPLACEMENTS_MAX};
 use crate::identity::{Arm, Place, RuleKind};
 use crate::listener::compose::site_digest;
@@ -56,6 +57,9 @@ fn next_change(
         ));
     }
     if let Some(reason) = verdict.and_then(|verdict| twins_unfit(desired, verdict)) {
+        return Some((Change::RemoveTraffic { reason }, Actor::Watchdog));
+    }
+    if let Some(reason) = disturbed_for_long(desired, observed, seen, timing) {
         return Some((Change::RemoveTraffic { reason }, Actor::Watchdog));
     }
     if let Some(change) = lost_or_failed(desired, observed, seen, timing) {
@@ -135,6 +139,21 @@ fn watchdog(desired: &Desired, observed: &Observed) -> Option<HoldReason> {
 /// Whether credentials that end then are not to be relied on any more.
 pub(crate) fn ends_soon(end: Timestamp, now: Timestamp) -> bool {
     end.duration_since(now) <= CREDENTIALS_MARGIN
+}
+
+/// An arm that starts anew or lacks a target for this long will not be compared any more, and the longer it lasts the less is
+/// known of what users meet there.
+fn disturbed_for_long(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timing) -> Option<HoldReason> {
+    let longer = |arm: &Arm| {
+        let held = seen.held_for(Fact::ArmDisturbed(*arm));
+        held.is_some_and(|held| held >= timing.healthy_at_most)
+    };
+    let arm = Arm::BOTH.into_iter().filter(|_| desired.wants_traffic()).find(longer)?;
+    Some(HoldReason::ArmDisturbed {
+        arm,
+        state: confounder(desired, observed)?.to_string(),
+        for_s: timing.healthy_at_most.as_secs(),
+    })
 }
 
 /// Our main rule was created, and no listing has shown it for longer than listings lag: somebody deleted it.

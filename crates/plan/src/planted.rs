@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arya_judge::Verdict;
 
-use crate::desired::{Actor, Change, Desired, Goal, HoldReason, MainRule};
+use crate::desired::{Actor, Change, Desired, Goal, HoldReason, MainRule, Spell};
 use crate::identity::{Arm, RuleKind};
 use crate::observed::{Observed, TargetState};
 use crate::phase::Phase;
@@ -53,10 +53,18 @@ pub enum Bug {
     ActsBeforeStoring,
     /// A change is stored, and nobody is told.
     TellsNobody,
+    /// Twins that are unfit are said, and users stay on them.
+    LeavesUnfitTwins,
+    /// An arm that lacks a machine is waited for without an end.
+    WaitsForAMachineForEver,
+    /// The canary has users before its spell is over.
+    SkipsTheSpell,
+    /// What is measured before the canary has users is judged.
+    JudgesTheSpell,
 }
 
 impl Bug {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::OneHealthyLook,
         Self::IgnoresAnEmptyGroup,
         Self::IgnoresTheSite,
@@ -74,6 +82,10 @@ impl Bug {
         Self::KeepsAnEmptyRule,
         Self::ActsBeforeStoring,
         Self::TellsNobody,
+        Self::LeavesUnfitTwins,
+        Self::WaitsForAMachineForEver,
+        Self::SkipsTheSpell,
+        Self::JudgesTheSpell,
     ];
 }
 
@@ -136,6 +148,28 @@ pub(crate) fn spoil_decision(
         }
         (Bug::AlarmsOnce, Some((Change::LatchHarmful { .. }, _))) if desired.harmful.is_some() => None,
         (Bug::IgnoresTheDeadline, Some((Change::Destroy, Actor::Deadline))) => None,
+        (
+            Bug::LeavesUnfitTwins,
+            Some((
+                Change::RemoveTraffic {
+                    reason: HoldReason::TwinsUnfit { .. },
+                },
+                _,
+            )),
+        )
+        | (
+            Bug::WaitsForAMachineForEver,
+            Some((
+                Change::RemoveTraffic {
+                    reason: HoldReason::ArmDisturbed { .. },
+                },
+                _,
+            )),
+        ) => None,
+        (Bug::SkipsTheSpell, None) => {
+            let alone = desired.main_rule == MainRule::Seen && matches!(desired.spell, Spell::Since { .. });
+            (alone && desired.wants_traffic()).then_some((Change::EndSpell, Actor::Arya))
+        }
         (_, right) => right,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arya_judge::Timestamp;
 
+use crate::confounder::disturbed_arm;
 use crate::desired::{Desired, Goal};
 use crate::identity::{Arm, Place, RuleKind};
 use crate::observed::Observed;
@@ -25,6 +26,8 @@ pub enum Fact {
     Draining(Arm),
     /// The arm is registered and not healthy, although its health is checked.
     Unwell(Arm),
+    /// Users come, and an arm's own state disturbs the comparison: it starts anew, or takes not its whole share.
+    ArmDisturbed(Arm),
     /// Some file is not in the bucket.
     FilesMissing,
     /// That filling of a place has all the files it waits for, and is not ready.
@@ -111,6 +114,7 @@ fn facts_of(desired: &Desired, observed: &Observed) -> Vec<Fact> {
             facts.push(Fact::Unwell(arm));
         }
     }
+    facts.extend(disturbed_arm(desired, observed).map(Fact::ArmDisturbed));
     if provision::files_there(desired, observed) {
         let waiting = desired
             .places()

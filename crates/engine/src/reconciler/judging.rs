@@ -77,6 +77,12 @@ impl Judged {
         self.ask_at.get(&metric.name).is_none_or(|at| *at <= now)
     }
 
+    /// The judge's state is made from what is stored at the next look, and its verdict with it.
+    fn judge_anew(&mut self) {
+        self.following = None;
+        self.judged_for = None;
+    }
+
     /// What a verdict of now is about.
     fn now_for(&self, stored: &StoredDeployment) -> JudgedFor {
         let pass_put_off = self.pausing.known().and_then(Pauses::pass_put_off_until);
@@ -130,19 +136,14 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             let followed = self.follow_evidence(stored, &config, from, &mut memory.judged);
             if followed.is_ok() || !memory.judged.was_harmful_by_the_same(&judged_for) {
                 let (verdict, tracks) = match followed {
-                    Ok(mut following) => {
-                        let following_now = Arc::make_mut(&mut following);
-                        let said = self.judge_known(stored, now, following_now, judged_for.bake_from);
-                        memory.judged.following = Some(following);
-                        said
-                    }
+                    Ok(following) => self.judge_known(stored, now, following, memory),
                     Err(problem) => (unread(&config, &problem), Vec::new()),
                 };
                 self.tell_verdict(stored, &verdict, memory);
-                self.note_doubt(stored, &verdict, now, memory);
                 memory.judged.verdict = Some(verdict);
                 memory.judged.tracks = tracks;
-                memory.judged.judged_for = Some(judged_for);
+                // A doubt that began or ended with this verdict is taken into account in it.
+                memory.judged.judged_for = Some(memory.judged.now_for(stored));
             }
         }
         memory.judged.verdict.clone()
@@ -151,10 +152,13 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     pub(super) fn verdict_to_report(&self, stored: &StoredDeployment, memory: &Memory) -> Option<Verdict> {
         let desired = &stored.desired;
         let judged = &memory.judged;
-        let current = judged
-            .verdict
-            .clone()
-            .filter(|_| judged.is_about(&judged.now_for(stored)));
+        let (now_for, bake_s) = (judged.now_for(stored), self.settings.judge.minimum_bake_s);
+        let current = judged.verdict.clone().filter(|_| judged.is_about(&now_for));
+        // The share may have changed since it was judged, also within this look.
+        let current = match judged.judged_for {
+            Some(then) if then != now_for => current.map(|verdict| verdict.outdated(bake_s)),
+            Some(_) | None => current,
+        };
         let read = || self.journal.store.pauses(&desired.id);
         let pauses = memory
             .judged
@@ -162,7 +166,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             .known()
             .map_or_else(read, |known| Ok(known.clone()));
         let said = pauses.and_then(|pauses| {
-            verdict_to_say(desired, current.clone(), pauses.open(), |outcome| {
+            verdict_to_say(stored, bake_s, current.clone(), pauses.open(), |outcome| {
                 self.journal.store.last_verdict(&desired.id, outcome)
             })
         });
@@ -278,7 +282,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             .take()
             .filter(|following| following.is_of(stored, from, config))
         {
-            Arc::make_mut(&mut following).advance(judged);
+            Arc::make_mut(&mut following).advance(stored, judged);
             return Ok(following);
         }
         let pauses = self.pauses(stored, &mut judged.pausing)?.clone();
@@ -336,21 +340,33 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         &self,
         stored: &StoredDeployment,
         now: Timestamp,
-        following: &mut Following,
-        bake_from: Option<Timestamp>,
+        mut following: Arc<Following>,
+        memory: &mut Memory,
     ) -> (Verdict, Vec<Track>) {
         let id = &stored.desired.id;
-        following.judging.set_bake_from(bake_from);
-        let verdict = following.judging.verdict();
+        let following_now = Arc::make_mut(&mut following);
+        let put_off = |judged: &Judged| judged.pausing.known().and_then(Pauses::pass_put_off_until);
+        let before = put_off(&memory.judged);
+        following_now.judging.set_bake_from(stored.share_since);
+        following_now.judging.put_off_pass(before);
+        let mut verdict = following_now.judging.verdict();
+        self.note_doubt(stored, &verdict, now, memory);
+        let after = put_off(&memory.judged);
+        if after != before {
+            following_now.judging.put_off_pass(after);
+            verdict = following_now.judging.verdict();
+        }
         let said = StoredVerdict {
             at: now,
             verdict: verdict.clone(),
-            evidence_digest: following.digest(),
+            evidence_digest: following_now.digest(),
         };
         if let Err(problem) = self.journal.store.keep_verdict(id, &said) {
             error!(deployment = %id, error = %problem, "a verdict counts although it could not be stored");
         }
-        (verdict, following.tracks())
+        let tracks = following_now.tracks();
+        memory.judged.following = Some(following);
+        (verdict, tracks)
     }
 
     fn tell_verdict(&self, stored: &StoredDeployment, verdict: &Verdict, memory: &mut Memory) {

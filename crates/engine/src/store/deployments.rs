@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arya_judge::Timestamp;
-use arya_plan::desired::{Actor, Change, Desired, MainRule};
+use arya_plan::desired::{Actor, Change, Desired, Goal, MainRule};
 use arya_plan::identity::{Arm, DeploymentId};
 use arya_plan::listener::Site;
 use arya_plan::proof::RestoreProof;
@@ -310,7 +310,8 @@ impl StoredDeployment {
         if began || (self.evidence_from.is_some() && epoch(before) != epoch(now)) {
             self.evidence_from = Some(at);
         }
-        if began || before.share() != now.share() {
+        // The end takes the share away for good: what was said last is about the one before it.
+        if began || (before.share() != now.share() && now.goal != Goal::Absent) {
             self.share_since = Some(at);
         }
     }

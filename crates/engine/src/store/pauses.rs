@@ -25,8 +25,17 @@ pub enum Meanwhile {
     LeftOut,
     /// They can show harm, and a pass has to be earned anew after them.
     HarmOnly,
+    /// The same, and it is the canary's machines that disturb the comparison rather than the split of the traffic.
+    HarmOnlyOfPart,
     /// The canary had no users: they teach how much the metrics scatter, baseline beside production.
     Teaches,
+}
+
+impl Meanwhile {
+    /// Whether harm is looked for in its blocks.
+    pub(crate) const fn shows_harm(self) -> bool {
+        matches!(self, Self::HarmOnly | Self::HarmOnlyOfPart)
+    }
 }
 
 /// The pauses of one deployment, oldest first; only the latest one may go on.
@@ -51,14 +60,21 @@ impl Pauses {
         left_out.map(|stored| stored.pause.clone()).collect()
     }
 
-    /// When a pass was last put off by a pause that could only show harm; `None` = never.
+    /// Until when a pass is put off by pauses that can only show harm, to the end of time by one that goes on; `None` =
+    /// there was none.
     pub(crate) fn pass_put_off_until(&self) -> Option<Timestamp> {
-        let harm_only = self.0.iter().filter(|stored| stored.meanwhile == Meanwhile::HarmOnly);
-        harm_only.filter_map(|stored| stored.pause.until).max()
+        let harm_only = self.0.iter().filter(|stored| stored.meanwhile.shows_harm());
+        harm_only
+            .map(|stored| stored.pause.until.unwrap_or(Timestamp::MAX))
+            .max()
     }
 
     /// Until when the canary had no users, so that everything before it only teaches; `None` = it had some from the start.
     pub(crate) fn taught_until(&self) -> Option<Timestamp> {
+        #[cfg(feature = "simulation")]
+        if arya_plan::planted::is_planted(arya_plan::planted::Bug::JudgesTheSpell) {
+            return None;
+        }
         let teaches = self.0.iter().filter(|stored| stored.meanwhile == Meanwhile::Teaches);
         teaches.map(|stored| stored.pause.until.unwrap_or(Timestamp::MAX)).max()
     }
@@ -79,7 +95,7 @@ impl Pauses {
         self.0[0].pause.since = oldest.pause.since;
         match oldest.meanwhile {
             Meanwhile::LeftOut | Meanwhile::Teaches => self.0[0].meanwhile = Meanwhile::LeftOut,
-            Meanwhile::HarmOnly => {}
+            Meanwhile::HarmOnly | Meanwhile::HarmOnlyOfPart => {}
         }
         Joined::TheOldest
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arya_engine::{Clock, Engine, EngineSettings, Generation, RecordedEvent, Report, Store, SubmitError};
+use arya_judge::Outcome;
 use arya_plan::desired::{Change, Desired};
 use arya_plan::phase::Phase;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
 use crate::rig::settings;
-use crate::world::{World, ana, desired_of, set_share, site, start};
+use crate::world::{World, ana, desired_of, percent, set_share, site, start};
 
 /// A clock that follows the runtime's, which the tests pause.
 fn clock() -> Clock {
@@ -61,6 +62,25 @@ async fn an_edit_wakes_the_loop_and_shows_at_once() {
         "{:?}",
         asked_at.elapsed()
     );
+    engine.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_is_gone_at_once_when_the_share_changes() {
+    let (dir, world) = (tempfile::tempdir().unwrap(), World::new());
+    let engine = engine_with(dir.path(), &world, settings(clock()));
+    let desired = created(&engine);
+    let passed = |r: &Report| r.verdict.as_ref().is_some_and(|v| v.outcome == Outcome::NoWorse);
+    until(&engine, &desired, passed).await;
+    engine.submit(&desired.id, &set_share(25.0), &ana()).unwrap();
+    let shown = engine.report(&desired.id).unwrap().unwrap().borrow().clone();
+    let verdict = shown.verdict.as_ref().unwrap();
+    assert_eq!(
+        (shown.desired.share(), verdict.outcome),
+        (percent(25.0), Outcome::Inconclusive)
+    );
+    assert!(verdict.sentence().contains("has to run for"), "{}", verdict.sentence());
+    until(&engine, &desired, passed).await;
     engine.shutdown().await;
 }
 

@@ -8,7 +8,7 @@ use arya_plan::identity::{Arm, Role};
 use arya_plan::observed::{BootPhase, TargetState};
 use arya_plan::phase::Phase;
 
-use crate::rig::Rig;
+use crate::rig::{MANY_LOOKS, Rig};
 use crate::world::{BLOCK_S, set_share};
 
 fn verdict(report: &Report) -> &Verdict {
@@ -272,4 +272,142 @@ async fn a_replaced_instance_begins_the_evidence_anew() {
     // The world answers with blocks that end after a moment, so that the first one may have begun before it.
     assert!(judged(&again) <= 10_000.0 * (seconds / BLOCK_S + 1) as f64);
     assert_eq!(rig.crash().until(is_no_worse).await.evidence_from, Some(replaced_at));
+}
+
+/// Two machines an arm, judged, of which the canary's first is not healthy any more.
+async fn with_a_part_away() -> Rig {
+    let rig = Rig::asked(&serde_json::json!({"instances": {"per_arm": 2}}));
+    rig.until_judged().await;
+    canary_is(&rig, TargetState::Unhealthy);
+    rig
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_whose_machines_fall_out_is_not_spared_its_harm() {
+    let rig = with_a_part_away().await;
+    rig.world.canary_fails(30.0);
+    let harmful = rig.until(|report| report.desired.is_harmful()).await;
+    assert_eq!(harmful.desired.hold.unwrap().reason, HoldReason::Harmful);
+    assert_eq!(rig.told("Judging pauses. The canary does not take its whole share"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_of_the_canary_that_stays_away_earns_no_pass_and_is_held_in_the_end() {
+    let rig = with_a_part_away().await;
+    let held = rig.until_phase(Phase::Held).await;
+    let passed = rig.store.last_verdict(&rig.desired.id, Some(Outcome::NoWorse)).unwrap();
+    assert_eq!(passed, None);
+    let hold = held.desired.hold.unwrap().reason;
+    let HoldReason::ArmDisturbed { arm: Arm::Canary, .. } = &hold else {
+        panic!("{hold:?}");
+    };
+    let why = hold.to_string();
+    assert!(
+        why.contains("the canary instance is unhealthy") && why.contains("It has been so for 60 s"),
+        "{why}"
+    );
+    assert!(!rig.world.main_rule_stands(&rig.desired));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_comes_back_in_time_needs_the_minimum_bake_again() {
+    let rig = with_a_part_away().await;
+    for _ in 0..40 {
+        assert_ne!(verdict(&rig.tick().await).outcome, Outcome::NoWorse);
+    }
+    canary_is(&rig, TargetState::Healthy);
+    let back = rig.hand.now();
+    let passed = rig.until(is_no_worse).await;
+    let bake = passed.as_of.duration_since(back).as_secs();
+    assert!((30..=45).contains(&bake), "{bake} s");
+    // Harm was looked for all the time, so all of it is evidence.
+    assert_eq!(judged(&passed), 10_000.0 * stored(&rig) as f64);
+    assert_eq!(rig.told("Judging goes on after a pause of"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_starts_again_and_again_is_held_in_the_end() {
+    let rig = Rig::new();
+    rig.until_judged().await;
+    let mut looks = 0;
+    while rig.world.main_rule_stands(&rig.desired) {
+        restart_canary(&rig);
+        rig.tick().await;
+        looks += 1;
+        assert!(looks < 80, "{:?}", rig.feed());
+    }
+    assert_eq!(
+        rig.told("The canary instance starts anew (booting) and has to warm up. It has been so for 60 s"),
+        1
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_pass_is_said_in_the_look_in_which_a_split_is_even_again() {
+    let rig = Rig::new();
+    rig.world.canary_gets(0.4);
+    until_after_minutes(&rig, |report| verdict(report).paused.is_some()).await;
+    let said = |rig: &Rig| rig.store.last_verdict(&rig.desired.id, Some(Outcome::NoWorse)).unwrap();
+    // Before the split was known to be uneven.
+    let before = said(&rig);
+    rig.world.canary_gets(1.0);
+    let mut even_at = None;
+    for _ in 0..MANY_LOOKS {
+        let report = rig.tick().await;
+        if even_at.is_none() && verdict(&report).paused.is_none() {
+            even_at = Some(report.as_of);
+        }
+        if even_at.is_none_or(|at| report.as_of.duration_since(at).as_secs() < 30) {
+            assert_eq!(said(&rig), before, "{}", verdict(&report).sentence());
+        }
+        if is_no_worse(&report) {
+            break;
+        }
+        if even_at.is_none() {
+            rig.hand.advance(std::time::Duration::from_secs(30));
+        }
+    }
+    assert_ne!(said(&rig), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_begins_before_what_was_judged_takes_it_back() {
+    let rig = Rig::new();
+    rig.until(is_no_worse).await;
+    rig.hand.set_back(std::time::Duration::from_secs(20));
+    restart_canary(&rig);
+    let paused = rig.tick().await;
+    assert!(verdict(&paused).paused.is_some());
+    let later = rig.until(is_no_worse).await;
+    assert_no_pause_was_judged(&rig, &later);
+    let again = rig.crash().until(is_no_worse).await;
+    assert!(judged(&again) >= judged(&later));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_of_another_share_is_not_the_result_of_a_canary_that_ends() {
+    for crash in [false, true] {
+        let mut rig = Rig::new();
+        rig.until(is_no_worse).await;
+        rig.submit(&set_share(25.0)).unwrap();
+        if crash {
+            rig = rig.crash();
+        }
+        rig.submit(&Change::Destroy).unwrap();
+        let end = rig.until_phase(Phase::Destroyed).await;
+        assert_eq!(
+            verdict(&end).outcome,
+            Outcome::Inconclusive,
+            "{}",
+            verdict(&end).sentence()
+        );
+        let later = rig.crash().tick().await;
+        assert_eq!(verdict(&later).outcome, Outcome::Inconclusive);
+    }
+    // Without a change of the share it is.
+    let rig = Rig::new();
+    rig.until(is_no_worse).await;
+    rig.submit(&Change::Destroy).unwrap();
+    assert!(is_no_worse(&rig.until_phase(Phase::Destroyed).await));
+    assert!(is_no_worse(&rig.crash().tick().await));
 }

@@ -11,7 +11,7 @@ use arya_plan::phase::Phase;
 use arya_plan::timing::Timing;
 use serde_json::json;
 
-use crate::world::{World, ana, desired_of, site, start};
+use crate::world::{World, ana, desired_with, site, start};
 
 /// Far more looks than any life here needs.
 pub(crate) const MANY_LOOKS: usize = 200;
@@ -30,6 +30,12 @@ impl Hand {
     pub(crate) fn advance(&self, by: Duration) {
         self.0
             .fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Somebody corrects the machine's clock.
+    pub(crate) fn set_back(&self, by: Duration) {
+        self.0
+            .fetch_sub(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 }
 
@@ -70,17 +76,22 @@ impl Rig {
 
     /// With the spec's `analysis` part.
     pub(crate) fn analysed(analysis: serde_json::Value) -> Self {
-        Self::with_store(Store::in_memory().unwrap(), None, analysis)
+        Self::asked(&json!({"analysis": analysis}))
+    }
+
+    /// With these keys of the spec.
+    pub(crate) fn asked(keys: &serde_json::Value) -> Self {
+        Self::with_store(Store::in_memory().unwrap(), None, keys)
     }
 
     pub(crate) fn on_disk() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self::with_store(Store::open(dir.path()).unwrap(), Some(dir), json!({}))
+        Self::with_store(Store::open(dir.path()).unwrap(), Some(dir), &json!({}))
     }
 
-    fn with_store(store: Store, dir: Option<tempfile::TempDir>, analysis: serde_json::Value) -> Self {
+    fn with_store(store: Store, dir: Option<tempfile::TempDir>, keys: &serde_json::Value) -> Self {
         let store = Arc::new(store);
-        let desired = desired_of(&store, 7, "emr", analysis);
+        let desired = desired_with(&store, 7, "emr", keys);
         let hand = Hand(Arc::default());
         store.create(&desired, &site(), &ana(), hand.now()).unwrap();
         let world = World::new();

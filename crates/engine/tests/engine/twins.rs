@@ -98,3 +98,18 @@ async fn a_restart_finds_the_same_verdict_in_what_is_stored() {
     assert_eq!(before.twins_unfit.unwrap().since, after.twins_unfit.unwrap().since);
     assert_eq!(before.metrics[0].dispersion_from, after.metrics[0].dispersion_from);
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_pass_is_said_while_it_may_turn_out_that_the_twins_are_unfit() {
+    let rig = Rig::new();
+    rig.world.production_fails(0.1);
+    let report = looked_at(&rig, 280).await;
+    assert_eq!(report.phase, Phase::Serving);
+    let passed = rig.store.last_verdict(&rig.desired.id, Some(Outcome::NoWorse)).unwrap();
+    assert_eq!(passed, None);
+    let verdict = report.verdict.unwrap();
+    assert_eq!(
+        (verdict.outcome, &verdict.metrics[0].reason, &verdict.twins_unfit),
+        (Outcome::Inconclusive, &Reason::TwinsUnfit, &None)
+    );
+}

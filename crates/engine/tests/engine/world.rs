@@ -89,16 +89,22 @@ pub(crate) fn site() -> Site {
 }
 
 pub(crate) fn desired_of(store: &Store, number: u128, name: &str, analysis: serde_json::Value) -> Desired {
+    desired_with(store, number, name, &json!({"analysis": analysis}))
+}
+
+/// With further keys of the spec.
+pub(crate) fn desired_with(store: &Store, number: u128, name: &str, keys: &serde_json::Value) -> Desired {
     let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
-    let spec = Spec::parse(&json!({
+    let mut document = json!({
         "name": name,
         "listener": "web",
         "app": {"port": 8080, "health_check_path": "/health"},
         "baseline": {"image": digest("a"), "compose": digest("c")},
         "canary": {"image": digest("b"), "compose": digest("c")},
-        "analysis": analysis,
-    }))
-    .unwrap();
+    });
+    let keys = keys.as_object().unwrap().clone();
+    document.as_object_mut().unwrap().extend(keys);
+    let spec = Spec::parse(&document).unwrap();
     let site = site();
     let chosen = site.default_rule().unwrap();
     let composed = in_front_of(chosen, &spec.conditions).unwrap();

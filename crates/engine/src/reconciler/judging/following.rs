@@ -83,12 +83,13 @@ impl Following {
     }
 
     /// Takes what the sources answered since the last look, and what they said instead.
-    pub(super) fn advance(&mut self, judged: &mut Judged) {
+    pub(super) fn advance(&mut self, stored: &StoredDeployment, judged: &mut Judged) {
         if let Some(pauses) = judged.pausing.known() {
             self.judging.set_taught_until(pauses.taught_until());
         }
-        for evidence in std::mem::take(&mut judged.fresh).values() {
-            self.judging.advance(evidence);
+        for evidence in std::mem::take(&mut judged.fresh).into_values() {
+            // A pause that was found since then may cover it.
+            self.judging.advance(&judged.to_be_judged(stored, evidence));
         }
         for (metric, problem) in &judged.problems {
             self.judging.set_problem(metric, problem.to_string());

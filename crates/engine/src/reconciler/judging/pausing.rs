@@ -5,6 +5,7 @@ use arya_judge::{MetricSource, Outcome, Timestamp, Verdict};
 use arya_plan::cloud::Cloud;
 use arya_plan::confounder::{Confounder, confounder};
 use arya_plan::desired::Goal;
+use arya_plan::identity::Arm;
 use arya_plan::observed::Observed;
 use tracing::error;
 
@@ -23,6 +24,8 @@ pub(crate) struct Pausing {
     known: Option<Pauses>,
     /// The store did not take the latest change of them.
     unsaved: bool,
+    /// The one that goes on began before what was judged: when it ends, what came after it is read again.
+    takes_back: bool,
 }
 
 impl Pausing {
@@ -75,7 +78,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             // Until our main rule was first seen there is nothing to interrupt.
             (None, Some(Confounder::NotBackYet)) => {}
             (Some((meanwhile, why)), Some(found)) if meanwhile == meanwhile_of(&found) => {
-                let now = found.to_string();
+                let now = self::why(&found);
                 if why != now {
                     pauses.goes_on_because(now);
                     pausing.unsaved = true;
@@ -87,7 +90,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
                     (Some((Meanwhile::LeftOut, _)), _) => observed.at,
                     _ => latest_look.unwrap_or_else(|| self.judged_last(stored).unwrap_or(observed.at)),
                 };
-                let why = found.to_string();
+                let why = why(&found);
                 let joined = pauses.begin(since.min(observed.at), why.clone(), meanwhile_of(&found));
                 self.begun(stored, memory, joined, told(&found, why));
             }
@@ -97,7 +100,8 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     }
 
     /// Begins or ends a pause by what the judge says of the comparison: it can show harm, and no pass. A canary that drives
-    /// its users away gets too few of them by being bad, so silence would shield it.
+    /// its users away gets too few of them by being bad, so silence would shield it. Before the verdict is said, for a
+    /// pass has to be earned anew from the moment on at which such a pause ends.
     pub(super) fn note_doubt(&self, stored: &StoredDeployment, verdict: &Verdict, now: Timestamp, memory: &mut Memory) {
         let Some(pauses) = &mut memory.judged.pausing.known else {
             return;
@@ -115,15 +119,27 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             }
             (None | Some(Meanwhile::HarmOnly), Some(_))
             | (None, None)
-            | (Some(Meanwhile::LeftOut | Meanwhile::Teaches), _) => {}
+            | (Some(Meanwhile::LeftOut | Meanwhile::Teaches | Meanwhile::HarmOnlyOfPart), _) => {}
         }
     }
 
     fn begun(&self, stored: &StoredDeployment, memory: &mut Memory, joined: Joined, told: Option<Event>) {
         memory.judged.pausing.unsaved = true;
-        // More is left out than was; the judge begins anew from what is stored.
-        if joined == Joined::TheOldest {
-            memory.judged.following = None;
+        // More is left out than was, or blocks were judged already that the pause covers (a look was judged and then could
+        // not be finished, so the next one takes itself for the first to see anything): the judge begins anew from what is
+        // stored.
+        let open = memory.judged.pausing.known().and_then(Pauses::open);
+        let since = open
+            .filter(|open| open.meanwhile == Meanwhile::LeftOut)
+            .map(|open| open.pause.since);
+        let judged_to = memory
+            .judged
+            .following
+            .as_ref()
+            .and_then(|following| following.judging.as_of());
+        if joined == Joined::TheOldest || since.zip(judged_to).is_some_and(|(since, judged)| judged > since) {
+            memory.judged.judge_anew();
+            memory.judged.pausing.takes_back = true;
         }
         if let Some(event) = told {
             self.journal.mention(&stored.desired.id, event);
@@ -138,13 +154,16 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             let paused_s = now.duration_since(open.pause.since).as_secs_f64().max(0.0);
             pauses.end(now);
             memory.judged.pausing.unsaved = true;
+            if std::mem::take(&mut memory.judged.pausing.takes_back) {
+                memory.judged.judge_anew();
+            }
             self.journal
                 .mention(&stored.desired.id, Event::JudgingResumed { paused_s });
         }
     }
 
     fn save_pauses(&self, stored: &StoredDeployment, memory: &mut Memory) {
-        let Pausing { known, unsaved } = &mut memory.judged.pausing;
+        let Pausing { known, unsaved, .. } = &mut memory.judged.pausing;
         if let Some(pauses) = known.as_ref().filter(|_| *unsaved) {
             match self.journal.store.keep_pauses(&stored.desired.id, pauses) {
                 Ok(()) => *unsaved = false,
@@ -172,8 +191,19 @@ fn meanwhile_of(found: &Confounder) -> Meanwhile {
         | Confounder::NoShare
         | Confounder::NotBackYet
         | Confounder::WarmingUp { .. }
-        | Confounder::ArmIncomplete { .. } => Meanwhile::LeftOut,
+        | Confounder::ArmIncomplete { arm: Arm::Baseline, .. } => Meanwhile::LeftOut,
+        // A canary whose machines fall out is not spared the verdict by that.
+        Confounder::ArmIncomplete { arm: Arm::Canary, .. } => Meanwhile::HarmOnlyOfPart,
         Confounder::Spell { .. } => Meanwhile::Teaches,
+    }
+}
+
+/// Why it pauses, as the sentence that is shown.
+fn why(found: &Confounder) -> String {
+    if meanwhile_of(found).shows_harm() {
+        format!("{found} {HARM_COUNTS}")
+    } else {
+        found.to_string()
     }
 }
 
