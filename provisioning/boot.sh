@@ -104,6 +104,15 @@ images() {
     [[ ! -e $STATE/image-ids ]] || sed 's/.*/,"&"/' "$STATE/image-ids" | tr -d '\n'
 }
 
+# What was started later and runs, as JSON strings.
+running() {
+    local marker names=''
+    for marker in "$STATE"/later.*; do
+        [[ ! -e $marker ]] || names+=",\"${marker##*/later.}\""
+    done
+    printf '%s' "${names#,}"
+}
+
 # status_document PHASE [TAIL]
 status_document() {
     printf '{"role":"%s","instance":"%s","phase":"%s","at":"%s",' \
@@ -112,6 +121,7 @@ status_document() {
     # Of the monitor's own key, for the server to accept no other.
     [[ ! -e $STATE/proxy.crt ]] || printf '"certificate_sha256":"%s",' \
         "$(openssl x509 -in "$STATE/proxy.crt" -outform DER | sha256sum | cut -d' ' -f1)"
+    printf '"running":[%s],' "$(running)"
     printf '"timeline":[%s],' "$(paste -sd, "$STATE/timeline" 2>/dev/null)"
     printf '"fingerprint":{"images":[%s],"kernel":"%s","type":"%s"}}\n' \
         "$(images)" "$(uname -sr | json_text)" "$ARYA_INSTANCE_TYPE"
@@ -296,7 +306,8 @@ has_digest() { [[ -f $2 ]] && sha256sum --status --check <<<"$1  $2" 2>/dev/null
 # fetch NAME URL SHA256 FILE. Waits while the upload still runs; S3 says 404 or 403 of an object that is not there.
 fetch() {
     local name=$1 url=$2 digest=$3 file=$4 wrong=0 answer deadline=$((SECONDS + ${ARYA_FETCH_WITHIN_S:-300}))
-    ! has_digest "$digest" "$file" || return 0
+    # What came once is not asked for again: an app may write into its own files, and a secret is not there any more.
+    ! { [[ -f $file ]] && grep -qsxF "$digest $file" "$STATE/fetched"; } || return 0
     # Containers that do not run as root must get into it.
     (umask 022 && mkdir -p "$(dirname "$file")")
     while true; do
@@ -315,6 +326,29 @@ answer was $answer."
         sleep 1
     done
     mv "$file.part" "$file"
+    echo "$digest $file" >>"$STATE/fetched"
+}
+
+# fetch_once NAME URL SHA256 FILE DELETE_URL: what may be a secret leaves the bucket as soon as it is here.
+fetch_once() {
+    fetch "$1" "$2" "$3" "$4"
+    ! grep -qsxF "$3 $4" "$STATE/removed" || return 0
+    if at_url "$5" --fail --request DELETE --max-time 20 --retry 2 --retry-connrefused --output /dev/null 2>>"$LOG"; then
+        echo "$3 $4" >>"$STATE/removed"
+    else
+        say "the $1 could not be removed from the bucket; the next boot tries again, and the bucket goes with the deployment"
+    fi
+}
+
+# Files of ours, which came inside the settings.
+write_files() {
+    local at file
+    for ((at = 0; at < ${#ARYA_WRITTEN[@]}; at += 2)); do
+        file=$APP/${ARYA_WRITTEN[at]}
+        (umask 022 && mkdir -p "$(dirname "$file")")
+        printf '%s' "${ARYA_WRITTEN[at + 1]}" >"$file"
+        chmod 0644 "$file"
+    done
 }
 
 # The second block of values. Its digest came with the user data, so it is as good as that.
@@ -322,6 +356,94 @@ read_settings() {
     fetch settings "$ARYA_SETTINGS_URL" "$ARYA_SETTINGS_SHA256" "$STATE/settings"
     # shellcheck source=/dev/null
     . "$STATE/settings"
+}
+
+# --- the app's environment from the account's own stores --------------------------------------------------------------------
+
+readonly METADATA=http://169.254.169.254/latest
+
+# metadata PATH [curl's options]
+metadata() {
+    local path=$1
+    shift
+    curl --silent --show-error --fail --noproxy '*' --max-time 5 --retry 3 "$@" "$METADATA/$path" 2>>"$LOG"
+}
+
+# field NAME: a text of a JSON object of texts.
+field() { sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p" <<<"$2"; }
+
+# Who the instance's profile says it is. For minutes, which is long enough.
+sign_in() {
+    local -a token
+    local role keys
+    token=(--header "X-aws-ec2-metadata-token: $(metadata api/token --request PUT \
+        --header 'X-aws-ec2-metadata-token-ttl-seconds: 300' || true)")
+    role=$(metadata meta-data/iam/security-credentials/ "${token[@]}") ||
+        fail "This instance has no profile, and \`env_from\` is read with its rights. Name one in \`instances.profile\`."
+    if ! { keys=$(metadata "meta-data/iam/security-credentials/$role" "${token[@]}") &&
+        REGION=$(metadata meta-data/placement/region "${token[@]}") &&
+        DOMAIN=$(metadata meta-data/services/domain "${token[@]}"); }; then
+        fail "The instance's own metadata does not say who it is in the role $role."
+    fi
+    KEYS=$(field AccessKeyId "$keys"):$(field SecretAccessKey "$keys")
+    SESSION=$(field Token "$keys")
+}
+
+# signed SERVICE CALL BODY: the answer in $STATE/answer. Keys go to curl on its standard input, as URLs do.
+signed() {
+    printf 'user = "%s"\nheader = "X-Amz-Security-Token: %s"\nurl = "%s"\n' "$KEYS" "$SESSION" \
+        "${ARYA_AWS_ENDPOINT:-https://$1.$REGION.$DOMAIN}/" |
+        curl --config - --silent --show-error --fail-with-body --connect-timeout 10 --max-time 20 --retry 3 \
+            --aws-sigv4 "aws:amz:$REGION:$1" --header 'Content-Type: application/x-amz-json-1.1' \
+            --header "X-Amz-Target: $2" --data-raw "$3" --output "$STATE/answer" 2>>"$LOG"
+}
+
+# Adds what an answer holds to $STATE/environment; prints where the next page begins. Systems with cloud-init have Python.
+take() {
+    python3 - "$STATE/answer" "$STATE/environment.new" <<'PYTHON'
+import json, sys
+
+answer, found = json.load(open(sys.argv[1])), json.load(open(sys.argv[2]))
+if "SecretString" in answer:
+    for name, value in json.loads(answer["SecretString"]).items():
+        found[name] = value if isinstance(value, str) else json.dumps(value)
+else:
+    for one in answer.get("Parameters", []) + [one for one in [answer.get("Parameter")] if one]:
+        found[one["Name"].rsplit("/", 1)[-1]] = one["Value"]
+json.dump(found, open(sys.argv[2], "w"))
+print(answer.get("NextToken") or "")
+PYTHON
+}
+
+# parameters PATH: everything below it, or the one of that name.
+parameters() {
+    local path next='' before
+    path=$(json_text <<<"$1")
+    before=$(<"$STATE/environment.new")
+    while true; do
+        signed ssm AmazonSSM.GetParametersByPath \
+            "{\"Path\":\"$path\",\"WithDecryption\":true${next:+,\"NextToken\":\"$next\"}}" && next=$(take) || return 1
+        [[ -n $next ]] || break
+    done
+    [[ $before == "$(<"$STATE/environment.new")" ]] || return 0
+    signed ssm AmazonSSM.GetParameter "{\"Name\":\"$path\",\"WithDecryption\":true}" && take >/dev/null
+}
+
+# Read once, so that a reboot does not change what is compared.
+read_environment() {
+    local from
+    if ((${#ARYA_ENV_FROM[@]} == 0)) || [[ -e $STATE/environment ]]; then return; fi
+    sign_in
+    echo '{}' >"$STATE/environment.new"
+    for from in "${ARYA_ENV_FROM[@]}"; do
+        case "$from" in
+        ssm:*) parameters "${from#ssm:}" ;;
+        *) signed secretsmanager secretsmanager.GetSecretValue "{\"SecretId\":\"$(json_text <<<"${from#secretsmanager:}")\"}" && take >/dev/null ;;
+        esac || fail "\`$from\` could not be read: $(field __type "$(<"$STATE/answer")"). The role of \`instances.profile\` must be \
+allowed to read and decrypt it, and a secret must be an object of texts."
+    done
+    rm -f "$STATE/answer"
+    mv "$STATE/environment.new" "$STATE/environment"
 }
 
 images_there() {
@@ -333,29 +455,28 @@ images_there() {
 }
 
 fetch_files() {
-    fetch 'compose file' "$ARYA_COMPOSE_URL" "$ARYA_COMPOSE_SHA256" "$APP/compose.yaml"
+    write_files
+    # First what may be a secret, so that it does not lie in the bucket while the image is still on its way.
     if [[ -n $ARYA_ENV_FILE_URL ]]; then
         # Where compose looks by itself. It stays on the disk, readable by root alone: a reboot needs it again.
-        fetch 'env file' "$ARYA_ENV_FILE_URL" "$ARYA_ENV_FILE_SHA256" "$APP/.env"
+        fetch_once 'env file' "$ARYA_ENV_FILE_URL" "$ARYA_ENV_FILE_SHA256" "$APP/.env" "$ARYA_ENV_FILE_REMOVE_URL"
     fi
     local at path
-    for ((at = 0; at < ${#ARYA_FILES[@]}; at += 3)); do
+    for ((at = 0; at < ${#ARYA_FILES[@]}; at += 4)); do
         path=${ARYA_FILES[at]}
         # A relative path is beside the compose file.
         [[ $path == /* ]] || path=$APP/$path
-        fetch "file ${ARYA_FILES[at]}" "${ARYA_FILES[at + 1]}" "${ARYA_FILES[at + 2]}" "$path"
+        fetch_once "file ${ARYA_FILES[at]}" "${ARYA_FILES[at + 1]}" "${ARYA_FILES[at + 2]}" "$path" "${ARYA_FILES[at + 3]}"
         # Containers seldom run as root.
         chmod 0644 "$path"
     done
     chmod 0755 "$APP"
+    if [[ -n $ARYA_COMPOSE_URL ]]; then
+        fetch 'compose file' "$ARYA_COMPOSE_URL" "$ARYA_COMPOSE_SHA256" "$APP/compose.yaml"
+    fi
     if [[ -n $ARYA_IMAGE_URL ]] && ! images_there; then
         fetch 'image archive' "$ARYA_IMAGE_URL" "$ARYA_IMAGE_SHA256" "$STATE/image"
     fi
-    # Secrets are fetched once: what asked for its own removal is removed now that all is here.
-    local url
-    for url in "${ARYA_REMOVE_URLS[@]}"; do
-        at_url "$url" --fail --request DELETE --max-time 20 --output /dev/null 2>>"$LOG" || say 'an object could not be removed'
-    done
 }
 
 load_images() {
@@ -377,12 +498,13 @@ compose() {
     docker compose --project-name app --project-directory "$APP" "${files[@]}" "$@"
 }
 
-# What the app's service gets beyond its compose file.
+# What the app's service gets beyond its compose file, where a dollar sign would have a meaning.
 compose_more() {
     rm -f "$STATE/compose.more.json"
-    if [[ -n $ARYA_ENV_FILE_URL ]]; then
-        printf '{"services":{"%s":{"env_file":[".env"]}}}\n' "$ARYA_APP_SERVICE" >"$STATE/compose.more.json"
-    fi
+    local environment='{}'
+    [[ ! -e $STATE/environment ]] || environment=$(sed 's/\$/$$/g' "$STATE/environment")
+    printf '{"services":{"%s":{"env_file":[%s],"environment":%s}}}\n' "$ARYA_APP_SERVICE" "${ARYA_ENV_FILE_URL:+\".env\"}" \
+        "$environment" >"$STATE/compose.more.json"
 }
 
 start_app() {
@@ -403,12 +525,38 @@ app_ended() {
 ask() {
     local path=$1 status time
     shift
+    local -a how=(--silent --insecure --globoff --path-as-is --noproxy '*' --max-time 5)
+    local url=$ARYA_APP_SCHEME://127.0.0.1:$ARYA_APP_PORT$path
+    if [[ $ARYA_APP_PROTOCOL == grpc ]]; then
+        ask_grpc "$url" "${how[@]}" "$@"
+        return
+    fi
     read -r status time < <(
-        curl --silent --insecure --globoff --path-as-is --noproxy '*' --max-time 5 --output /dev/null \
-            --write-out '%{http_code} %{time_total}\n' "$@" "$ARYA_APP_SCHEME://127.0.0.1:$ARYA_APP_PORT$path" || true
+        curl "${how[@]}" --output /dev/null --write-out '%{http_code} %{time_total}\n' "$@" "$url" || true
     )
     time=${time/./}
     echo "${status:-000} $((10#${time:-0}))"
+}
+
+# The same of gRPC: an empty message to a method. 200 stands for its status 0, and of the standard health check for
+# SERVING, which it answers with the two bytes 08 01 behind the five of a message's head.
+ask_grpc() {
+    local url=$1 said time status
+    shift
+    said=$(curl "$@" --http2-prior-knowledge --header 'content-type: application/grpc' --header 'te: trailers' \
+        --data-binary @<(printf '\0\0\0\0\0') --dump-header - --output "$STATE/grpc" --write-out 'took %{time_total}\n' "$url" || true)
+    time=$(sed -n 's/^took //p' <<<"$said")
+    time=${time/./}
+    status=$(tr -d '\r' <<<"$said" | sed -n 's/^grpc-status: *//p' | tail -n 1)
+    if [[ $status == 0 && $url == */grpc.health.v1.Health/Check ]] && ! cmp -s "$STATE/grpc" <(printf '\0\0\0\0\2\10\1'); then
+        status=unwell
+    fi
+    case "$status" in
+    '') status=000 ;;
+    0) status=200 ;;
+    *) status=grpc-status:$status ;;
+    esac
+    echo "$status $((10#${time:-0}))"
 }
 
 wait_until_up() {
@@ -480,6 +628,8 @@ start_later() {
         if compose up --detach --no-build --quiet-pull "$service" >>"$LOG" 2>&1; then
             touch "$STATE/later.$service"
             say "$service runs"
+            status_document ready >"$STATUS"
+            put "$ARYA_STATUS_URL" "$STATUS" || say 'this could not be reported to the bucket'
         else
             say "$service does not run yet; the canary does not wait for it"
         fi
@@ -503,6 +653,7 @@ boot() {
     report docker_ready
     read_settings
     fetch_files
+    read_environment
     report fetched
     load_images
     report loaded

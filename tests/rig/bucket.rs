@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use arya_plan::spec::Digest;
-use arya_plan::user_data::{Object, PresignedUrl};
+use arya_plan::user_data::{Object, Once, PresignedUrl};
 
 /// Large enough for every sample, small enough for a mistake to be seen.
 const BODY_MAX: usize = 256 * 1024 * 1024;
@@ -81,8 +81,11 @@ impl Bucket {
         self.shelf().objects.insert(key.into(), bytes.into());
     }
 
-    pub(crate) fn has(&self, key: &str) -> bool {
-        self.shelf().objects.contains_key(key)
+    /// Waits until an object was removed.
+    pub(crate) fn gone_within(&self, key: &str, limit: Duration) -> bool {
+        let is_there = |shelf: &mut Shelf| shelf.objects.contains_key(key);
+        let (shelf, _) = self.shelf.1.wait_timeout_while(self.shelf(), limit, is_there).unwrap();
+        !shelf.objects.contains_key(key)
     }
 
     pub(crate) fn refused(&self) -> Vec<String> {
@@ -115,6 +118,17 @@ impl Bucket {
         Object {
             url: self.sign("GET", key),
             digest: Digest::of(bytes),
+        }
+    }
+
+    /// What one instance alone fetches, stored and ready to be removed.
+    pub(crate) fn once(&self, key: &str, bytes: impl Into<Vec<u8>>) -> Once {
+        let bytes = bytes.into();
+        let object = self.object(key, &bytes);
+        self.store(key, bytes);
+        Once {
+            object,
+            remove: self.sign("DELETE", key),
         }
     }
 
@@ -178,6 +192,7 @@ impl Bucket {
             }
             _ => {
                 shelf.objects.remove(&key);
+                self.shelf.1.notify_all();
                 (204, vec![])
             }
         }

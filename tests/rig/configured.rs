@@ -14,25 +14,75 @@ const SOON: Duration = Duration::from_secs(90);
 #[test]
 fn an_env_file_reaches_the_app_once_and_is_told_to_nobody() {
     let mut order = Order::new();
-    order.upload_image();
     // In the format of compose: between single quotes nothing has a meaning.
-    let secret = "SAMPLE_VERSION='s3cr3t-$HOME-\"x\"'\n";
-    order.bucket.store("env", secret);
-    order.settings.env_file = Some(order.bucket.object("env", secret.as_bytes()));
-    order.settings.remove = vec![order.bucket.sign("DELETE", "env")];
+    order.settings.env_file = Some(order.bucket.once("env", "SAMPLE_VERSION='s3cr3t-$HOME-\"x\"'\n"));
+    order.settings.files = vec![("conf/state".into(), order.bucket.once("state", "as it came"))];
     let machine = Machine::launch(Image::Prepared, &order.user_data());
+    order.wait_for(BootPhase::DockerReady, SOON);
+    // They leave the bucket while the image is still on its way.
+    for key in ["env", "state"] {
+        assert!(order.bucket.gone_within(key, SOON), "{key} is still in the bucket");
+    }
+    order.upload_image();
     order.wait_for(BootPhase::Ready, SOON);
     let metrics =
         machine.run("curl --silent http://127.0.0.1:8080/metrics; docker inspect --format '{{.Config.Env}}' app-web-1");
     assert!(metrics.contains("SAMPLE_VERSION=s3cr3t-$HOME-\"x\""), "{metrics}");
-    assert!(!order.bucket.has("env"), "it is still in the bucket");
     let reports = order.bucket.versions(STATUS);
     let reports: String = reports.iter().map(crate::bucket::Version::text).collect();
     assert!(!(machine.journal() + &reports).contains("s3cr3t"));
 
-    // After a reboot it is not in the bucket any more, and is not needed there.
+    // After a reboot they are not in the bucket any more, and are not needed there; what the app wrote stays.
+    machine.run("echo 'as the app wrote it' > /var/lib/arya/app/conf/state");
     machine.reboot();
     order.wait_for_again(BootPhase::Ready, 2, SOON);
+    assert_eq!(machine.run("cat /var/lib/arya/app/conf/state"), "as the app wrote it\n");
+}
+
+#[test]
+fn stores_of_the_account_become_the_apps_environment_once() {
+    let mut order = Order::new();
+    let secret = "secretsmanager:arn:aws:secretsmanager:eu-central-1:1:secret:shop";
+    order.settings.env_from = ["ssm:/shop", "ssm:/alone/SAMPLE_VERSION", secret].map(str::to_owned).into();
+    order.settings.aws_endpoint = Some("http://169.254.169.254".into());
+    let machine = Machine::launch(Image::Prepared, &order.user_data());
+    machine.run("ip address add 169.254.169.254/32 dev lo");
+    machine.put("/root/account.py", include_str!("account.py"));
+    machine.run("python3 /root/account.py 169.254.169.254 80 >/root/account.log 2>&1 &");
+    // Only now does it get that far.
+    order.upload_image();
+    order.wait_for(BootPhase::Ready, SOON);
+    let environment = machine.run("docker inspect --format '{{json .Config.Env}}' app-web-1");
+    let environment: Vec<String> = serde_json::from_str(&environment).unwrap();
+    for expected in [
+        "DB_URL=postgres://$HOME:'s3cr3t'@db",
+        "SIZE=7",
+        "SAMPLE_VERSION=s3cr3t-$x",
+        "API_KEY=s3cr3t \"quoted\"",
+        "PORTS=[1, 2]",
+    ] {
+        assert!(environment.iter().any(|one| one == expected), "{expected}: {environment:?}");
+    }
+    let reports = order.bucket.versions(STATUS);
+    let reports: String = reports.iter().map(crate::bucket::Version::text).collect();
+    assert!(!(machine.journal() + &reports).contains("s3cr3t"));
+
+    // After a reboot the account is not there any more, and what the app got stays.
+    machine.reboot();
+    order.wait_for_again(BootPhase::Ready, 2, SOON);
+}
+
+#[test]
+fn a_store_that_may_not_be_read_is_named() {
+    let mut order = Order::new();
+    order.settings.env_from = vec!["ssm:/shop".into()];
+    let machine = Machine::launch(Image::Prepared, &order.user_data());
+    // Whoever runs this may be on such a machine, and is not asked.
+    machine.run("iptables --insert OUTPUT --destination 169.254.169.254 --jump REJECT");
+    order.upload_image();
+    let (_, report) = order.wait_for(BootPhase::Failed, SOON);
+    let tail = report["tail"].as_str().unwrap();
+    assert!(tail.starts_with("This instance has no profile, and `env_from` is read with its rights."), "{tail}");
 }
 
 #[test]
@@ -68,10 +118,7 @@ fn https_with_a_certificate_of_its_own_is_asked_and_warmed_up() {
         ("tls/key.pem", pem("key.pem")),
     ];
     order.settings.files = files
-        .map(|(path, bytes)| {
-            order.bucket.store(path, bytes.clone());
-            (path.to_owned(), order.bucket.object(path, &bytes))
-        })
+        .map(|(path, bytes)| (path.to_owned(), order.bucket.once(path, bytes)))
         .into();
     order.settings.app.protocol = Protocol::Https;
     order.settings.app.health_check_path = "/-/ready".into();

@@ -54,15 +54,17 @@ impl Order {
             },
             patience: PATIENCE,
             image: Some(bucket.object("image", &image)),
-            compose: bucket.object("compose", compose.as_bytes()),
+            compose: Some(bucket.object("compose", compose.as_bytes())),
+            written: vec![],
             app_service: "web".into(),
             services: vec!["web".into()],
             env_file: None,
+            env_from: vec![],
+            aws_endpoint: None,
             files: vec![],
             later: vec![],
             targets: None,
             logs: bucket.sign("PUT", LOGS),
-            remove: vec![],
         };
         Self {
             bucket,
@@ -80,7 +82,7 @@ impl Order {
     /// Another compose file than the sample's.
     pub(crate) fn compose(&mut self, text: &str) {
         self.bucket.store("compose", text);
-        self.settings.compose = self.bucket.object("compose", text.as_bytes());
+        self.settings.compose = Some(self.bucket.object("compose", text.as_bytes()));
     }
 
     /// The bytes that the instance boots with.

@@ -1,8 +1,9 @@
 //! An instance: a container of Debian 13 in which the real cloud-init runs the instance's own user data.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -107,6 +108,18 @@ impl Machine {
 
     pub(crate) fn try_run(&self, command: &str) -> Output {
         try_docker(&["exec", &self.name, "bash", "-c", command])
+    }
+
+    /// Writes a file.
+    pub(crate) fn put(&self, path: &str, text: &str) {
+        let mut writing = Command::new("docker")
+            .args(["exec", "--interactive", &self.name, "tee", path])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        writing.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(writing.wait().unwrap().success());
     }
 
     /// What a person would see on the serial console, and what the boot wrote down.

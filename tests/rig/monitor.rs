@@ -6,10 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use arya_plan::identity::{Arm, Role};
-use arya_plan::listener::Protocol;
 use arya_plan::observed::BootPhase;
-use arya_plan::spec::{App, Exporter, WarmUp};
-use arya_plan::user_data::Settings;
+use arya_plan::spec::Exporter;
 use arya_plan::user_data::monitor::{Monitor, Scraped};
 use serde_json::Value;
 
@@ -48,40 +46,11 @@ fn order(watched: &Machine) -> Order {
     });
     let bucket = &order.bucket;
     bucket.store("targets", monitor.targets(&scraped));
-    let stored = |(path, bytes): (&str, Vec<u8>)| {
-        bucket.store(path, bytes.clone());
-        (path.to_owned(), bucket.object(path, &bytes))
-    };
-    let (compose, files): (Vec<_>, Vec<_>) = monitor
-        .files()
-        .into_iter()
-        .map(stored)
-        .partition(|(path, _)| path == "compose.yaml");
     let image = prometheus_image();
     bucket.store("image", image.clone());
-    order.settings = Settings {
-        app: App {
-            port: 9090,
-            protocol: Protocol::Http,
-            health_check_path: "/-/ready".into(),
-            warm_up: WarmUp {
-                paths: vec![],
-                ..WarmUp::default()
-            },
-            version_path: None,
-        },
-        patience: PATIENCE,
-        image: Some(bucket.object("image", &image)),
-        compose: compose[0].1.clone(),
-        app_service: "prometheus".into(),
-        services: vec!["prometheus".into()],
-        env_file: None,
-        files,
-        later: ["grafana", "redis", "kayenta", "referee"].map(str::to_owned).into(),
-        targets: Some(bucket.sign("GET", "targets")),
-        logs: order.settings.logs.clone(),
-        remove: vec![],
-    };
+    let image = Some(bucket.object("image", &image));
+    let logs = order.settings.logs.clone();
+    order.settings = monitor.settings(PATIENCE, image, bucket.sign("GET", "targets"), logs);
     order.role = Role::Monitor;
     order
 }
@@ -105,12 +74,12 @@ fn monitor_scrapes_both_arms_and_answers_every_panel() {
     watched.run(&format!(
         "for i in $(seq 300); do curl --silent --output /dev/null http://127.0.0.1:{PORT}/; sleep 0.05; done"
     ));
-    for (path, bytes) in monitor()
+    for (path, text) in monitor()
         .files()
         .iter()
         .filter(|(path, _)| path.starts_with("grafana/dashboards/"))
     {
-        let dashboard: Value = serde_json::from_slice(bytes).unwrap();
+        let dashboard: Value = serde_json::from_str(text).unwrap();
         for panel in dashboard["panels"].as_array().unwrap() {
             let query = panel["targets"][0]["expr"].as_str().unwrap();
             answers(&machine, path, query);

@@ -61,11 +61,7 @@ fn instance(desired: &Desired, world: &mut Observed, step: &Step) {
             id: resource_name(&desired.id, LogicalId::Instance(*place)),
             state: InstanceState::Running,
             address: None,
-            report: Some(Status {
-                phase: BootPhase::Ready,
-                at: world.at,
-                tail: None,
-            }),
+            report: Some(Status::new(BootPhase::Ready, world.at)),
             ended_because: None,
         }),
         Step::TerminateInstance { place, incarnation } => {

@@ -218,6 +218,54 @@ pub struct Status {
     /// The last lines of its log, on failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<String>,
+    /// When each phase was reached, in order; empty where nobody measures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<Reached>,
+    /// The monitor's: the SHA-256 of its door's certificate in hexadecimal digits, for the server to accept no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_sha256: Option<String>,
+    /// The monitor's: its services that run beside the one that makes it ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub running: Vec<String>,
+}
+
+impl Status {
+    /// A phase and nothing more.
+    pub const fn new(phase: BootPhase, at: Timestamp) -> Self {
+        Self {
+            phase,
+            at,
+            tail: None,
+            timeline: Vec::new(),
+            certificate_sha256: None,
+            running: Vec::new(),
+        }
+    }
+}
+
+/// One line of an instance's own timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    pub phase: BootPhase,
+    /// Since the boot began.
+    #[serde(rename = "after_s", with = "seconds")]
+    pub after: Duration,
+}
+
+/// Seconds with decimals. What an instance writes is not trusted: what is no length of time is none at all.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(after: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(after.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        Ok(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+    }
 }
 
 /// How far an instance has come by its own report.
@@ -256,5 +304,36 @@ impl Observed {
                 .as_ref()
                 .is_some_and(|o| o.deployment == *deployment && o.logical_id == ours)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_document_is_read_with_its_timeline_and_without() {
+        let whole = r#"{"role":"monitor","instance":"i-1","phase":"docker_ready","at":"2026-11-21T10:00:00.123Z",
+            "certificate_sha256":"ab","timeline":[{"phase":"booting","after_s":0.04},{"phase":"docker_ready","after_s":7.50},
+            {"phase":"fetched","after_s":-1}],"fingerprint":{}}"#;
+        let status: Status = serde_json::from_str(whole).unwrap();
+        let after: Vec<u128> = status
+            .timeline
+            .iter()
+            .map(|reached| reached.after.as_millis())
+            .collect();
+        assert_eq!(after, [40, 7500, 0]);
+        assert_eq!(status.certificate_sha256.as_deref(), Some("ab"));
+        let written = serde_json::to_value(&status).unwrap();
+        assert_eq!(
+            written["timeline"][1],
+            serde_json::json!({"phase": "docker_ready", "after_s": 7.5})
+        );
+
+        let short: Status = serde_json::from_str(r#"{"phase":"up","at":"2026-11-21T10:00:00Z"}"#).unwrap();
+        assert_eq!(
+            short,
+            Status::new(BootPhase::Up, "2026-11-21T10:00:00Z".parse().unwrap())
+        );
     }
 }

@@ -4,7 +4,7 @@ use crate::desired::Desired;
 use crate::identity::{Arm, Place, SecurityGroupKind};
 use crate::observed::{BootPhase, Instance, InstanceState, Observed, UploadState};
 use crate::plan::{Draft, Step, WaitReason};
-use crate::spec::Digest;
+use crate::spec::{Digest, Version};
 
 pub(crate) fn provision(desired: &Desired, observed: &Observed, draft: &mut Draft) {
     if desired.failed.is_some() {
@@ -32,14 +32,11 @@ pub(crate) fn provision(desired: &Desired, observed: &Observed, draft: &mut Draf
     }
 }
 
-/// The files that must reach the bucket, each once even when both versions use it.
+/// The files that must reach the bucket, each once even when both versions use it. What configures an app may be a secret,
+/// and goes with the launch of each instance.
 pub(crate) fn files(desired: &Desired) -> std::collections::BTreeSet<&Digest> {
-    desired
-        .spec
-        .baseline
-        .digests()
-        .chain(desired.spec.canary.digests())
-        .collect()
+    let versions = [&desired.spec.baseline, &desired.spec.canary];
+    versions.into_iter().flat_map(Version::shared).collect()
 }
 
 /// Whether every file has reached the bucket.

@@ -181,6 +181,11 @@ pub struct Version {
 }
 
 impl Version {
+    /// What every instance of the version fetches; the rest is handed to each by itself.
+    pub fn shared(&self) -> [&Digest; 2] {
+        [&self.image, &self.compose]
+    }
+
     /// Everything that must reach the instance.
     pub fn digests(&self) -> impl Iterator<Item = &Digest> {
         [&self.image, &self.compose]
@@ -300,11 +305,6 @@ pub struct Analysis {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kayenta_config: Option<serde_json::Value>,
     pub on_harmful: OnHarmful,
-}
-
-impl Default for Analysis {
-    fn default() -> Self {
-        Self {
     /// Seconds in which the baseline alone has users beside production, before the canary has any: two of the old version
     /// side by side show how much the metrics scatter by themselves. 0 = the canary's users come at once.
     #[serde(skip_serializing_if = "is_zero")]
@@ -313,16 +313,21 @@ impl Default for Analysis {
 
 fn is_zero(number: &f64) -> bool {
     *number == 0.0
+}
+
+impl Default for Analysis {
+    fn default() -> Self {
+        Self {
             margin: default_word(),
             metrics: Vec::new(),
             kayenta_config: None,
             on_harmful: OnHarmful::default(),
+            aa_spell_s: 0.0,
         }
     }
 }
 
 /// What happens by itself when the verdict is *harmful*.
-            aa_spell_s: 0.0,
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnHarmful {

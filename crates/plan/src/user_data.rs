@@ -11,12 +11,14 @@ pub mod monitor;
 use std::fmt;
 use std::time::Duration;
 
+use arya_bundle::{ComposeError, ComposeFile};
 use arya_judge::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::checks::chosen_services;
 use crate::identity::Role;
 use crate::listener::Protocol;
-use crate::spec::{App, Digest};
+use crate::spec::{App, Digest, Version};
 use block::Block;
 pub use block::NulByte;
 
@@ -58,6 +60,14 @@ impl fmt::Debug for PresignedUrl {
 pub struct Object {
     pub url: PresignedUrl,
     pub digest: Digest,
+}
+
+/// An object that one instance alone fetches, once: the configuration of an app may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    pub object: Object,
+    /// A DELETE for it, which the instance sends as soon as it has it.
+    pub remove: PresignedUrl,
 }
 
 /// What an instance knows before it has fetched anything.
@@ -106,22 +116,50 @@ pub struct Settings {
     pub patience: Patience,
     /// The archive for `docker load`; the monitor needs none where it reaches a registry.
     pub image: Option<Object>,
-    pub compose: Object,
+    /// `None` where it is among [`Settings::written`].
+    pub compose: Option<Object>,
+    /// Files of ours, by path beside the compose file, which stand in the settings themselves.
+    pub written: Vec<(String, String)>,
     /// The compose file's service that publishes `app.port`.
     pub app_service: String,
     /// Every service to start, the app's among them.
     pub services: Vec<String>,
-    pub env_file: Option<Object>,
+    pub env_file: Option<Once>,
+    /// Stores of the account that the instance's profile reads, as the spec names them.
+    pub env_from: Vec<String>,
+    /// Where those stores are, if not at AWS's own addresses.
+    pub aws_endpoint: Option<String>,
     /// Path on the instance, relative ones beside the compose file, and what lies there.
-    pub files: Vec<(String, Object)>,
+    pub files: Vec<(String, Once)>,
     /// Services that are started once it is ready, each by itself, and waited for by nobody.
     pub later: Vec<String>,
     /// Where the monitor reads whom it watches, again and again.
     pub targets: Option<PresignedUrl>,
     /// Where the containers' logs go.
     pub logs: PresignedUrl,
-    /// DELETEs for what is to be fetched once.
-    pub remove: Vec<PresignedUrl>,
+}
+
+/// Which services of its compose file an instance starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// The one that publishes `app.port`.
+    pub app: String,
+    /// It and the others.
+    pub all: Vec<String>,
+}
+
+/// Reads a version's compose file as the plan did.
+///
+/// # Errors
+/// It is none, or no service publishes the port.
+pub fn started(version: &Version, port: u16, compose: &[u8]) -> Result<Started, ComposeError> {
+    let compose = ComposeFile::parse(compose)?;
+    let app = compose.app_service(port)?;
+    let (all, _skipped) = chosen_services(version, &compose, app);
+    Ok(Started {
+        app: app.name.clone(),
+        all,
+    })
 }
 
 /// The user data: the script's first line, the block, the rest. Adapters compress it; the same birth gives the same bytes.
@@ -147,14 +185,16 @@ impl Settings {
     /// # Errors
     /// A value has a NUL byte, which no shell can hold.
     pub fn bytes(&self) -> Result<Vec<u8>, NulByte> {
-        let scheme = match self.app.protocol {
-            Protocol::Http | Protocol::Grpc => "http",
-            Protocol::Https => "https",
+        let (scheme, protocol) = match self.app.protocol {
+            Protocol::Http => ("http", "http"),
+            Protocol::Grpc => ("http", "grpc"),
+            Protocol::Https => ("https", "https"),
         };
         let warm_up = &self.app.warm_up;
         let mut block = Block::default();
         block.number("APP_PORT", self.app.port.into());
         block.text("APP_SCHEME", scheme)?;
+        block.text("APP_PROTOCOL", protocol)?;
         block.text("HEALTH_PATH", &self.app.health_check_path)?;
         block.list("WARM_PATHS", warm_up.paths.iter().map(String::as_str))?;
         block.text("WARM_HOST", warm_up.host.as_deref().unwrap_or_default())?;
@@ -164,19 +204,25 @@ impl Settings {
         block.number("UP_WITHIN_S", self.patience.up.as_secs());
         block.number("WARM_WITHIN_S", self.patience.warm.as_secs());
         block.object("IMAGE", self.image.as_ref())?;
-        block.object("COMPOSE", Some(&self.compose))?;
+        block.object("COMPOSE", self.compose.as_ref())?;
+        let written = self.written.iter();
+        block.list(
+            "WRITTEN",
+            written.flat_map(|(path, text)| [path.as_str(), text.as_str()]),
+        )?;
         block.text("APP_SERVICE", &self.app_service)?;
         block.list("SERVICES", self.services.iter().map(String::as_str))?;
         block.list("LATER", self.later.iter().map(String::as_str))?;
         block.text("TARGETS_URL", self.targets.as_ref().map_or("", |url| &url.0))?;
-        block.object("ENV_FILE", self.env_file.as_ref())?;
-        let files = self.files.iter();
-        block.list(
-            "FILES",
-            files.flat_map(|(path, object)| [path.as_str(), &object.url.0, object.digest.hex()]),
-        )?;
+        let secret = self.env_file.as_ref();
+        block.object("ENV_FILE", secret.map(|once| &once.object))?;
+        block.text("ENV_FILE_REMOVE_URL", secret.map_or("", |once| &once.remove.0))?;
+        let files = self
+            .files
+            .iter()
+            .flat_map(|(path, Once { object, remove })| [path.as_str(), &object.url.0, object.digest.hex(), &remove.0]);
+        block.list("FILES", files)?;
         block.text("LOGS_URL", &self.logs.0)?;
-        block.list("REMOVE_URLS", self.remove.iter().map(|url| url.0.as_str()))?;
         Ok(block.to_string().into_bytes())
     }
 }

@@ -3,9 +3,10 @@
 //! Knows what a phase is called; never why it was reached.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arya_plan::identity::Place;
-use arya_plan::observed::{BootPhase, Status};
+use arya_plan::observed::{BootPhase, Reached, Status};
 use serde::Serialize;
 
 use super::Inner;
@@ -58,12 +59,7 @@ struct Document<'d> {
 
 impl Reporter {
     pub(super) async fn phase(&self, phase: BootPhase) {
-        self.status(Status {
-            phase,
-            at: clock(),
-            tail: None,
-        })
-        .await;
+        self.status(Status::new(phase, clock())).await;
     }
 
     pub(super) async fn failed(&self, sentence: &str, output: &str) {
@@ -73,9 +69,8 @@ impl Reporter {
             format!("{sentence}\n{output}")
         };
         self.status(Status {
-            phase: BootPhase::Failed,
-            at: clock(),
             tail: Some(last(&text).to_owned()),
+            ..Status::new(BootPhase::Failed, clock())
         })
         .await;
     }
@@ -90,15 +85,21 @@ impl Reporter {
             .and_then(|m| m.report.as_ref().map(|r| r.phase));
         if let Some(phase) = phase {
             self.status(Status {
-                phase,
-                at: clock(),
                 tail: Some(last(output).to_owned()),
+                ..Status::new(phase, clock())
             })
             .await;
         }
     }
 
-    async fn status(&self, status: Status) {
+    fn timeline(&self, now: &Status) -> Vec<Reached> {
+        let world = self.inner.world();
+        let before = world.machines.get(&self.id).and_then(|machine| machine.report.as_ref());
+        followed(before, now)
+    }
+
+    async fn status(&self, mut status: Status) {
+        status.timeline = self.timeline(&status);
         if let (Some(folder), Some((place, incarnation))) = (&self.bucket, self.place) {
             let document = Document {
                 role: place.role.as_str(),
@@ -123,6 +124,23 @@ impl Reporter {
     }
 }
 
+/// What was reached before, and what is reached now. Phases follow each other, so each is the last one's time later.
+fn followed(before: Option<&Status>, now: &Status) -> Vec<Reached> {
+    let mut timeline = before.map(|before| before.timeline.clone()).unwrap_or_default();
+    if timeline.last().is_none_or(|last| last.phase != now.phase) {
+        let passed = before.map(|before| now.at.duration_since(before.at));
+        let passed = passed
+            .and_then(|passed| Duration::try_from(passed).ok())
+            .unwrap_or_default();
+        let last = timeline.last().map_or(Duration::ZERO, |last| last.after);
+        timeline.push(Reached {
+            phase: now.phase,
+            after: last + passed,
+        });
+    }
+    timeline
+}
+
 /// The end of a text within the limit, from the start of a character.
 fn last(text: &str) -> &str {
     let from = text.len().saturating_sub(TAIL_LIMIT);
@@ -135,6 +153,27 @@ fn last(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_phase_is_noted_once_with_its_time() {
+        let at = |second: i64| arya_judge::Timestamp::from_second(second).unwrap();
+        let mut last: Option<Status> = None;
+        for (phase, second) in [
+            (BootPhase::Booting, 100),
+            (BootPhase::Loaded, 103),
+            (BootPhase::Loaded, 110),
+        ] {
+            let mut now = Status::new(phase, at(second));
+            now.timeline = followed(last.as_ref(), &now);
+            last = Some(now);
+        }
+        let told = last.unwrap().timeline;
+        let told: Vec<_> = told
+            .iter()
+            .map(|reached| (reached.phase, reached.after.as_secs()))
+            .collect();
+        assert_eq!(told, [(BootPhase::Booting, 0), (BootPhase::Loaded, 3)]);
+    }
 
     #[test]
     fn a_tail_is_cut_between_characters() {

@@ -279,9 +279,8 @@ impl State {
             state: machine.state,
             address: (machine.state != InstanceState::Terminated).then_some(machine.address),
             report: arrived.map(|(at, phase)| Status {
-                phase: *phase,
-                at: self.moment(*at),
                 tail: (*phase == BootPhase::Failed).then(|| "The app ended while it was starting.".into()),
+                ..Status::new(*phase, self.moment(*at))
             }),
             ended_because: None,
         })

@@ -12,15 +12,23 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::{Object, Patience, PresignedUrl, Settings};
 use crate::identity::{Arm, DeploymentId};
-use crate::spec::Exporter;
+use crate::listener::Protocol;
+use crate::spec::{App, Exporter, WarmUp};
 
 /// Where Prometheus reads whom to scrape, from its own folder.
 pub const TARGETS_FILE: &str = "prometheus/targets.json";
 /// Often enough for blocks of 15 s, seldom enough for two instances not to notice.
 const SCRAPE_EVERY: &str = "5s";
 /// Debian's node_exporter listens there.
-const NODE_EXPORTER_PORT: u16 = 9100;
+pub const NODE_EXPORTER_PORT: u16 = 9100;
+/// The one port in front of everything else, with TLS.
+pub const DOOR_PORT: u16 = 8443;
+const PROMETHEUS: &str = "prometheus";
+const PROMETHEUS_PORT: u16 = 9090;
+/// Started when it is ready, and waited for by nobody.
+const LATER: [&str; 4] = ["grafana", "redis", "kayenta", "referee"];
 
 const IMAGES: &str = include_str!("../../../../provisioning/monitor/images.env");
 
@@ -73,25 +81,63 @@ pub struct Scraped {
 }
 
 impl Monitor {
+    /// What its instance is told. `image` is an archive for `docker load`, where no registry is reached.
+    pub fn settings(
+        &self,
+        patience: Patience,
+        image: Option<Object>,
+        targets: PresignedUrl,
+        logs: PresignedUrl,
+    ) -> Settings {
+        let files = self.files().into_iter();
+        Settings {
+            app: App {
+                port: PROMETHEUS_PORT,
+                protocol: Protocol::Http,
+                health_check_path: "/-/ready".into(),
+                warm_up: WarmUp {
+                    paths: vec![],
+                    ..WarmUp::default()
+                },
+                version_path: None,
+            },
+            patience,
+            image,
+            compose: None,
+            written: files.map(|(path, text)| (path.to_owned(), text)).collect(),
+            app_service: PROMETHEUS.into(),
+            services: vec![PROMETHEUS.into()],
+            env_file: None,
+            env_from: vec![],
+            aws_endpoint: None,
+            files: vec![],
+            later: LATER.map(str::to_owned).into(),
+            targets: Some(targets),
+            logs,
+        }
+    }
+
     /// Everything but the targets, by path beside the compose file.
-    pub fn files(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let fixed = FIXED.map(|(path, text)| (path, text.as_bytes().to_vec()));
+    pub fn files(&self) -> Vec<(&'static str, String)> {
+        let fixed = FIXED.map(|(path, text)| (path, text.to_owned()));
         let rendered = [
-            (".env", self.environment().into_bytes()),
+            (".env", self.environment()),
             ("prometheus/prometheus.yml", written(&self.prometheus())),
             ("prometheus/rules.yml", written(&rules::all())),
             ("grafana/dashboards/canary.json", written(&dashboards::canary())),
             ("grafana/dashboards/node.json", written(&dashboards::node())),
             ("kayenta/standard.json", written(&kayenta::standard())),
-            ("proxy/users", format!("{}\n", self.user).into_bytes()),
+            ("proxy/users", format!("{}\n", self.user)),
         ];
         fixed.into_iter().chain(rendered).collect()
     }
 
     /// For [`TARGETS_FILE`]: each instance's node_exporter, and every exporter of the spec.
-    pub fn targets(&self, scraped: &[Scraped]) -> Vec<u8> {
+    pub fn targets(&self, scraped: &[Scraped]) -> String {
         let node = ("node", NODE_EXPORTER_PORT, "/metrics");
         let asked = self.exporters.iter().map(|e| (e.job.as_str(), e.port, e.path.as_str()));
+        // Whoever names it too gets it once.
+        let asked = asked.filter(|(_, port, path)| (*port, *path) != (node.1, node.2));
         let jobs: Vec<_> = std::iter::once(node).chain(asked).collect();
         let of = |one: &Scraped| -> Vec<Value> {
             let group = |(job, port, path): &(&str, u16, &str)| {
@@ -140,8 +186,8 @@ impl Monitor {
     }
 }
 
-fn written(document: &Value) -> Vec<u8> {
-    serde_json::to_vec_pretty(document).expect("a document of ours is plain data")
+fn written(document: &Value) -> String {
+    serde_json::to_string_pretty(document).expect("a document of ours is plain data")
 }
 
 #[cfg(test)]

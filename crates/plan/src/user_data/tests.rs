@@ -39,6 +39,13 @@ fn object(name: &str) -> Object {
     }
 }
 
+fn once(name: &str) -> Once {
+    Once {
+        object: object(name),
+        remove: url(name),
+    }
+}
+
 fn birth() -> Birth {
     Birth {
         role: Role::Canary,
@@ -64,15 +71,17 @@ fn settings() -> Settings {
         },
         patience: Patience::AWS,
         image: Some(object("image")),
-        compose: object("compose"),
+        compose: Some(object("compose")),
+        written: vec![("conf/it's.json".into(), "{\n}\n".into())],
         app_service: "web".into(),
         services: vec!["web".into(), "cache".into()],
         env_file: None,
+        env_from: vec!["ssm:/shop".into()],
+        aws_endpoint: None,
         later: vec![],
         targets: None,
-        files: vec![("conf/app's.yml".into(), object("file"))],
+        files: vec![("conf/app's.yml".into(), once("file"))],
         logs: url("logs/canary-0-1.txt"),
-        remove: vec![],
     }
 }
 
@@ -147,16 +156,18 @@ fn settings_are_read_by_a_function_of_the_script_as_they_were_meant() {
     // Sourced in a function, as the script does it: what is read must be there afterwards.
     let program = "read_settings() { . \"$1\"; }; read_settings \"$1\"; \
          printf '%s\\n' \"$ARYA_APP_SCHEME\" \"$ARYA_WARM_HOST\" \"${ARYA_SERVICES[@]}\" \"${ARYA_FILES[0]}\" \
-         \"${#ARYA_FILES[@]}\" \"${#ARYA_REMOVE_URLS[@]}\" \"[$ARYA_ENV_FILE_URL]\"";
+         \"${#ARYA_FILES[@]}\" \"${ARYA_WRITTEN[@]}\" \"[$ARYA_ENV_FILE_URL]\"";
     let said = bash(&["-euc", program, "-", file.to_str().unwrap()], "");
-    assert_eq!(said, "https\nemr.example.com\nweb\ncache\nconf/app's.yml\n3\n0\n[]\n");
+    assert_eq!(
+        said,
+        "https\nemr.example.com\nweb\ncache\nconf/app's.yml\n4\nconf/it's.json\n{\n}\n\n[]\n"
+    );
 }
 
 #[test]
 fn secrets_are_only_pointed_at() {
     let with_secrets = Settings {
-        env_file: Some(object("secret")),
-        remove: vec![url("secret")],
+        env_file: Some(once("secret")),
         ..settings()
     };
     let told = script(&birth());
@@ -183,6 +194,27 @@ fn a_url_that_would_end_its_line_is_refused_and_not_repeated() {
     ] {
         assert_eq!(PresignedUrl::parse(text), Err(NotAUrl));
     }
+}
+
+#[test]
+fn the_app_and_what_it_needs_are_started() {
+    let compose = b"services:\n  web: {image: a, ports: [\"8080:80\"], depends_on: [cache]}\n  cache: {image: b}\n  \
+                    worker: {image: c}\n";
+    let digest = Digest::of(compose);
+    let version = Version {
+        image: digest.clone(),
+        compose: digest,
+        env_file: None,
+        env_from: vec![],
+        files: std::collections::BTreeMap::new(),
+        services: crate::spec::Services::default(),
+    };
+    let started = super::started(&version, 8080, compose).unwrap();
+    assert_eq!(
+        (started.app.as_str(), started.all),
+        ("web", vec!["web".into(), "cache".into()])
+    );
+    assert!(super::started(&version, 81, compose).is_err());
 }
 
 #[track_caller]

@@ -140,8 +140,8 @@ const fn security_group_of(role: Role) -> SecurityGroupKind {
 
 fn files(spec: &Spec, role: Role) -> Arc<[Digest]> {
     match role {
-        Role::Baseline => spec.baseline.digests().cloned().collect(),
-        Role::Canary => spec.canary.digests().cloned().collect(),
+        Role::Baseline => spec.baseline.shared().map(Clone::clone).into(),
+        Role::Canary => spec.canary.shared().map(Clone::clone).into(),
         Role::Monitor => Arc::default(),
     }
 }

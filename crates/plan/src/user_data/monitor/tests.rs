@@ -20,8 +20,8 @@ fn monitor() -> Monitor {
 
 fn file(monitor: &Monitor, path: &str) -> String {
     let files = monitor.files();
-    let (_, bytes) = files.iter().find(|(found, _)| *found == path).unwrap();
-    String::from_utf8(bytes.clone()).unwrap()
+    let (_, text) = files.iter().find(|(found, _)| *found == path).unwrap();
+    text.clone()
 }
 
 fn document(path: &str) -> Value {
@@ -36,7 +36,7 @@ fn both_arms_are_scraped_with_the_labels_that_the_judge_asks_for() {
         address: "10.0.1.7".parse().unwrap(),
         version: "1.0".into(),
     });
-    let targets: Value = serde_json::from_slice(&monitor().targets(&scraped)).unwrap();
+    let targets: Value = serde_json::from_str(&monitor().targets(&scraped)).unwrap();
     assert_eq!(targets.as_array().unwrap().len(), 4);
     assert_eq!(targets[2]["targets"], json!(["10.0.1.7:9100"]));
     let labels = json!({
@@ -48,6 +48,38 @@ fn both_arms_are_scraped_with_the_labels_that_the_judge_asks_for() {
         "version": "1.0",
     });
     assert_eq!(targets[3], json!({"targets": ["10.0.1.7:8080"], "labels": labels}));
+}
+
+#[test]
+fn an_exporter_that_is_the_machines_own_is_scraped_once() {
+    let exporters = vec![Exporter {
+        job: "machine".into(),
+        port: NODE_EXPORTER_PORT,
+        path: "/metrics".into(),
+    }];
+    let monitor = Monitor { exporters, ..monitor() };
+    let one = Scraped {
+        arm: Arm::Canary,
+        instance: "i-1".into(),
+        address: "10.0.1.7".parse().unwrap(),
+        version: "1.0".into(),
+    };
+    let targets: Value = serde_json::from_str(&monitor.targets(&[one])).unwrap();
+    assert_eq!(targets.as_array().unwrap().len(), 1);
+    assert_eq!(targets[0]["labels"]["job"], "node");
+}
+
+#[test]
+fn the_instance_is_told_every_file_and_waits_for_prometheus_alone() {
+    let url = |text: &str| PresignedUrl::parse(format!("https://bucket/{text}")).unwrap();
+    let settings = monitor().settings(Patience::AWS, None, url("targets"), url("logs"));
+    assert_eq!(settings.written.len(), monitor().files().len());
+    assert!(settings.written.iter().any(|(path, _)| path == "compose.yaml"));
+    let compose = ComposeFile::parse(file(&monitor(), "compose.yaml").as_bytes()).unwrap();
+    let mut started = [settings.services, settings.later].concat();
+    started.sort();
+    assert!(compose.services.keys().eq(&started), "{started:?}");
+    assert!(file(&monitor(), "proxy/nginx.conf").contains(&format!("listen {DOOR_PORT} ssl;")));
 }
 
 #[test]

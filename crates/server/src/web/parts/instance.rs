@@ -1,6 +1,8 @@
 //! One instance: how far it has booted by its own report, what the load balancer thinks of it, and its log on failure.
 
-use arya_plan::observed::BootPhase;
+use std::time::Duration;
+
+use arya_plan::observed::{BootPhase, Reached};
 
 use crate::api::documents::InstanceDocument;
 
@@ -16,6 +18,8 @@ pub(crate) struct InstanceLine {
     /// A bar per boot phase: `done`, `bad` or nothing.
     pub(crate) boot: Vec<&'static str>,
     pub(crate) boot_word: String,
+    /// How long each phase took; `None` where nobody measured.
+    pub(crate) timeline: Option<String>,
     pub(crate) tail: Option<String>,
 }
 
@@ -40,6 +44,7 @@ pub(crate) fn line(instance: &InstanceDocument) -> InstanceLine {
         address: instance.address.clone().unwrap_or_default(),
         boot: if is_monitor { Vec::new() } else { bars(phase) },
         boot_word: phase.map_or("no report yet", word).to_owned(),
+        timeline: instance.report.as_ref().and_then(|report| timeline(&report.timeline)),
         tail: instance.report.as_ref().and_then(|report| report.tail.clone()),
     }
 }
@@ -52,6 +57,38 @@ fn bars(phase: Option<BootPhase>) -> Vec<&'static str> {
         .iter()
         .map(|step| if Some(*step) <= phase { "done" } else { "" })
         .collect()
+}
+
+/// The end of each phase less the end of the one before. A reboot begins a new one.
+fn timeline(reached: &[Reached]) -> Option<String> {
+    let mut before = Duration::ZERO;
+    let mut parts = Vec::new();
+    for step in reached {
+        let took = step.after.saturating_sub(before).as_secs_f64();
+        before = step.after;
+        if step.phase != BootPhase::Booting {
+            parts.push(format!("{} {took:.1} s", part(step.phase)));
+        }
+    }
+    let last = reached.last().filter(|_| !parts.is_empty())?;
+    Some(format!(
+        "{} ({:.1} s in all)",
+        parts.join(" · "),
+        last.after.as_secs_f64()
+    ))
+}
+
+/// What the time before a phase was spent on.
+const fn part(phase: BootPhase) -> &'static str {
+    match phase {
+        BootPhase::Booting => "start",
+        BootPhase::DockerReady => "packages and Docker",
+        BootPhase::Fetched => "files",
+        BootPhase::Loaded => "images",
+        BootPhase::Up => "app",
+        BootPhase::Ready => "warm-up",
+        BootPhase::Failed => "until it failed",
+    }
 }
 
 const fn word(phase: BootPhase) -> &'static str {
@@ -76,6 +113,25 @@ mod tests {
             done,
             "{phase:?}"
         );
+    }
+
+    #[test]
+    fn each_phase_is_told_with_the_time_it_took() {
+        let reached = |phase, after_ms| Reached {
+            phase,
+            after: Duration::from_millis(after_ms),
+        };
+        let told = [
+            reached(BootPhase::Booting, 40),
+            reached(BootPhase::DockerReady, 7_140),
+            reached(BootPhase::Fetched, 8_000),
+        ];
+        assert_eq!(
+            timeline(&told).unwrap(),
+            "packages and Docker 7.1 s · files 0.9 s (8.0 s in all)"
+        );
+        assert_eq!(timeline(&told[..1]), None);
+        assert_eq!(timeline(&[]), None);
     }
 
     #[test]
