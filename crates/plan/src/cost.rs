@@ -20,6 +20,9 @@ const PER_HOUR: [(&str, f64); 10] = [
 const PUBLIC_ADDRESS: f64 = 0.005;
 /// 30 GB of gp3 at $0.08 a GB-month, an hour.
 const DISK: f64 = 0.0033;
+/// What CloudWatch charges for the numbers that both arms and production's group are judged by, an hour: 18 of each a
+/// minute, at $0.01 for 1,000.
+pub const MEASURING: f64 = 3.0 * 18.0 * 60.0 * 0.01 / 1000.0;
 /// What an unknown type is taken for, until the account is asked.
 const UNKNOWN_TYPE: f64 = 0.0416;
 
@@ -37,7 +40,7 @@ pub fn per_hour(spec: &Spec, prices: Prices) -> f64 {
         Prices::Free => 0.0,
         Prices::Aws => {
             let arms = 2.0 * f64::from(spec.instances.per_arm) * instance(&spec.instances.instance_type);
-            arms + instance(&spec.monitor.instance_type)
+            arms + instance(&spec.monitor.instance_type) + MEASURING
         }
     }
 }
