@@ -21,6 +21,7 @@ use crate::artifacts::Artifacts;
 use crate::auth::Auth;
 use crate::counters::Counters;
 use crate::guard::Hosts;
+use crate::tools::Shown;
 use crate::world::World;
 
 pub(crate) use evidence::{Closer, Scores};
@@ -51,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) hosts: Hosts,
     pub(crate) timing: Timing,
     pub(crate) data_dir: PathBuf,
+    /// Where the monitors' tools are shown, if anywhere.
+    pub(crate) tools: Option<Shown>,
     /// The bundled versions of the sample service; `None` outside `arya try`.
     pub(crate) samples: Option<Samples>,
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use arya_aws::calls::Part;
 use arya_aws::{AwsCloud, AwsSettings, ConnectionSettings, DoorKey, PolicyScope, policy};
-use arya_engine::Clock;
+use arya_engine::{Clock, Report};
 use arya_judge::{Evidence, MetricConfig, MetricSource, SourceError, Timestamp};
 use arya_plan::cloud::{Cloud, CloudError};
 use arya_plan::cost::Prices;
@@ -27,10 +27,13 @@ use arya_plan::plan::Step;
 use arya_plan::preview::Capabilities;
 use arya_plan::spec::{SAME_AS_PRODUCTION, Spec};
 use arya_plan::surroundings::Surroundings;
+use axum::http::HeaderValue;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::door::Door;
+use crate::tools;
 use crate::world::{Access, Look, PolicyText, ProfileLine, Sighting};
 use account::Account;
 pub(crate) use config::{Config, ConnectionConfig, Pace};
@@ -92,6 +95,15 @@ impl Accounts {
             1 => self.0.values().map(|account| account.place()).collect(),
             several => format!("AWS: {several} connections"),
         }
+    }
+
+    /// The way to a deployment's monitor, once it has told its address and its key.
+    pub(crate) fn door(&self, report: &Report) -> Option<Door> {
+        let monitor = tools::monitor(report)?;
+        let certificate = monitor.report.as_ref()?.certificate_sha256.as_ref()?;
+        let account = self.account(&report.desired.spec.connection).ok()?;
+        let authorization = HeaderValue::try_from(account.authorization(&report.desired.id)).ok()?;
+        Door::new(monitor.address?, certificate, authorization)
     }
 
     fn account(&self, name: &str) -> Result<&Arc<Account>, CloudError> {

@@ -133,6 +133,9 @@ struct Serve {
     config: Option<PathBuf>,
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Where the monitors' Grafana, Prometheus, Kayenta and Referee are shown to who is logged in; without it nowhere
+    #[arg(long, value_name = "ADDRESS")]
+    tools_listen: Option<SocketAddr>,
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<PathBuf>,
 }
@@ -400,6 +403,7 @@ async fn serving(asked: Serve, json: bool) -> anyhow::Result<()> {
     };
     crate::serve_mode::run(ServeOptions {
         listen: asked.listen.or(config.listen).unwrap_or(LISTEN),
+        tools_listen: asked.tools_listen.or(config.tools_listen),
         data_dir,
         connections: Config::connections_or_environment(config.connections),
         pace: config.timing,

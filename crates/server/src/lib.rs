@@ -11,6 +11,11 @@ mod client;
 mod config;
 mod connection;
 mod counters;
+#[cfg_attr(
+    not(feature = "aws"),
+    allow(dead_code, reason = "the local world's monitor is in this process")
+)]
+mod door;
 pub mod foreign;
 mod guard;
 mod login;
@@ -24,6 +29,7 @@ mod serve;
 mod serve_mode;
 mod signals;
 mod sources;
+mod tools;
 mod try_mode;
 mod web;
 mod world;

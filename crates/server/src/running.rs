@@ -19,6 +19,7 @@ use crate::client::Connection;
 use crate::counters::Counters;
 use crate::guard::Hosts;
 use crate::serve::{Limits, router, serve};
+use crate::tools::{self, Shown};
 use crate::world::World;
 
 /// What a server is put together from.
@@ -33,11 +34,14 @@ pub(crate) struct Parts {
     pub(crate) timing: Timing,
     pub(crate) data_dir: PathBuf,
     pub(crate) samples: Option<Samples>,
+    /// Where the monitors' tools are shown.
+    pub(crate) tools: Option<TcpListener>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Running {
     listener: TcpListener,
+    tools: Option<TcpListener>,
     pub(crate) app: App,
     /// Where commands find it.
     pub(crate) connection: Connection,
@@ -50,6 +54,7 @@ impl Running {
         let counters = Counters::default();
         tokio::spawn(counters.clone().listen(parts.engine.subscribe()));
         let ui = format!("http://{}", reachable(address));
+        let shown = parts.tools.as_ref().map(shown).transpose()?;
         let app = App {
             engine: parts.engine,
             world: parts.world,
@@ -62,6 +67,7 @@ impl Running {
                 hosts: Hosts::of(address.ip()),
                 timing: parts.timing,
                 data_dir: parts.data_dir,
+                tools: shown,
                 samples: parts.samples,
             }),
             stopping: CancellationToken::new(),
@@ -69,6 +75,7 @@ impl Running {
         tokio::spawn(app.clone().keep_house(app.engine.subscribe()));
         Ok(Self {
             listener: parts.listener,
+            tools: parts.tools,
             app,
             connection: Connection {
                 server: ui,
@@ -88,10 +95,15 @@ impl Running {
     {
         let Self {
             listener,
+            tools,
             app,
             connection,
         } = self;
         let stopping = app.stopping.clone();
+        if let Some(tools) = tools {
+            let shown = tools::router(app.clone());
+            tokio::spawn(serve(tools, shown, Limits::USUAL, stopping.clone()));
+        }
         let served = tokio::spawn(serve(listener, router(app.clone()), Limits::USUAL, stopping));
         let data_dir = &app.settings.data_dir;
         if let Err(error) = connection.remember(data_dir) {
@@ -115,6 +127,12 @@ impl Running {
         served.await.context("the server broke off")?;
         ended
     }
+}
+
+fn shown(listener: &TcpListener) -> anyhow::Result<Shown> {
+    let address = listener.local_addr().context("the tools' listener has no address")?;
+    let shown = Shown::at(format!("http://{}", reachable(address)));
+    shown.context("the system gives no random numbers")
 }
 
 /// The address of a one-time link that starts a browser's session.

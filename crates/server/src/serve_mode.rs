@@ -32,6 +32,8 @@ const SECRET_LENGTH: usize = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct ServeOptions {
     pub(crate) listen: SocketAddr,
+    /// Where the monitors' tools are shown; `None` = nowhere.
+    pub(crate) tools_listen: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
     pub(crate) connections: Vec<ConnectionConfig>,
     pub(crate) pace: Pace,
@@ -51,6 +53,10 @@ pub(crate) async fn run(options: ServeOptions) -> anyhow::Result<()> {
 async fn start(options: &ServeOptions) -> anyhow::Result<Running> {
     // The port first: where it is taken, nothing has been written yet.
     let listener = listen(options.listen).await?;
+    let tools = match options.tools_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     make_private(&options.data_dir);
     let store = Arc::new(Store::open(&options.data_dir)?);
     let artifacts =
@@ -87,6 +93,7 @@ async fn start(options: &ServeOptions) -> anyhow::Result<Running> {
         timing,
         data_dir: options.data_dir.clone(),
         samples: None,
+        tools,
     })?;
     accounts.watch(&running.app.stopping);
     Ok(running)

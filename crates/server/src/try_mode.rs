@@ -113,6 +113,7 @@ async fn start(options: &TryOptions) -> anyhow::Result<Running> {
         timing,
         data_dir: options.data_dir.clone(),
         samples: Some(samples),
+        tools: None,
     })
 }
 

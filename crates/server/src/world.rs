@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arya_engine::Report;
 use arya_judge::Timestamp;
 use arya_local::live::LiveCloud;
 use arya_plan::cloud::{Cloud as _, CloudError};
@@ -14,6 +15,7 @@ use arya_plan::surroundings::{Rights, Surroundings, Tenure};
 
 #[cfg(feature = "aws")]
 use crate::aws::Accounts;
+use crate::door::Door;
 
 /// Traffic is averaged over this span: long enough to be steady, short enough to be now.
 const TRAFFIC_WINDOW: Duration = Duration::from_secs(10);
@@ -178,6 +180,18 @@ impl World {
             }
             #[cfg(feature = "aws")]
             Self::Aws(_) => None,
+        }
+    }
+
+    /// The way to a deployment's monitor, once it has told its address and its key.
+    pub(crate) fn door(&self, report: &Report) -> Option<Door> {
+        match self {
+            Self::Local(_) => {
+                let _ = report;
+                None
+            }
+            #[cfg(feature = "aws")]
+            Self::Aws(accounts) => accounts.door(report),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::api::documents::{
     DeploymentDocument, EventDocument, ListenersDocument, Look, ReportDocument, VerdictDocument,
 };
 use crate::api::problem::Problem;
+use crate::tools;
 
 /// Pages of the store that are read for one report: all that is kept, and one for what is about to be pruned.
 const PAGES_MAX: usize = EVENTS_KEPT / EVENTS_AT_ONCE + 1;
@@ -30,14 +31,18 @@ impl App {
     }
 
     pub(crate) fn deployment(&self, id: &DeploymentId) -> Result<DeploymentDocument, Problem> {
-        self.report(id)
-            .map(|report| DeploymentDocument::of(&look(&report, self.world.prices())))
+        self.report(id).map(|report| DeploymentDocument {
+            links: tools::links(self, &report),
+            ..DeploymentDocument::of(&look(&report, self.world.prices()))
+        })
     }
 
     /// One deployment with the secret that shows the canary before users see it.
     pub(crate) fn deployment_with_probe(&self, id: &DeploymentId) -> Result<DeploymentDocument, Problem> {
-        self.report(id)
-            .map(|report| DeploymentDocument::with_probe(&look(&report, self.world.prices())))
+        self.report(id).map(|report| DeploymentDocument {
+            links: tools::links(self, &report),
+            ..DeploymentDocument::with_probe(&look(&report, self.world.prices()))
+        })
     }
 
     /// Every open one, then the latest of the others, each newest first.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arya_aws::{AwsCloud, AwsSettings};
 use arya_engine::Clock;
 use arya_plan::cloud::{Cloud as _, CloudError, ErrorKind};
-use arya_plan::listener::Site;
+use arya_plan::identity::DeploymentId;
 use arya_plan::listener::Site;
 use arya_plan::spec::{Instances, Spec};
 use arya_plan::surroundings::Surroundings;
@@ -72,6 +72,11 @@ impl Account {
             asked: Notify::new(),
             resolved: Mutex::default(),
         }
+    }
+
+    /// What the monitor of a deployment is shown at its door.
+    pub(super) fn authorization(&self, deployment: &DeploymentId) -> String {
+        self.settings.door_key.door(deployment).authorization()
     }
 
     /// The cloud of this connection.

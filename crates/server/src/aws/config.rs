@@ -16,6 +16,8 @@ use crate::api::input::yaml;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     pub(crate) listen: Option<SocketAddr>,
+    /// Where the monitors' tools are shown; without it nowhere.
+    pub(crate) tools_listen: Option<SocketAddr>,
     pub(crate) data_dir: Option<PathBuf>,
     /// Accounts and regions; without any the environment's.
     pub(crate) connections: Vec<ConnectionConfig>,
@@ -53,7 +55,7 @@ pub(crate) enum Pace {
 }
 
 /// Every key of the file, and of a connection in it.
-const KEYS: [&str; 4] = ["listen", "data_dir", "connections", "timing"];
+const KEYS: [&str; 5] = ["listen", "tools_listen", "data_dir", "connections", "timing"];
 const CONNECTION_KEYS: [&str; 6] = ["name", "profile", "role_arn", "region", "endpoint", "image_owner"];
 /// A known key counts as meant when it is at most this many edits away.
 const NEAR: usize = 3;

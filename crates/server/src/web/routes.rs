@@ -26,6 +26,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/connect", get(pages::connect::get))
         .route("/deployments/{id}", get(pages::deployment::get))
         .route("/deployments/{id}/live", get(live::deployment))
+        .route("/deployments/{id}/tools/{tool}", get(crate::tools::hand_over))
         .route("/deployments/{id}/weight", post(pages::deployment::weight))
         .route("/deployments/{id}/override", post(pages::deployment::overrule))
         .route("/deployments/{id}/try/{control}", post(pages::deployment::control))

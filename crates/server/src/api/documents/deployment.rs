@@ -1,5 +1,7 @@
 //! A deployment as scripts read it and as the pages show it.
 
+use std::collections::BTreeMap;
+
 use arya_judge::{Timestamp, Verdict};
 use arya_plan::desired::{Desired, Goal, Harmful, Hold, PROBE_HEADER};
 use arya_plan::identity::DeploymentId;
@@ -78,6 +80,9 @@ pub(crate) struct LinksDocument {
     /// In `arya try` the embedded monitor, which answers Prometheus' API.
     pub(crate) prometheus: Option<String>,
     pub(crate) kayenta: Option<String>,
+    /// Why a link is not there, by its name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) off: BTreeMap<&'static str, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -141,10 +146,7 @@ impl DeploymentDocument {
                 .observed
                 .and_then(|seen| seen.traffic.as_ref())
                 .map(TrafficDocument::of),
-            links: LinksDocument {
-                prometheus: Some("/monitor".into()),
-                ..LinksDocument::default()
-            },
+            links: LinksDocument::default(),
             verdict: look.verdict.map(|v| VerdictLine {
                 outcome: v.outcome,
                 sentence: v.sentence(),

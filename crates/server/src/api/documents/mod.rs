@@ -19,7 +19,7 @@ mod weights;
 
 pub(crate) use artifact::ArtifactDocument;
 pub(crate) use backtest::{BacktestDocument, BacktestMetricDocument, BacktestRunDocument, LeftOutDocument};
-pub(crate) use deployment::{DeploymentDocument, Look, ProofDocument};
+pub(crate) use deployment::{DeploymentDocument, LinksDocument, Look, ProofDocument};
 pub(crate) use event::{EventDocument, ReportDocument};
 pub(crate) use kayenta::KayentaDocument;
 pub(crate) use listeners::{ConnectionDocument, ListenersDocument, LoadBalancerDocument};
@@ -34,7 +34,7 @@ pub(crate) use weights::Shares;
 /// Parts that only the pages' fixtures build by themselves.
 #[cfg(test)]
 pub(crate) use {
-    deployment::{CostDocument, LinksDocument, ProbeDocument, WaitingDocument},
+    deployment::{CostDocument, ProbeDocument, WaitingDocument},
     listeners::ListenerDocument,
     progress::RailDocument,
     rule::RuleGroupDocument,

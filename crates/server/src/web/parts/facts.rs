@@ -14,7 +14,7 @@ pub(crate) struct Fact {
 pub(crate) struct Link {
     pub(crate) word: &'static str,
     pub(crate) href: Option<String>,
-    pub(crate) note: &'static str,
+    pub(crate) note: String,
 }
 
 pub(crate) fn facts(document: &DeploymentDocument) -> Vec<Fact> {
@@ -53,15 +53,13 @@ pub(crate) fn links(document: &DeploymentDocument, local: bool) -> Vec<Link> {
             url.clone()
         }
     });
-    let elsewhere = if local {
-        "not in try; the embedded monitor answers the same queries"
-    } else {
-        "not part of this deployment"
-    };
-    let link = |word, href: &Option<String>, note| Link {
-        word,
-        href: href.clone(),
-        note: if href.is_some() { note } else { elsewhere },
+    let link = |word: &'static str, href: &Option<String>, note: &str| {
+        let off = links.off.get(word.to_ascii_lowercase().as_str());
+        Link {
+            word,
+            href: href.clone(),
+            note: off.map_or_else(|| note.to_owned(), Clone::clone),
+        }
     };
     vec![
         link(
@@ -79,7 +77,7 @@ pub(crate) fn links(document: &DeploymentDocument, local: bool) -> Vec<Link> {
         Link {
             word: "Report",
             href: Some(format!("/deployments/{}/report", document.id)),
-            note: "one file that stands alone",
+            note: "one file that stands alone".into(),
         },
     ]
 }
