@@ -16,6 +16,8 @@ use crate::calls::Call;
 const PER_S: f64 = 3.0;
 /// What may be asked at once after a pause: those of ten seconds.
 const AT_ONCE: f64 = 10.0 * PER_S;
+/// What steps may take beyond it: that of a second. A launch asks a lot at once, and the looks after it must see what it did.
+const OWED_AT_MOST: f64 = PER_S;
 /// A look has 15 s in the engine; whoever waits longer for his turn is told so instead.
 pub(crate) const A_LOOK_WAITS_AT_MOST: Duration = Duration::from_secs(5);
 /// A person who opens a page, or a plan, waits behind the looks.
@@ -182,7 +184,8 @@ impl Pace {
     /// What takes users away or removes what is ours is counted, and never held up.
     fn take(&self) {
         if self.allowance == Allowance::OfAnAccount {
-            self.state().left -= 1.0;
+            let mut state = self.state();
+            state.left = (state.left - 1.0).max(-OWED_AT_MOST);
         }
     }
 

@@ -48,14 +48,14 @@ impl Inner {
     }
 
     async fn may_balance(&self, listener: Option<&ListenerId>) -> Vec<Told> {
-        let elb = &self.clients.reading.elb;
+        let reading = &self.clients.reading;
         let balancers = ask(
             Call::DescribeLoadBalancers,
-            elb.describe_load_balancers().page_size(A_FEW).send(),
+            reading.elb.describe_load_balancers().page_size(A_FEW).send(),
         );
         let groups = ask(
             Call::DescribeTargetGroups,
-            elb.describe_target_groups().page_size(A_FEW).send(),
+            reading.elb.describe_target_groups().page_size(A_FEW).send(),
         );
         let (balancers, groups) = tokio::join!(balancers, groups);
         let first = |arn: Option<&str>| arn.map(str::to_owned);
@@ -72,7 +72,7 @@ impl Inner {
             read(Call::DescribeTargetGroups, &groups),
         ];
         let mut door = listener.map(ToString::to_string);
-        let asked = elb.describe_listeners();
+        let asked = reading.elb.describe_listeners();
         if listener.is_some() || balancer.is_some() {
             let asked = match &door {
                 Some(arn) => asked.listener_arns(arn),
@@ -83,19 +83,27 @@ impl Inner {
             door = door.or_else(|| first(listeners.ok()?.listeners().first()?.listener_arn()));
         }
         if let Some(arn) = door {
-            let rules = ask(Call::DescribeRules, elb.describe_rules().listener_arn(arn).send()).await;
+            let rules = ask(
+                Call::DescribeRules,
+                reading.elb.describe_rules().listener_arn(arn).send(),
+            )
+            .await;
             told.push(read(Call::DescribeRules, &rules));
         }
         if let Some(arn) = group.as_ref().or(balancer.as_ref()) {
-            let tags = ask(Call::DescribeTags, elb.describe_tags().resource_arns(arn).send()).await;
+            let tags = ask(
+                Call::DescribeTags,
+                reading.elb.describe_tags().resource_arns(arn).send(),
+            )
+            .await;
             told.push(read(Call::DescribeTags, &tags));
         }
         if let Some(arn) = group {
-            let attributes = elb.describe_target_group_attributes().target_group_arn(&arn);
+            let attributes = reading.elb.describe_target_group_attributes().target_group_arn(&arn);
             let attributes = ask(Call::DescribeTargetGroupAttributes, attributes.send());
             let health = ask(
                 Call::DescribeTargetHealth,
-                elb.describe_target_health().target_group_arn(&arn).send(),
+                reading.elb.describe_target_health().target_group_arn(&arn).send(),
             );
             let (attributes, health) = tokio::join!(attributes, health);
             told.push(read(Call::DescribeTargetGroupAttributes, &attributes));
@@ -105,32 +113,43 @@ impl Inner {
     }
 
     async fn may_compute(&self) -> Vec<Told> {
-        let ec2 = &self.clients.reading.ec2;
+        let reading = &self.clients.reading;
         let (instances, groups, subnets, routes, gateways, types, images) = tokio::join!(
             ask(
                 Call::DescribeInstances,
-                ec2.describe_instances()
+                reading
+                    .ec2
+                    .describe_instances()
                     .set_filters(Some(of_installation(self.settings.installation)))
                     .send()
             ),
             ask(
                 Call::DescribeSecurityGroups,
-                ec2.describe_security_groups()
+                reading
+                    .ec2
+                    .describe_security_groups()
                     .set_filters(Some(of_installation(self.settings.installation)))
                     .send()
             ),
-            ask(Call::DescribeSubnets, ec2.describe_subnets().max_results(A_FEW).send()),
+            ask(
+                Call::DescribeSubnets,
+                reading.ec2.describe_subnets().max_results(A_FEW).send()
+            ),
             ask(
                 Call::DescribeRouteTables,
-                ec2.describe_route_tables().max_results(A_FEW).send()
+                reading.ec2.describe_route_tables().max_results(A_FEW).send()
             ),
             ask(
                 Call::DescribeNatGateways,
-                ec2.describe_nat_gateways().max_results(A_FEW).send()
+                reading.ec2.describe_nat_gateways().max_results(A_FEW).send()
             ),
             ask(
                 Call::DescribeInstanceTypes,
-                ec2.describe_instance_types().instance_types(ANY_TYPE.into()).send()
+                reading
+                    .ec2
+                    .describe_instance_types()
+                    .instance_types(ANY_TYPE.into())
+                    .send()
             ),
             self.newest_image(ANY_PROCESSOR),
         );
@@ -192,10 +211,10 @@ impl Inner {
 
     /// What is allowed only on what is ours can be asked only while something of ours stands.
     async fn may_end(&self, instance: Option<String>, group: Option<String>) -> Vec<Told> {
-        let ec2 = &self.clients.changing.ec2;
+        let changing = &self.clients.changing;
         let mut told = Vec::new();
         if let Some(id) = instance {
-            let request = ec2.terminate_instances().dry_run(true).instance_ids(id);
+            let request = changing.ec2.terminate_instances().dry_run(true).instance_ids(id);
             let answer = ask(Call::TerminateInstances, request.send()).await;
             told.push(dry_run(Call::TerminateInstances, &answer));
         }
@@ -206,9 +225,13 @@ impl Inner {
                 .to_port(1)
                 .ip_ranges(ec2::IpRange::builder().cidr_ip("127.0.0.1/32").build())
                 .build();
-            let open = ec2.authorize_security_group_ingress().dry_run(true).group_id(&id);
+            let open = changing
+                .ec2
+                .authorize_security_group_ingress()
+                .dry_run(true)
+                .group_id(&id);
             let open = ask(Call::AuthorizeSecurityGroupIngress, open.ip_permissions(opening).send());
-            let delete = ec2.delete_security_group().dry_run(true).group_id(&id);
+            let delete = changing.ec2.delete_security_group().dry_run(true).group_id(&id);
             let delete = ask(Call::DeleteSecurityGroup, delete.send());
             let (open, delete) = tokio::join!(open, delete);
             told.push(dry_run(Call::AuthorizeSecurityGroupIngress, &open));
@@ -219,8 +242,8 @@ impl Inner {
 
     /// Of a bucket that does not stand S3 says only that.
     async fn may_store(&self) -> Vec<Told> {
-        let s3 = &self.clients.reading.s3;
-        let listed = ask(Call::ListBuckets, s3.list_buckets().prefix(OUR_PREFIX).send()).await;
+        let reading = &self.clients.reading;
+        let listed = ask(Call::ListBuckets, reading.s3.list_buckets().prefix(OUR_PREFIX).send()).await;
         let mut told = vec![read(Call::ListBuckets, &listed)];
         let buckets = listed.ok().and_then(|all| all.buckets).unwrap_or_default();
         let ours = buckets.into_iter().filter_map(|one| one.name);
@@ -230,15 +253,18 @@ impl Inner {
             .find(|name| name.starts_with(OUR_PREFIX) && name.ends_with(&suffix))
         {
             let (tags, head, objects, object) = tokio::join!(
-                ask(Call::GetBucketTagging, s3.get_bucket_tagging().bucket(&bucket).send()),
-                ask(Call::HeadBucket, s3.head_bucket().bucket(&bucket).send()),
+                ask(
+                    Call::GetBucketTagging,
+                    reading.s3.get_bucket_tagging().bucket(&bucket).send()
+                ),
+                ask(Call::HeadBucket, reading.s3.head_bucket().bucket(&bucket).send()),
                 ask(
                     Call::ListObjectsV2,
-                    s3.list_objects_v2().bucket(&bucket).max_keys(1).send()
+                    reading.s3.list_objects_v2().bucket(&bucket).max_keys(1).send()
                 ),
                 ask(
                     Call::GetObject,
-                    s3.get_object().bucket(&bucket).key("status/preflight").send()
+                    reading.s3.get_object().bucket(&bucket).key("status/preflight").send()
                 ),
             );
             told.push(read(Call::GetBucketTagging, &tags));
