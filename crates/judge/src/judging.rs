@@ -219,7 +219,8 @@ impl Judging {
         let outcome = outcome_of(&metrics, together.as_ref());
         let twins_unfit = self.twins_unfit().filter(|_| outcome != Outcome::Harmful);
         let doubted = self.far_from_production();
-        let places = doubted.into_iter().filter(|_| outcome != Outcome::Harmful);
+        let passes = |place: &usize| metrics[*place].outcome == Outcome::NoWorse;
+        let places = doubted.into_iter().filter(passes);
         let places: BTreeSet<usize> = places.chain(twins_unfit.as_ref().map(|(place, _)| *place)).collect();
         for place in &places {
             metrics[*place].outcome = Outcome::Inconclusive;

@@ -238,18 +238,15 @@ impl Twins {
     }
 
     /// Whether they may turn out to be unfit, so that a pass would be hasty: both arms are far from production in the latest
-    /// minute, and it is shown but for how long it lasts, or nothing could have lasted long enough yet since `from`, the
-    /// latest change of their share.
+    /// minute, and more speaks for it than against it, or nothing could have lasted long enough yet since `from`, the latest
+    /// change of their share.
     pub(crate) fn are_in_doubt(&self, from: Option<Timestamp>) -> bool {
         let (Some(first), Some(last)) = (self.first, self.spans.back()) else {
             return false;
         };
         let early = || seconds(first.max(from.unwrap_or(first)), last.ends_at) < HELD_S;
-        self.held_since.is_some() && (early() || self.is_shown())
-    }
-
-    fn is_shown(&self) -> bool {
-        self.arms.iter().all(|against| against.log_e() >= self.alarm)
+        let likely = || self.arms.iter().all(|against| against.log_e() > 0.0);
+        self.held_since.is_some() && (early() || likely())
     }
 
     /// The arms against production now, if they are unfit; what was before `from`, the latest change of their share, does
@@ -262,7 +259,8 @@ impl Twins {
         }
         let mut window = Window::default();
         self.spans.iter().for_each(|span| window.add(span));
-        if !self.is_far(&window) || !window.is_no_canarys_fault() || !self.is_shown() {
+        let shown = |against: &Against| against.log_e() >= self.alarm;
+        if !self.is_far(&window) || !window.is_no_canarys_fault() || !self.arms.iter().all(shown) {
             return None;
         }
         let [baseline, canary] = window.arms;

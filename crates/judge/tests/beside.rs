@@ -220,7 +220,8 @@ fn a_spell_teaches_and_is_neither_harm_nor_a_pass_nor_an_uneven_split() {
     assert_eq!(whole.metrics[0].baseline.exposure, 120.0 * REQUESTS);
     let sentence = whole.metrics[0].sentence();
     assert!(
-        sentence.contains("60 min of production beside the baseline, about 30 min of them before the canary had users"),
+        sentence
+            .contains("60 min of production beside the baseline (about 30 min of them before the canary had users)"),
         "{sentence}"
     );
     // Only the spell is over: nothing is said of the canary, whatever it failed before.

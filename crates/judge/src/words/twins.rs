@@ -44,11 +44,11 @@ impl MetricVerdict {
         let spell = match self.spell_s.filter(|seconds| *seconds >= 60.0) {
             Some(seconds) if seconds < 60.0 * minutes => {
                 format!(
-                    ", {} of them before the canary had users",
+                    " ({} of them before the canary had users)",
                     duration(Some(seconds / 60.0))
                 )
             }
-            Some(_) => ", all before the canary had users".to_owned(),
+            Some(_) => " (all before the canary had users)".to_owned(),
             None => String::new(),
         };
         let beside = format!("{} of production beside the baseline{spell}", duration(Some(minutes)));
