@@ -6,6 +6,7 @@ use arya_plan::cloud::CloudError;
 use arya_plan::surroundings::Tenure;
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -37,11 +38,16 @@ const PART_AT_MOST: Duration = Duration::from_secs(300);
 /// Tries of a part; its bytes are kept in memory until it is accepted.
 const PART_TRIES: u32 = 5;
 
+/// How an account's logs name us where we act in a role.
+const SESSION: &str = "arya";
+
 /// Which account and region, and as whom.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionSettings {
     /// A profile of the standard files; `None` = what the environment says.
     pub profile: Option<String>,
+    /// A role that is taken on by whoever the profile or the environment says we are.
+    pub role_arn: Option<String>,
     /// `None` = the profile's or the environment's.
     pub region: Option<String>,
     /// Another endpoint for every service; `None` = what the environment says, as a rule AWS itself.
@@ -211,7 +217,18 @@ async fn load(settings: &ConnectionSettings) -> SdkConfig {
     if let Some(credentials) = &settings.credentials {
         loader = loader.credentials_provider(credentials.clone());
     }
-    loader.load().await
+    let base = loader.load().await;
+    match &settings.role_arn {
+        Some(role) => in_role(&base, role).await,
+        None => base,
+    }
+}
+
+/// The same as somebody else: the role's credentials are asked for anew before they end.
+async fn in_role(base: &SdkConfig, role: &str) -> SdkConfig {
+    let provider = AssumeRoleProvider::builder(role).session_name(SESSION).configure(base);
+    let credentials = SharedCredentialsProvider::new(provider.build().await);
+    base.clone().into_builder().credentials_provider(credentials).build()
 }
 
 /// The same with credentials that are renewed long before they end. The SDK would keep them to the last seconds.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arya_plan::cloud::CloudError;
 use arya_plan::identity::{DeploymentId, Owner};
 use arya_plan::listener::{GroupId, ListenerId, LoadBalancerId, Rule, Site, SiteGroup, WeightedGroup, named_groups};
-use aws_sdk_ec2::types::InstanceStateName;
+use aws_sdk_ec2::types::{Filter, InstanceStateName};
 use aws_sdk_elasticloadbalancingv2::types as elb;
 use aws_sdk_s3::types::Bucket;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -26,6 +26,9 @@ const AT_ONCE: usize = 4;
 pub(crate) const OUR_PREFIX: &str = "arya-";
 /// A page of every listener shows health so many times older than looks do: half a minute. Before users come it is asked anew.
 const OF_PAGES: u32 = 16;
+
+/// An owner, and for a rule the listener that it stands on.
+pub(crate) type Located = (Owner, Option<ListenerId>);
 
 /// Whose health is asked anew.
 #[derive(Debug, Clone, Copy)]
@@ -100,18 +103,21 @@ impl Inner {
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<DeploymentId>, CloudError> {
-        let (compute, balancing, files) =
-            tokio::try_join!(self.compute_owners(), self.balancing_owners(), self.bucket_owners())?;
         let installation = self.settings.installation;
+        let (compute, (balancing, _), files) = tokio::try_join!(
+            self.compute_owners(of_installation(installation)),
+            self.balancing_owners(),
+            self.bucket_owners()
+        )?;
+        let balancing = balancing.into_iter().map(|(owner, _)| owner);
         let owners = compute.into_iter().chain(balancing).chain(files);
         let ours = owners.filter(|owner| owner.installation == installation);
         let found: BTreeSet<DeploymentId> = ours.map(|owner| owner.deployment).collect();
         Ok(found.into_iter().collect())
     }
 
-    async fn compute_owners(&self) -> Result<Vec<Owner>, CloudError> {
-        let ours = || of_installation(self.settings.installation);
-        let (instances, groups) = tokio::try_join!(self.instances(ours()), self.security_groups(ours()))?;
+    pub(crate) async fn compute_owners(&self, whose: Vec<Filter>) -> Result<Vec<Owner>, CloudError> {
+        let (instances, groups) = tokio::try_join!(self.instances(whose.clone()), self.security_groups(whose))?;
         let stands = |instance: &&aws_sdk_ec2::types::Instance| {
             instance.state().and_then(|state| state.name()) != Some(&InstanceStateName::Terminated)
         };
@@ -121,7 +127,8 @@ impl Inner {
     }
 
     /// Elastic Load Balancing has no filter by tag: every rule of every listener, and every group with a name of ours.
-    async fn balancing_owners(&self) -> Result<Vec<Owner>, CloudError> {
+    /// Owners of rules with the listener, and every listener there is.
+    pub(crate) async fn balancing_owners(&self) -> Result<(Vec<Located>, Vec<ListenerId>), CloudError> {
         let groups = self.all_groups().await?;
         let ours = |group: &&elb::TargetGroup| group.target_group_name().unwrap_or_default().starts_with(OUR_PREFIX);
         let arns: Vec<&str> = groups
@@ -129,17 +136,21 @@ impl Inner {
             .filter(ours)
             .filter_map(|group| group.target_group_arn())
             .collect();
-        let mut found: Vec<Owner> = self.owners(&arns).await?.into_iter().flatten().collect();
+        let groups = self.owners(&arns).await?.into_iter().flatten();
+        let mut found: Vec<Located> = groups.map(|owner| (owner, None)).collect();
+        let mut listeners = Vec::new();
         for balancer in self.load_balancers().await? {
             for listener in self.listeners(balancer.load_balancer_arn().unwrap_or_default()).await? {
-                let rules = self.rules(listener.listener_arn().unwrap_or_default()).await?;
-                found.extend(rules.into_iter().flatten().filter_map(|rule| rule.owner));
+                let id = ListenerId::new(listener.listener_arn().unwrap_or_default());
+                let rules = self.rules(id.as_str()).await?.into_iter().flatten();
+                found.extend(rules.filter_map(|rule| Some((rule.owner?, Some(id.clone())))));
+                listeners.push(id);
             }
         }
-        Ok(found)
+        Ok((found, listeners))
     }
 
-    async fn bucket_owners(&self) -> Result<Vec<Owner>, CloudError> {
+    pub(crate) async fn bucket_owners(&self) -> Result<Vec<Owner>, CloudError> {
         let region = &self.clients.region;
         // A bucket of another region is not answered for here.
         let pages = self

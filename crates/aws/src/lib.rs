@@ -10,6 +10,7 @@ mod connect;
 mod credentials;
 mod discover;
 mod error;
+mod leftovers;
 mod listing;
 mod memory;
 mod observe;
@@ -37,6 +38,7 @@ use arya_plan::surroundings::{Rights, Surroundings, Tenure};
 
 pub use boot::{Boot, Launch};
 pub use connect::{ConnectionSettings, Identity};
+pub use leftovers::Leftover;
 pub use pace::{Allowance, Clock};
 pub use policy::{POLICY_MAX, PolicyScope, policy};
 
@@ -128,6 +130,14 @@ impl AwsCloud {
     /// How long the credentials hold, as far as they say.
     pub async fn tenure(&self) -> Tenure {
         self.0.clients.tenure().await
+    }
+
+    /// What stands of every deployment of any installation, by tags alone.
+    ///
+    /// # Errors
+    /// AWS does not answer, or does not let us look.
+    pub async fn leftovers(&self) -> Result<Vec<Leftover>, CloudError> {
+        self.0.pages(self.0.leftovers()).await
     }
 }
 

@@ -102,3 +102,8 @@ pub(crate) fn of_place(desired: &Desired, logical_id: LogicalId) -> Vec<ec2::Fil
 pub(crate) fn of_installation(installation: impl ToString) -> Vec<ec2::Filter> {
     vec![filter(TAG_INSTALLATION, installation)]
 }
+
+/// EC2's filter for everything that any installation made.
+pub(crate) fn of_anybody() -> Vec<ec2::Filter> {
+    vec![ec2::Filter::builder().name("tag-key").values(TAG_INSTALLATION).build()]
+}

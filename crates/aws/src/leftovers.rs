@@ -1,0 +1,91 @@
+//! Everything in the account and region that any Arya ever made and that still stands, by tags alone: what a server has
+//! forgotten, or what a server left that is gone with its database.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arya_plan::cloud::CloudError;
+use arya_plan::identity::{DeploymentId, InstallationId, LogicalId, Owner};
+use arya_plan::listener::ListenerId;
+
+use crate::Inner;
+use crate::tags::of_anybody;
+
+/// What stands of one deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    pub installation: InstallationId,
+    pub deployment: DeploymentId,
+    /// The places that are filled.
+    pub places: BTreeSet<LogicalId>,
+    /// Where its rules stand; without rules any listener, which is then looked at for them; `None` = there is none.
+    pub listener: Option<ListenerId>,
+}
+
+impl Inner {
+    pub(crate) async fn leftovers(&self) -> Result<Vec<Leftover>, CloudError> {
+        let (compute, (balancing, listeners), files) = tokio::try_join!(
+            self.compute_owners(of_anybody()),
+            self.balancing_owners(),
+            self.bucket_owners()
+        )?;
+        let anywhere = listeners.first().cloned();
+        let owners = compute.into_iter().chain(files).map(|owner| (owner, None));
+        Ok(by_deployment(owners.chain(balancing), anywhere.as_ref()))
+    }
+}
+
+/// Sorted by installation, then by deployment.
+fn by_deployment(
+    owners: impl Iterator<Item = (Owner, Option<ListenerId>)>,
+    anywhere: Option<&ListenerId>,
+) -> Vec<Leftover> {
+    let mut found: BTreeMap<(InstallationId, DeploymentId), Leftover> = BTreeMap::new();
+    for (owner, listener) in owners {
+        let leftover = found
+            .entry((owner.installation, owner.deployment))
+            .or_insert_with(|| Leftover {
+                installation: owner.installation,
+                deployment: owner.deployment,
+                places: BTreeSet::new(),
+                listener: None,
+            });
+        leftover.places.insert(owner.logical_id);
+        leftover.listener = leftover.listener.take().or(listener);
+    }
+    for leftover in found.values_mut() {
+        leftover.listener = leftover.listener.take().or_else(|| anywhere.cloned());
+    }
+    found.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use arya_plan::identity::{Arm, RuleKind};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn owner(deployment: u128, logical_id: LogicalId) -> Owner {
+        Owner {
+            installation: InstallationId::new(Uuid::from_u128(1)),
+            deployment: DeploymentId::new(Uuid::from_u128(deployment)),
+            logical_id,
+            incarnation: 1,
+        }
+    }
+
+    #[test]
+    fn a_deployment_is_looked_for_where_its_rule_stands_and_else_anywhere() {
+        let (first, second) = (ListenerId::new("first"), ListenerId::new("second"));
+        let owners = [
+            (owner(1, LogicalId::Bucket), None),
+            (owner(1, LogicalId::Rule(RuleKind::Main)), Some(second.clone())),
+            (owner(2, LogicalId::TargetGroup(Arm::Canary)), None),
+        ];
+        let found = by_deployment(owners.into_iter(), Some(&first));
+        let places: Vec<usize> = found.iter().map(|one| one.places.len()).collect();
+        let listeners: Vec<_> = found.into_iter().map(|one| one.listener).collect();
+        assert_eq!(places, [2, 1]);
+        assert_eq!(listeners, [Some(second), Some(first)]);
+    }
+}
