@@ -5,6 +5,8 @@ mod alone;
 mod follow;
 mod judge;
 mod live;
+#[cfg(feature = "aws")]
+mod planned;
 mod spec_file;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -66,7 +68,7 @@ enum Command {
     Serve(Serve),
     /// Shows the plan for a spec; touches nothing in the cloud. Exits 0 also when the plan has problems that block it
     /// (`--json` names them), 3 when there is no plan
-    Plan(SpecFile),
+    Plan(Plan),
     /// Starts a deployment
     Apply(Apply),
     /// Follows a deployment
@@ -155,6 +157,15 @@ struct Destroy {
     /// Return when everything is gone
     #[arg(long)]
     wait: bool,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    accounts: alone::Where,
+}
+
+#[derive(Debug, Args)]
+struct Plan {
+    #[command(flatten)]
+    spec: SpecFile,
     #[cfg(feature = "aws")]
     #[command(flatten)]
     accounts: alone::Where,
@@ -290,7 +301,7 @@ async fn obey(cli: Cli) -> anyhow::Result<u8> {
         Command::Sample => sample().await.map(|()| 0),
         Command::Judge(asked) if asked.asks_a_server() => judge::backtest(&session, &asked).await,
         Command::Judge(asked) => judge::judge(&asked, form),
-        Command::Plan(asked) => live::plan(&session, &asked.file).await,
+        Command::Plan(asked) => plan(&session, asked).await,
         Command::Apply(asked) => live::apply(&session, &asked.spec.file, asked.wait, asked.patience).await,
         Command::Watch(asked) => live::watch(&session, &asked.id, asked.until, asked.patience).await,
         Command::Weight { id, percent } => live::weight(&session, &id, percent).await,
@@ -354,6 +365,20 @@ impl Session {
             )
         })
     }
+}
+
+/// By the server where there is one, else by one look at the account.
+#[cfg(feature = "aws")]
+async fn plan(session: &Session, asked: Plan) -> anyhow::Result<u8> {
+    if asked.accounts.is_named() || !session.has_a_server() {
+        return planned::plan(&asked.spec.file, &asked.accounts, session.json).await;
+    }
+    live::plan(session, &asked.spec.file).await
+}
+
+#[cfg(not(feature = "aws"))]
+async fn plan(session: &Session, asked: Plan) -> anyhow::Result<u8> {
+    live::plan(session, &asked.spec.file).await
 }
 
 /// By the server where there is one, else by tags.

@@ -1,5 +1,5 @@
-//! The AWS adapter's own stage: the SDK is compiled once, for its lints and its tests together, and moto is installed
-//! beside it. Nothing else in `cargo xtask test` needs either.
+//! The stage of the AWS adapter and of the program with it: the SDK is compiled once, for its lints and its tests
+//! together, and moto is installed beside it. Nothing else in `cargo xtask test` needs either.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,12 +14,25 @@ const REQUIREMENTS: &str = "tests/aws/requirements.txt";
 pub(crate) fn test() -> Result<()> {
     install_moto()?;
     let mut command = Command::new(env!("CARGO"));
-    command.args(["test", "--package", "arya-aws", "--quiet"]);
+    // The program with them, in one run of cargo: another choice of packages would be other features, and the SDK twice.
+    command.args(["test", "--package", "arya-aws", "--package", "arya", "--features", "arya/on-moto", "--quiet"]);
     // The lints in the compiler's place while the tests are built. `cargo clippy` would compile the SDK a second time, and
     // its largest crate alone takes minutes and 8 GB.
     command.env("RUSTC_WORKSPACE_WRAPPER", clippy_driver()?);
     command.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
     run(&mut command)
+}
+
+/// A life on the account that the variable names, which the test compares with the one that the credentials are of.
+pub(crate) fn live() -> Result<()> {
+    for name in ["ARYA_LIVE_ACCOUNT", "ARYA_LIVE_SPEC"] {
+        ensure!(
+            std::env::var_os(name).is_some_and(|value| !value.is_empty()),
+            "{name} is not set. Nothing was done. docs/real-aws-checklist.md says what it takes."
+        );
+    }
+    let args = ["test", "--package", "arya-aws", "--test", "live", "--", "--nocapture"];
+    run(Command::new(env!("CARGO")).args(args))
 }
 
 /// Where rustup keeps the lints' compiler, beside the compiler itself.

@@ -61,8 +61,13 @@ fn found(config: &str, credentials: &str) -> Vec<Profile> {
             .filter(|rest| rest.starts_with([' ', '\t']));
         named.map(str::trim).or((section == "default").then_some(section))
     });
-    read_into(credentials, &mut profiles, Some);
+    read_into(credentials, &mut profiles, whole);
     profiles.into_values().take(PROFILES_MAX).collect()
+}
+
+/// The name of a section that is nothing but a name.
+fn whole(section: &str) -> Option<&str> {
+    Some(section)
 }
 
 fn read_into(text: &str, profiles: &mut BTreeMap<String, Profile>, name: impl Fn(&str) -> Option<&str>) {

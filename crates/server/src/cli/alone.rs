@@ -27,7 +27,7 @@ impl Where {
         self.config.is_some()
     }
 
-    fn read(&self) -> anyhow::Result<(Vec<ConnectionConfig>, Pace)> {
+    pub(super) fn read(&self) -> anyhow::Result<(Vec<ConnectionConfig>, Pace)> {
         let config = self
             .config
             .as_deref()

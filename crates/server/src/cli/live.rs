@@ -26,12 +26,17 @@ pub(super) async fn plan(session: &Session, file: &Path) -> anyhow::Result<u8> {
     let client = session.client()?;
     let spec = prepared(&client, file, session.json).await?;
     let plan = call(&client, move |client| client.post("/api/v1/plans", &spec)).await?;
-    if session.json {
+    show_plan(&plan, session.json)
+}
+
+/// The plan as JSON or in words; both come from the same document.
+pub(super) fn show_plan(plan: &Value, as_json: bool) -> anyhow::Result<u8> {
+    if as_json {
         output::line(&plan.to_string())?;
         return Ok(0);
     }
-    output::line(text(&plan, "sentence"))?;
-    for problem in list(&plan, "problems") {
+    output::line(text(plan, "sentence"))?;
+    for problem in list(plan, "problems") {
         let mark = if problem["blocking"] == true { "blocks" } else { "note" };
         output::line(&format!(
             "  [{mark}] {} {}",
@@ -40,7 +45,7 @@ pub(super) async fn plan(session: &Session, file: &Path) -> anyhow::Result<u8> {
         ))?;
     }
     output::line("Rules afterwards:")?;
-    for rule in list(&plan, "rules_after") {
+    for rule in list(plan, "rules_after") {
         let ours = if rule["ours"].is_string() { " +" } else { "  " };
         let (priority, conditions) = (text(rule, "priority"), text(rule, "conditions"));
         output::line(&format!(
@@ -49,7 +54,7 @@ pub(super) async fn plan(session: &Session, file: &Path) -> anyhow::Result<u8> {
         ))?;
     }
     output::line("Steps:")?;
-    for step in list(&plan, "checklist") {
+    for step in list(plan, "checklist") {
         output::line(&format!("  {}", step.as_str().unwrap_or_default()))?;
     }
     let times = &plan["time_to_verdict"];

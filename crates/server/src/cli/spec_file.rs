@@ -13,11 +13,29 @@ use crate::client::Client;
 const FILE_KEYS: [&str; 3] = ["image", "compose", "env_file"];
 const DIGEST: &str = "sha256:";
 
-/// Reads a spec and replaces paths by digests. Paths are relative to the spec's own directory.
+/// Reads a spec, uploads its files and replaces their paths by digests.
 pub(super) fn prepare(
     client: &Client,
     path: &Path,
     mut said: impl FnMut(&str) -> std::io::Result<()>,
+) -> anyhow::Result<Value> {
+    with_digests(path, |file| {
+        said(&format!("Uploading {} …", file.display()))?;
+        let stored = client.upload(file)?;
+        let digest = stored.get("digest").cloned().unwrap_or_default();
+        said(&format!(
+            "Uploaded {} as {}.",
+            file.display(),
+            digest.as_str().unwrap_or_default()
+        ))?;
+        Ok(digest)
+    })
+}
+
+/// Reads a spec and replaces paths by what taking in the file answers. Paths are relative to the spec's own directory.
+pub(super) fn with_digests(
+    path: &Path,
+    mut take_in: impl FnMut(&Path) -> anyhow::Result<Value>,
 ) -> anyhow::Result<Value> {
     let name = path.display();
     let text =
@@ -29,15 +47,7 @@ pub(super) fn prepare(
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     for place in places(&mut document) {
         let Some(file) = local_file(place, &base) else { continue };
-        said(&format!("Uploading {} …", file.display()))?;
-        let stored = client.upload(&file)?;
-        let digest = stored.get("digest").cloned().unwrap_or_default();
-        said(&format!(
-            "Uploaded {} as {}.",
-            file.display(),
-            digest.as_str().unwrap_or_default()
-        ))?;
-        *place = digest;
+        *place = take_in(&file)?;
     }
     Ok(document)
 }

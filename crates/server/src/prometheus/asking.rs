@@ -15,10 +15,14 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::door::Door;
+
 /// Below the engine's own limit for a source, so that the sentence is ours and names the monitor.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// A monitor in the same network answers within milliseconds.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// Where the door leads to Prometheus.
+const BEHIND_THE_DOOR: &str = "/prometheus";
 /// So much of an address or a reason is shown.
 const SHOWN_CHARS: usize = 120;
 
@@ -28,7 +32,13 @@ pub(crate) enum Monitored {
     /// In this process.
     Embedded(Monitor),
     /// Somewhere else.
-    Remote(Remote),
+    Remote(Box<Remote>),
+    /// On an instance of a deployment's own, behind its door.
+    #[cfg_attr(
+        not(any(test, feature = "aws")),
+        expect(dead_code, reason = "the local world's monitor is in this process")
+    )]
+    Behind(Door),
 }
 
 /// A monitor over the network.
@@ -44,6 +54,7 @@ impl fmt::Display for Monitored {
         match self {
             Self::Embedded(_) => f.write_str("the embedded monitor"),
             Self::Remote(remote) => write!(f, "the monitor at {}", remote.base),
+            Self::Behind(_) => f.write_str("the deployment's monitor"),
         }
     }
 }
@@ -65,14 +76,14 @@ impl Monitored {
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(1)
             .build(connector);
-        Self::Remote(Remote {
+        Self::Remote(Box::new(Remote {
             base: base.trim_end_matches('/').to_owned(),
             client,
-        })
+        }))
     }
 
     /// The body of a good answer.
-    pub(super) async fn ask(&self, call: &str, form: &[(&str, &str)]) -> Result<Bytes, SourceError> {
+    pub(crate) async fn ask(&self, call: &str, form: &[(&str, &str)]) -> Result<Bytes, SourceError> {
         let asking = self.ask_for_long(call, form);
         let limit = ANSWER_WITHIN.as_secs();
         match tokio::time::timeout(ANSWER_WITHIN, asking).await {
@@ -88,6 +99,7 @@ impl Monitored {
         let base = match self {
             Self::Embedded(_) => "",
             Self::Remote(remote) => &remote.base,
+            Self::Behind(_) => BEHIND_THE_DOOR,
         };
         let request = Request::post(format!("{base}/api/v1/{call}"))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -100,6 +112,11 @@ impl Monitored {
                     let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
                     self.unreachable(format_args!("cannot be reached: {}", shown(&cause)))
                 })?;
+                self.read(answer).await
+            }
+            Self::Behind(door) => {
+                let answer = door.ask(request).await;
+                let answer = answer.map_err(|error| self.unreachable(format_args!("{error}")))?;
                 self.read(answer).await
             }
         }

@@ -122,14 +122,19 @@ impl ConnectionView {
                 None => "being looked at; look again in a moment".into(),
             },
             error: document.error.clone(),
-            facts: vec![
-                ("Account", known(&document.account)),
-                ("Region", known(&document.region)),
-                ("As", known(&document.arn)),
-                ("Sees", sees),
-                ("Credentials", credentials(document, now)),
-                ("Rights", rights(document)),
-            ],
+            // Of a connection that never was made nothing more is known.
+            facts: if document.error.is_some() && !document.identity_is_known() {
+                vec![]
+            } else {
+                vec![
+                    ("Account", known(&document.account)),
+                    ("Region", known(&document.region)),
+                    ("As", known(&document.arn)),
+                    ("Sees", sees),
+                    ("Credentials", credentials(document, now)),
+                    ("Rights", rights(document)),
+                ]
+            },
             missing: missing
                 .iter()
                 .map(|right| format!("{} — without it Arya cannot {}.", right.action, right.words))

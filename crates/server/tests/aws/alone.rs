@@ -1,0 +1,86 @@
+//! Without a server: its data directory is gone, and tags are all that is left.
+
+use serde_json::{Value, json};
+
+use crate::served::Server;
+use crate::world::World;
+
+async fn deploy(world: &World, server: &Server, name: &str, in_front_of: &str) -> String {
+    let spec = world.spec(server, name, in_front_of).await;
+    let (spec, _) = world.accepted(server, &spec).await;
+    let (status, created) = server.post("/api/v1/deployments", &spec).await;
+    assert_eq!(status, 201, "{created:#}");
+    created["id"].as_str().unwrap().to_owned()
+}
+
+/// The rule for images of the account.
+async fn another_rule(server: &Server) -> String {
+    let (_, listeners) = server.get("/api/v1/cloud/listeners").await;
+    let rules = &listeners["load_balancers"][0]["listeners"][0]["rules"];
+    let rules = rules.as_array().unwrap();
+    let rule = rules.iter().find(|rule| rule["priority"] == "20").unwrap();
+    rule["id"].as_str().unwrap().to_owned()
+}
+
+fn ids(found: &Value) -> Vec<&str> {
+    let found = found.as_array().unwrap().iter();
+    let mut ids: Vec<&str> = found.map(|one| one["id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn destroy_and_sweep_need_nothing_but_tags() {
+    let world = World::build().await;
+    let server = Server::start(&world.home).await;
+    let serving = deploy(&world, &server, "shop-next", "default").await;
+    let other = another_rule(&server).await;
+    let half_built = deploy(&world, &server, "images-next", &other).await;
+    world
+        .until(&server, &serving, "serving", |document| document["phase"] == "serving")
+        .await;
+    server.kill();
+    std::fs::remove_dir_all(&world.home.data).unwrap();
+
+    let (code, swept) = world.home.json(&["sweep"]).await;
+    let mut both = [serving.as_str(), half_built.as_str()];
+    both.sort_unstable();
+    assert_eq!((code, ids(&swept["found"])), (Some(0), both.to_vec()), "{swept:#}");
+    assert_eq!(swept["removed"], json!([]), "it is only shown");
+
+    let (code, destroyed) = world.home.json(&["destroy", &serving]).await;
+    assert_eq!(
+        (code, &destroyed["removed"]),
+        (Some(0), &json!([serving])),
+        "{destroyed:#}"
+    );
+    assert_eq!(destroyed["left"], json!([]));
+
+    let (code, swept) = world.home.json(&["sweep", "--yes"]).await;
+    assert_eq!((code, &swept["removed"]), (Some(0), &json!([half_built])), "{swept:#}");
+    world.is_as_before().await;
+
+    let (code, again) = world.home.json(&["destroy", &serving]).await;
+    assert_eq!(
+        (code, &again["found"]),
+        (Some(0), &json!([])),
+        "destroying again is no error"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_is_printed_without_asking_anybody() {
+    let world = World::build().await;
+    let listener = world.account.listener.as_str();
+    let output = world.home.run(&["iam", "--json", "--listener", listener]).await;
+    assert_eq!(output.status.code(), Some(0));
+    let parts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names: Vec<&String> = parts.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["discover", "emergency_stop", "operate"]);
+    let creates = |part: &str| parts[part].to_string().contains("elasticloadbalancing:CreateRule");
+    assert_eq!(
+        ["discover", "emergency_stop", "operate"].map(creates),
+        [false, false, true]
+    );
+    assert!(parts["operate"].to_string().contains(listener));
+}
