@@ -145,6 +145,8 @@ pub(crate) trait Follow {
     fn ceiling(&self) -> f64;
     /// The evidence at another dispersion.
     fn log_e_at(&self, dispersion: f64) -> f64;
+    /// Whether the effect is large enough to speak of, since what says most at another dispersion.
+    fn gate_open_at(&self, dispersion: f64) -> bool;
     /// What these blocks alone show of the dispersion for the alarm and beside it, drawn towards none as a history is.
     fn scatter(&self) -> (f64, f64);
     fn numbers(&self) -> Numbers;
@@ -226,7 +228,7 @@ fn point<W: Follow + ?Sized>(walk: &W, settled: &Settled, at: Timestamp) -> Opti
 /// so it is done only where an alarm is possible or a mark is due.
 fn look<W: Follow>(walk: &mut W, at: Timestamp) {
     let frame = walk.frame();
-    let undecided = frame.shown.is_none() && frame.alarm.is_finite() && walk.ceiling() >= frame.alarm;
+    let undecided = frame.shown.is_none() && frame.is_heard() && walk.ceiling() >= frame.alarm;
     let mark_due = frame.is_mark_due(at);
     if undecided || mark_due {
         let (settled, level) = (walk.settled(), frame.alarm);

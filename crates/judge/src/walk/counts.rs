@@ -255,6 +255,10 @@ impl Follow for CountWalk {
         self.onset.evidence(dispersion).log_e
     }
 
+    fn gate_open_at(&self, dispersion: f64) -> bool {
+        self.effect_matters(self.onset.evidence(dispersion).start)
+    }
+
     fn scatter(&self) -> (f64, f64) {
         let guard = Guard::new(Known::Dispersion(1.0), self.frame.block_s);
         let scores = self.test.scores();

@@ -94,7 +94,8 @@ impl Frame {
     pub(crate) fn note(&mut self, block: &Block, compares: bool) {
         self.last = Some(block.ends_at());
         self.settled = OnceLock::new();
-        if let (true, Some((baseline, canary))) = (self.counts_requests, block.exposures()) {
+        let counts_requests = self.counts_requests && self.is_heard();
+        if let (true, Some((baseline, canary))) = (counts_requests, block.exposures()) {
             self.share.push(baseline, canary);
         }
         if compares {
@@ -107,10 +108,14 @@ impl Frame {
         }
     }
 
-    /// Whether a block is the first of its minute, so that what is said now has to be marked. Of whom no alarm is heard
-    /// no mark is either.
+    /// Whether an alarm or a pass of this walk is heard at all: of a rehearsal neither is.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.alarm.is_finite()
+    }
+
+    /// Whether a block is the first of its minute, so that what is said now has to be marked.
     pub(crate) fn is_mark_due(&self, at: Timestamp) -> bool {
-        self.alarm.is_finite() && self.marks.last().is_none_or(|mark| mark.minute() != minute(at))
+        self.is_heard() && self.marks.last().is_none_or(|mark| mark.minute() != minute(at))
     }
 
     /// What the latest block left, settled once.

@@ -319,6 +319,10 @@ impl Follow for GaugeWalk {
         self.now.log_e
     }
 
+    fn gate_open_at(&self, _: f64) -> bool {
+        self.now.gate_open
+    }
+
     fn scatter(&self) -> (f64, f64) {
         (1.0, 1.0)
     }

@@ -173,7 +173,8 @@ impl HistogramWalk {
         for tail in &mut self.tails {
             tail.push(&edges, baseline, canary);
         }
-        if self.tails.is_empty() && test.blocks() as f64 * self.group.span_s() >= PINNED_AFTER_S {
+        let for_a_pass = self.tails.is_empty() && self.frame.is_heard();
+        if for_a_pass && test.blocks() as f64 * self.group.span_s() >= PINNED_AFTER_S {
             let first = test.counts().0.to_vec();
             self.tails = WATCHED.iter().filter_map(|q| self.pinned(&edges, &first, *q)).collect();
         }
@@ -386,6 +387,11 @@ impl Follow for HistogramWalk {
 
     fn log_e_at(&self, dispersion: f64) -> f64 {
         self.test.as_ref().map_or(0.0, |test| self.evidence(test, dispersion).0)
+    }
+
+    fn gate_open_at(&self, dispersion: f64) -> bool {
+        let test = self.test.as_ref();
+        test.is_some_and(|test| self.effect_matters(test, self.evidence(test, dispersion).1))
     }
 
     fn scatter(&self) -> (f64, f64) {

@@ -54,15 +54,26 @@ impl Doubt {
 /// Production and baseline, judged as a canary both ways round.
 #[derive(Debug, Clone)]
 pub(crate) struct Rehearsed {
-    ways: [Walk; 2],
+    ways: [Way; 2],
     doubt: Doubt,
-    /// The minute in which the dispersion was read last; it costs a pass over the blocks.
+    /// The minute in which the scatter was read last.
     read_at: Option<i64>,
+}
+
+/// One of them as the canary.
+#[derive(Debug, Clone)]
+struct Way {
+    walk: Walk,
+    /// Its dispersion, and the minute in which it was read: it costs a pass over the blocks.
+    read: Option<(i64, f64)>,
 }
 
 impl Rehearsed {
     pub(crate) fn new(config: &JudgeConfig, metric: &MetricConfig, block_s: f64) -> Self {
-        let way = || Walk::new(config, metric, NO_PART, block_s, Charts::None);
+        let way = || Way {
+            walk: Walk::new(config, metric, NO_PART, block_s, Charts::None),
+            read: None,
+        };
         Self {
             ways: [way(), way()],
             doubt: Doubt::NONE,
@@ -72,23 +83,23 @@ impl Rehearsed {
 
     /// Adds a block of production and baseline, and how many machines of production there are for one of the baseline.
     pub(crate) fn push(&mut self, block: &Block, machines: f64) {
-        self.ways[0].push(block, Doubt::NONE);
-        self.ways[1].push(&turned(block), Doubt::NONE);
-        let minute = Some(block.ends_at().as_second().div_euclid(60));
-        if self.read_at != minute {
-            self.read_at = minute;
+        self.ways[0].walk.push(block, Doubt::NONE);
+        self.ways[1].walk.push(&turned(block), Doubt::NONE);
+        let minute = block.ends_at().as_second().div_euclid(60);
+        if self.read_at != Some(minute) {
+            self.read_at = Some(minute);
             // The two ways round scatter alike.
-            (self.doubt.dispersion, self.doubt.plain_dispersion) = self.ways[0].follow().scatter();
+            (self.doubt.dispersion, self.doubt.plain_dispersion) = self.ways[0].walk.follow().scatter();
         }
         let assumed = 0.5 * (1.0 + 1.0 / machines.max(1.0));
-        for way in &self.ways {
-            self.doubt.caution = needed(way, assumed, &self.doubt);
+        for way in &mut self.ways {
+            self.doubt.caution = way.needed(minute, assumed, &self.doubt);
         }
     }
 
     /// Seconds in which both were seen.
     pub(crate) fn compared_s(&self) -> f64 {
-        self.ways[0].follow().frame().compared_s()
+        self.ways[0].walk.follow().frame().compared_s()
     }
 
     /// What follows for the real alarm.
@@ -97,21 +108,27 @@ impl Rehearsed {
     }
 }
 
-/// The caution that keeps one way quiet, at least what was needed before. Of the excess scatter that is assumed of a pair
-/// of single machines this pair has a part.
-fn needed(way: &Walk, assumed: f64, doubt: &Doubt) -> f64 {
-    let (walk, caution) = (way.follow(), doubt.caution);
-    // Tempering divides what the evidence cannot exceed, and evidence that is quiet at less doubt is quiet at more.
-    let least = caution * doubt.dispersion;
-    if caution >= MOST_CAUTION || walk.ceiling() <= QUIET * least || walk.log_e_at(least) <= QUIET {
-        return caution;
+impl Way {
+    /// The caution that keeps it quiet, at least what was needed before. Of the excess scatter that is assumed of a pair of
+    /// single machines this pair has a part.
+    fn needed(&mut self, minute: i64, assumed: f64, doubt: &Doubt) -> f64 {
+        let (walk, caution) = (self.walk.follow(), doubt.caution);
+        // Tempering divides what the evidence cannot exceed, and evidence that is quiet at less doubt is quiet at more.
+        let least = caution * doubt.dispersion;
+        if caution >= MOST_CAUTION || walk.ceiling() <= QUIET * least || walk.log_e_at(least) <= QUIET {
+            return caution;
+        }
+        let own = match self.read {
+            Some((at, own)) if at == minute => own,
+            Some(_) | None => walk.settled().dispersion,
+        };
+        self.read = Some((minute, own));
+        if !walk.gate_open_at(own) {
+            return caution;
+        }
+        let dispersion = (1.0 + assumed * (own - 1.0)).max(doubt.dispersion);
+        least_quiet(|caution| walk.log_e_at(caution * dispersion) > QUIET, caution)
     }
-    let settled = walk.settled();
-    if !settled.gate_open {
-        return caution;
-    }
-    let dispersion = (1.0 + assumed * (settled.dispersion - 1.0)).max(doubt.dispersion);
-    least_quiet(|caution| walk.log_e_at(caution * dispersion) > QUIET, caution)
 }
 
 /// The least caution from one on that is quiet, or the most that is taken.
