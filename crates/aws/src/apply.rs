@@ -12,6 +12,8 @@ use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
 use arya_plan::plan::Step;
 
+pub(crate) use instances::instance_type;
+
 use crate::{Inner, uploads};
 
 pub(crate) async fn apply(inner: &Arc<Inner>, desired: &Desired, step: &Step) -> Result<(), CloudError> {

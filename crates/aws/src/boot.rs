@@ -1,52 +1,83 @@
-//! What an instance is given for its first boot. The script is not this crate's; its limits are EC2's.
+//! What an instance is told for its first boot: its own objects in the bucket, URLs that need no key, and the script in
+//! front of which they are named. The script is the planner's; its limits are EC2's.
+//!
+//! Everything is written down in the bucket before the launch. A try whose answer was lost is repeated with the same
+//! bytes, also after a restart or a new log-in, and EC2 answers with the same instance.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod door;
+mod signing;
+mod told;
+
 use std::io::Write as _;
-use std::net::IpAddr;
 
 use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
-use arya_plan::identity::Place;
-use arya_plan::spec::Digest;
+use arya_plan::identity::{LogicalId, Place};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ServerSideEncryption;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+
+pub use door::{Door, DoorKey};
+
+use crate::Inner;
+use crate::calls::Call;
+use crate::error::{Meaning, ask};
+use crate::uploads::bucket_name;
 
 /// EC2's limit for user data before base64 (EC2 user guide, "Run commands when you launch an EC2 instance").
 const USER_DATA_MAX: usize = 16 * 1024;
 
-/// One launch, as far as the script needs it.
-pub struct Launch<'l> {
-    pub desired: &'l Desired,
-    pub place: Place,
-    pub incarnation: u32,
-    /// Where each file of its version is fetched; whoever has the URL can. Empty for the monitor.
-    pub files: BTreeMap<Digest, String>,
-    /// Where it writes its status document.
-    pub status: String,
-    /// The instances of both arms that stand, for who watches them.
-    pub arms: Vec<(Place, IpAddr)>,
+/// The objects that one filling of a place has for itself.
+fn key_of(folder: &str, place: Place, incarnation: u32) -> String {
+    format!("{folder}/{}-{incarnation}", LogicalId::Instance(place))
 }
 
-/// Without the URLs: whoever reads one can use it.
-impl fmt::Debug for Launch<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Launch")
-            .field("place", &self.place)
-            .field("incarnation", &self.incarnation)
-            .finish_non_exhaustive()
+impl Inner {
+    /// The bytes that this filling of a place boots with: the same ones however often they are asked for.
+    pub(crate) async fn user_data(
+        &self,
+        desired: &Desired,
+        place: Place,
+        incarnation: u32,
+    ) -> Result<Vec<u8>, CloudError> {
+        let key = key_of("user-data", place, incarnation);
+        if let Some(written) = self.object(desired, &key).await? {
+            return Ok(written);
+        }
+        // Last of its objects, so that where it lies the others have been there.
+        let user_data = packed(&self.told(desired, place, incarnation).await?)?;
+        self.put(desired, &key, user_data.clone()).await?;
+        Ok(user_data)
+    }
+
+    /// A small object of ours; `None` = it is not there.
+    async fn object(&self, desired: &Desired, key: &str) -> Result<Option<Vec<u8>>, CloudError> {
+        let bucket = bucket_name(desired, &self.identity.account);
+        let request = self.clients.reading.s3.get_object().bucket(bucket).key(key);
+        let answer = match ask(Call::GetObject, request.send()).await {
+            Ok(answer) => answer,
+            Err(failure) if failure.meaning == Meaning::Gone => return Ok(None),
+            Err(failure) => return Err(failure.into()),
+        };
+        let body = answer.body.collect().await;
+        let body =
+            body.map_err(|_| CloudError::not_yet(format!("`{key}` broke off while it was read. It is read again.")))?;
+        Ok(Some(body.into_bytes().into()))
+    }
+
+    pub(crate) async fn put(&self, desired: &Desired, key: &str, bytes: Vec<u8>) -> Result<(), CloudError> {
+        let bucket = bucket_name(desired, &self.identity.account);
+        let request = self.clients.changing.s3.put_object().bucket(bucket).key(key);
+        // What S3 does with every object by now; said, since secrets are among them.
+        let request = request.server_side_encryption(ServerSideEncryption::Aes256);
+        ask(Call::PutObject, request.body(ByteStream::from(bytes)).send()).await?;
+        Ok(())
     }
 }
 
-/// Makes the user data of an instance: a script, or anything else that cloud-init reads.
-pub trait Boot: fmt::Debug + Send + Sync + 'static {
-    /// # Errors
-    /// Says why this launch has no script.
-    fn user_data(&self, launch: &Launch<'_>) -> Result<Vec<u8>, String>;
-}
-
 /// As EC2 takes it: compressed, which cloud-init detects by itself.
-pub(crate) fn packed(script: &[u8]) -> Result<Vec<u8>, CloudError> {
+fn packed(script: &[u8]) -> Result<Vec<u8>, CloudError> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     let packed = encoder.write_all(script).and_then(|()| encoder.finish());
     let packed = packed.expect("writing to memory does not fail");
@@ -57,7 +88,7 @@ pub(crate) fn packed(script: &[u8]) -> Result<Vec<u8>, CloudError> {
         );
         return Err(CloudError::refused(
             what,
-            "Use fewer files in the spec, and deploy anew.",
+            "Shorten `instances.http_proxy`, and deploy anew.",
         ));
     }
     Ok(packed)

@@ -90,6 +90,8 @@ calls! {
     DescribeTargetGroups: "elasticloadbalancing:DescribeTargetGroups", Discover, Anything, "list the target groups";
     DescribeTargetGroupAttributes: "elasticloadbalancing:DescribeTargetGroupAttributes", Discover, Anything, "read a target group's attributes";
     DescribeTargetHealth: "elasticloadbalancing:DescribeTargetHealth", Discover, Anything, "read the health of targets";
+    DescribeLoadBalancerAttributes: "elasticloadbalancing:DescribeLoadBalancerAttributes", Discover, Anything, "see where the load balancer writes its access log";
+    GetMetricData: "cloudwatch:GetMetricData", Discover, Anything, "read the load balancer's metrics";
     DescribeTags: "elasticloadbalancing:DescribeTags", Discover, Anything, "read tags";
     DescribeInstances: "ec2:DescribeInstances", Discover, Anything, "list the instances";
     DescribeSecurityGroups: "ec2:DescribeSecurityGroups", Discover, Anything, "list the security groups";
@@ -102,7 +104,7 @@ calls! {
     GetBucketTagging: "s3:GetBucketTagging", Discover, OurBuckets, "read a bucket's tags";
     HeadBucket: "s3:ListBucket", Discover, OurBuckets, "see whether the bucket stands";
     ListObjectsV2: "s3:ListBucket", Discover, OurBuckets, "list the files in the bucket";
-    GetObject: "s3:GetObject", Discover, OurObjects, "read a status document";
+    GetObject: "s3:GetObject", Discover, OurObjects, "read what an instance was told or says";
 
     CreateBucket: "s3:CreateBucket", Operate, NewBucket, "create the temporary bucket";
     PutBucketTagging: "s3:PutBucketTagging", Operate, OurBuckets, "tag the temporary bucket";
@@ -127,6 +129,7 @@ calls! {
     DeleteSecurityGroup: "ec2:DeleteSecurityGroup", EmergencyStop, Ours, "delete the security group";
     ListMultipartUploads: "s3:ListBucketMultipartUploads", EmergencyStop, OurBuckets, "list unfinished uploads";
     AbortMultipartUpload: "s3:AbortMultipartUpload", EmergencyStop, OurObjects, "stop an upload";
+    DeleteObject: "s3:DeleteObject", EmergencyStop, OurObjects, "let an instance remove what it fetched";
     DeleteObjects: "s3:DeleteObject", EmergencyStop, OurObjects, "empty the bucket";
     ListObjectVersions: "s3:ListBucketVersions", EmergencyStop, OurBuckets, "list the versions that a bucket keeps";
     DeleteBucket: "s3:DeleteBucket", EmergencyStop, OurBuckets, "delete the bucket";
@@ -169,7 +172,7 @@ mod tests {
     /// The operations that a source asks of the clients, which every file names alike.
     fn requests(source: &str) -> Vec<String> {
         let squeezed: String = source.split_whitespace().collect();
-        let clients = [".ec2.", ".elb.", ".s3.", ".sts."];
+        let clients = [".cloudwatch.", ".ec2.", ".elb.", ".s3.", ".sts."];
         let operation = |text: &str| {
             let name = text.split("()").next()?;
             let is_name = |c: char| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit();

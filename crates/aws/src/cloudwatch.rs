@@ -13,7 +13,7 @@ use arya_judge::Timestamp;
 use arya_judge::source::SourceError;
 use arya_judge::source::minutes::{MINUTE_S, Minutes};
 
-pub(crate) use asking::Group;
+pub(crate) use asking::{Group, any_number};
 pub use asking::{PRICE_OF_A_METRIC, STATISTICS_OF_A_GROUP};
 use asking::{Span, ask_for};
 

@@ -20,6 +20,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use crate::calls::Call;
 use crate::credentials::Held;
 use crate::error::ask;
+use crate::evidence::MeasuredBy;
 use crate::pace::{Allowance, Clock};
 
 /// To reach AWS at all.
@@ -52,6 +53,8 @@ pub struct ConnectionSettings {
     pub region: Option<String>,
     /// Another endpoint for every service; `None` = what the environment says, as a rule AWS itself.
     pub endpoint: Option<String>,
+    /// Where evidence is read.
+    pub measured_by: MeasuredBy,
     /// Credentials that do not come from the standard places.
     pub credentials: Option<SharedCredentialsProvider>,
     /// How often an account may be asked; `None` = as its endpoint is AWS's or somebody's own.
@@ -87,6 +90,7 @@ pub(crate) struct Clients {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Services {
+    pub(crate) cloudwatch: aws_sdk_cloudwatch::Client,
     pub(crate) ec2: aws_sdk_ec2::Client,
     pub(crate) elb: aws_sdk_elasticloadbalancingv2::Client,
     pub(crate) s3: aws_sdk_s3::Client,
@@ -195,6 +199,7 @@ fn other_account(ours: &str, wanted: &str, region: &str) -> CloudError {
 impl Services {
     fn new(config: &SdkConfig) -> Self {
         Self {
+            cloudwatch: aws_sdk_cloudwatch::Client::new(config),
             ec2: aws_sdk_ec2::Client::new(config),
             elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
             s3: s3(config, RequestChecksumCalculation::WhenSupported),

@@ -14,7 +14,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use crate::Inner;
 use crate::calls::Call;
 use crate::error::{Meaning, ask};
-use crate::memory::OF_OTHERS;
+use crate::memory::{OF_OTHERS, RARELY};
 use crate::tags::{ec2_owner, of_installation, s3_owner};
 use crate::uploads::is_bucket_name;
 use crate::words;
@@ -24,6 +24,7 @@ use crate::words;
 const AT_ONCE: usize = 4;
 /// What every name of ours begins with.
 pub(crate) const OUR_PREFIX: &str = "arya-";
+
 /// A page of every listener shows health so many times older than looks do: half a minute. Before users come it is asked anew.
 const OF_PAGES: u32 = 16;
 
@@ -39,6 +40,14 @@ pub(crate) enum Fresh<'f> {
 }
 
 impl Fresh<'_> {
+    /// What a group is set to changes by hand alone, and is compared with the plan for production's only.
+    fn age_of_settings(self, group: &GroupId) -> Duration {
+        match self {
+            Self::Only(groups) if !groups.iter().any(|one| one.group == *group) => OF_OTHERS,
+            Self::Every | Self::Only(_) => RARELY,
+        }
+    }
+
     fn age(self, group: &GroupId, shared: Duration) -> Duration {
         match self {
             Self::Only(groups) if !groups.iter().any(|one| one.group == *group) => OF_OTHERS,
@@ -95,7 +104,7 @@ impl Inner {
         fresh: Fresh<'_>,
     ) -> Result<(GroupId, SiteGroup), CloudError> {
         let (attributes, health) = tokio::try_join!(
-            self.remembered_attributes(id.as_str()),
+            self.remembered_attributes(id.as_str(), fresh.age_of_settings(&id)),
             self.health(id.as_str(), fresh.age(&id, self.pace.shared_for())),
         )?;
         let settings = words::groups::settings(&group, &attributes);

@@ -6,12 +6,15 @@
 mod apply;
 mod boot;
 pub mod calls;
+mod cloudwatch;
 mod connect;
 mod credentials;
 mod discover;
 mod error;
+mod evidence;
 mod leftovers;
 mod listing;
+mod logs;
 mod memory;
 mod observe;
 mod pace;
@@ -36,13 +39,16 @@ use arya_plan::plan::Step;
 use arya_plan::spec::Spec;
 use arya_plan::surroundings::{Rights, Surroundings, Tenure};
 
-pub use boot::{Boot, Launch};
+pub use boot::{Door, DoorKey};
+pub use cloudwatch::{PRICE_OF_A_METRIC, STATISTICS_OF_A_GROUP};
 pub use connect::{ConnectionSettings, Identity};
+pub use evidence::MeasuredBy;
 pub use leftovers::Leftover;
 pub use pace::{Allowance, Clock};
 pub use policy::{POLICY_MAX, PolicyScope, policy};
 
 use connect::Clients;
+use evidence::Measuring;
 use memory::Memory;
 use pace::{A_PAGE_WAITS_AT_MOST, Pace, Patience, look, paced};
 use uploads::Uploads;
@@ -56,8 +62,8 @@ pub struct AwsSettings {
     pub artifacts_dir: PathBuf,
     /// Whose image the word `default` means; `None` = Debian's own account.
     pub image_owner: Option<String>,
-    /// What an instance runs at its first boot.
-    pub boot: Arc<dyn Boot>,
+    /// What every monitor's password is made from.
+    pub door_key: DoorKey,
 }
 
 /// One account and region. Clones are the same cloud.
@@ -72,6 +78,7 @@ struct Inner {
     memory: Memory,
     pace: Arc<Pace>,
     uploads: Uploads,
+    measuring: Measuring,
     /// Launches of one look open the same group's ports: one after the other, so that the first does and the rest see it.
     opening: tokio::sync::Mutex<()>,
 }
@@ -97,6 +104,7 @@ impl AwsCloud {
             memory: Memory::new(&clock),
             pace,
             uploads: Uploads::default(),
+            measuring: Measuring::default(),
             opening: tokio::sync::Mutex::default(),
         })))
     }
@@ -191,6 +199,9 @@ impl Cloud for AwsCloud {
     async fn observe(&self, desired: &Desired, now: Timestamp) -> Result<Observed, CloudError> {
         self.0.is_here(desired).await?;
         let (seen, again) = look(&self.0.pace, desired.id, self.0.observe(desired, now)).await;
+        if let Ok(seen) = &seen {
+            self.0.measuring.note(desired, seen);
+        }
         seen.map(|seen| Observed {
             look_again_at_least: again,
             ..seen

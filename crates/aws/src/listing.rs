@@ -214,12 +214,9 @@ impl Inner {
         Ok(self.memory.attributes.keep(group.to_owned(), attributes))
     }
 
-    /// The same, at most a minute old.
-    pub(crate) async fn remembered_attributes(&self, group: &str) -> Result<Attributes, CloudError> {
-        let known = self
-            .memory
-            .attributes
-            .younger_than(crate::memory::RARELY, &group.to_owned());
+    /// The same, at most so old.
+    pub(crate) async fn remembered_attributes(&self, group: &str, age: Duration) -> Result<Attributes, CloudError> {
+        let known = self.memory.attributes.younger_than(age, &group.to_owned());
         match known {
             Some(attributes) => Ok(attributes),
             None => self.attributes(group).await,

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use arya_judge::Timestamp;
 use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
-use arya_plan::identity::{Arm, LogicalId, Place, SecurityGroupKind};
+use arya_plan::identity::{Arm, LogicalId, Place, Role, SecurityGroupKind};
 use arya_plan::listener::{GroupId, Site};
 use arya_plan::observed::{Instance, InstanceState, Observed, OurGroup, Status, Target, TargetHealth};
+use arya_plan::spec::Reach;
+use arya_plan::user_data::monitor::DOOR_PORT;
 use aws_sdk_ec2::types::{self as ec2, InstanceStateName};
 use aws_sdk_s3::types::Object;
 
@@ -231,13 +233,19 @@ fn instance(desired: &Desired, listed: &ec2::Instance) -> Option<Instance> {
     let LogicalId::Instance(place) = owner.logical_id else {
         return None;
     };
-    let address: Option<IpAddr> = listed.private_ip_address().and_then(|address| address.parse().ok());
+    let is_monitor = place.role == Role::Monitor;
+    let reached = match desired.spec.monitor.reach {
+        Reach::Public if is_monitor => listed.public_ip_address(),
+        Reach::Vpc | Reach::Public | Reach::Bucket => listed.private_ip_address(),
+    };
+    let address: Option<IpAddr> = reached.and_then(|address| address.parse().ok());
+    let port = if is_monitor { DOOR_PORT } else { desired.spec.app.port };
     Some(Instance {
         place,
         incarnation: owner.incarnation,
         id: listed.instance_id()?.to_owned(),
         state: state(listed.state().and_then(|state| state.name())),
-        address: address.map(|address| SocketAddr::new(address, desired.spec.app.port)),
+        address: address.map(|address| SocketAddr::new(address, port)),
         report: None,
         ended_because: ended_because(listed),
     })
@@ -263,15 +271,31 @@ const fn state(name: Option<&InstanceStateName>) -> InstanceState {
     }
 }
 
-/// Instances of both arms that stand, by their addresses.
-pub(crate) fn arms(instances: &[ec2::Instance]) -> Vec<(Place, IpAddr)> {
+/// An instance of an arm, for who watches it.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    pub(crate) place: Place,
+    pub(crate) id: String,
+    pub(crate) address: IpAddr,
+}
+
+/// Instances of both arms that stand: of each place the newest.
+pub(crate) fn arms(instances: &[ec2::Instance]) -> Vec<Standing> {
     let standing = instances.iter().filter_map(|one| {
-        let LogicalId::Instance(place) = ec2_owner(one.tags())?.logical_id else {
+        let owner = ec2_owner(one.tags())?;
+        let LogicalId::Instance(place) = owner.logical_id else {
             return None;
         };
         let ends = state(one.state().and_then(|state| state.name())).is_ending();
         (place.role.arm().is_some() && !ends).then_some(())?;
-        Some((place, one.private_ip_address()?.parse().ok()?))
+        let standing = Standing {
+            place,
+            id: one.instance_id()?.to_owned(),
+            address: one.private_ip_address()?.parse().ok()?,
+        };
+        Some(((place, owner.incarnation), standing))
     });
-    standing.collect::<BTreeMap<_, _>>().into_iter().collect()
+    let standing: BTreeMap<_, _> = standing.collect();
+    let newest: BTreeMap<Place, Standing> = standing.into_iter().map(|((place, _), one)| (place, one)).collect();
+    newest.into_values().collect()
 }

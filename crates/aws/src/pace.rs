@@ -24,6 +24,11 @@ pub(crate) const A_LOOK_WAITS_AT_MOST: Duration = Duration::from_secs(5);
 pub(crate) const A_PAGE_WAITS_AT_MOST: Duration = Duration::from_secs(30);
 /// Looks of several deployments within this time share what they ask alike; one deployment's own are two seconds apart.
 const SHARED_FOR: Duration = Duration::from_millis(1_900);
+/// Of twenty deployments each look comes a second after another's.
+const FOR_EACH: Duration = Duration::from_millis(250);
+const SHARED_FOR_AT_MOST: Duration = Duration::from_secs(5);
+/// Looks over which the rare ones that ask a lot are spread.
+const SMOOTHED_OVER: f64 = 16.0;
 /// Of its part: who uses so much of it would use more.
 const NEARLY: f64 = 0.9;
 /// A deployment that was not looked at for so long has ended.
@@ -150,10 +155,14 @@ impl Pace {
         state
     }
 
-    /// How old an answer may be that looks share: less than any look's distance to the next.
-    pub(crate) const fn shared_for(&self) -> Duration {
+    /// How old an answer may be that looks share: less than any look's distance to the next, and more only where sharing
+    /// brings that distance down by more.
+    pub(crate) fn shared_for(&self) -> Duration {
         match self.allowance {
-            Allowance::OfAnAccount => SHARED_FOR,
+            Allowance::OfAnAccount => {
+                let looked_at = u32::try_from(self.state().looks.len()).unwrap_or(u32::MAX);
+                (FOR_EACH * looked_at.min(100)).clamp(SHARED_FOR, SHARED_FOR_AT_MOST)
+            }
             Allowance::Unlimited => Duration::ZERO,
         }
     }
@@ -203,7 +212,7 @@ impl Pace {
         let before = state.looks.get(&deployment).copied();
         // What some looks ask besides is spread over those that do not.
         let listings = before.map_or(f64::from(listings), |before| {
-            (3.0 * before.listings + f64::from(listings)) / 4.0
+            before.listings + (f64::from(listings) - before.listings) / SMOOTHED_OVER
         });
         let every = before.map_or(LOOKED_AT_WITHIN, |before| now.saturating_sub(before.at));
         state.looks.insert(

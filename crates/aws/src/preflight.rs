@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arya_plan::listener::ListenerId;
 use arya_plan::surroundings::{MissingRight, Rights};
+use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_ec2::types::{self as ec2, ResourceType};
 
 use crate::Inner;
 use crate::calls::{Call, IMPLIED};
+use crate::cloudwatch::any_number;
 use crate::discover::OUR_PREFIX;
 use crate::error::{Failure, Meaning, ask};
 use crate::memory::RARELY;
@@ -37,13 +39,22 @@ impl Inner {
         if let Some(rights) = self.memory.rights.younger_than(RARELY, &key) {
             return rights;
         }
-        let (balancing, compute, files) =
-            tokio::join!(self.may_balance(listener), self.may_compute(), self.may_store());
+        let (balancing, compute, files, measuring) = tokio::join!(
+            self.may_balance(listener),
+            self.may_compute(),
+            self.may_store(),
+            self.may_measure()
+        );
         let scope = PolicyScope {
             listener: listener.map(ToString::to_string),
             installation: Some(self.settings.installation),
         };
-        let told = balancing.into_iter().chain(compute).chain(files).flatten();
+        let told = balancing
+            .into_iter()
+            .chain(compute)
+            .chain(files)
+            .chain([measuring])
+            .flatten();
         self.memory.rights.keep(key, rights(told, &scope))
     }
 
@@ -89,6 +100,11 @@ impl Inner {
             )
             .await;
             told.push(read(Call::DescribeRules, &rules));
+        }
+        if let Some(arn) = &balancer {
+            let attributes = reading.elb.describe_load_balancer_attributes().load_balancer_arn(arn);
+            let attributes = ask(Call::DescribeLoadBalancerAttributes, attributes.send()).await;
+            told.push(read(Call::DescribeLoadBalancerAttributes, &attributes));
         }
         if let Some(arn) = group.as_ref().or(balancer.as_ref()) {
             let tags = ask(
@@ -238,6 +254,16 @@ impl Inner {
             told.push(dry_run(Call::DeleteSecurityGroup, &delete));
         }
         told
+    }
+
+    /// One number of a minute long ago, which costs a thousandth of a cent.
+    async fn may_measure(&self) -> Told {
+        let request = self.clients.reading.cloudwatch.get_metric_data();
+        let request = request.metric_data_queries(any_number());
+        let request = request
+            .start_time(DateTime::from_secs(0))
+            .end_time(DateTime::from_secs(60));
+        read(Call::GetMetricData, &ask(Call::GetMetricData, request.send()).await)
     }
 
     /// Of a bucket that does not stand S3 says only that.

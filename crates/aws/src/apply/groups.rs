@@ -9,6 +9,7 @@ use aws_sdk_elasticloadbalancingv2::types as elb;
 use crate::Inner;
 use crate::calls::Call;
 use crate::error::{Meaning, OrGone as _, ask};
+use crate::memory::RARELY;
 use crate::tags::{elb_tags, owner};
 use crate::words::groups::{Attributes, attribute};
 
@@ -98,7 +99,7 @@ impl Inner {
         ]);
         if let Some(production) = self.production_group(desired).await? {
             let arn = production.target_group_arn().unwrap_or_default();
-            let theirs = self.remembered_attributes(arn).await?;
+            let theirs = self.remembered_attributes(arn, RARELY).await?;
             let (_, balancer) = self.door(desired).await?;
             let zones = balancer.availability_zones().len();
             wanted.extend(copied(&theirs, usize::from(desired.spec.instances.per_arm), zones));
@@ -137,6 +138,8 @@ impl Inner {
             ))
         })?;
         self.complete_attributes(desired, &group).await?;
+        // Before users can come, so that they never do unwatched.
+        self.tell_targets(desired).await?;
         let request = self.clients.changing.elb.register_targets().target_group_arn(group);
         ask(
             Call::RegisterTargets,

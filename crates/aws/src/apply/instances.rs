@@ -1,27 +1,16 @@
 //! Instances: one token for each filling of a place, tags on everything that a launch makes, gone when they shut down.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
 use arya_plan::identity::{LogicalId, Place, Role, SecurityGroupKind, client_token};
-use arya_plan::spec::{Digest, OneOrMany};
+use arya_plan::spec::OneOrMany;
 use aws_sdk_ec2::types::{self as ec2, InstanceStateName, ResourceType};
-use aws_sdk_s3::presigning::PresigningConfig;
 
 use crate::Inner;
-use crate::boot::{Launch, packed};
 use crate::calls::Call;
 use crate::error::{OrGone as _, ask};
-use crate::observe::arms;
-use crate::tags::{ec2_owner, ec2_tags, of_deployment, of_place, on_creation, owner};
-use crate::uploads::{bucket_name, file_key, status_key};
+use crate::tags::{ec2_owner, ec2_tags, of_place, on_creation, owner};
 
-/// S3 signs for at most seven days.
-const SIGNED_AT_MOST: Duration = Duration::from_secs(7 * 24 * 3600);
-/// URLs outlive the deployment, so that an instance that is late still says so.
-const SIGNED_LONGER_BY: Duration = Duration::from_secs(24 * 3600);
 /// Room for images as archives, as layers and running; the plan's price has the same.
 const DISK_GB: i32 = 30;
 /// The word for nothing, in the spec.
@@ -73,7 +62,7 @@ impl Inner {
             self.complete_security_group(desired, SecurityGroupKind::App).await?;
         }
         let image = self.image(&desired.spec.instances.ami).await?;
-        let script = self.script(desired, place, incarnation).await?;
+        let user_data = self.user_data(desired, place, incarnation).await?;
         let logical_id = LogicalId::Instance(place);
         let tags = ec2_tags(desired, &owner(desired, logical_id, incarnation));
         let instances = &desired.spec.instances;
@@ -104,59 +93,10 @@ impl Inner {
             )
             .instance_initiated_shutdown_behavior(ec2::ShutdownBehavior::Terminate)
             .block_device_mappings(disk(&image))
-            .user_data(aws_smithy_types::base64::encode(script))
+            .user_data(aws_smithy_types::base64::encode(user_data))
             .set_tag_specifications(Some(kinds.map(|kind| on_creation(kind, &tags)).into()));
         ask(Call::RunInstances, request.send()).await?;
         Ok(())
-    }
-
-    /// What it runs at first boot, with URLs that need no key.
-    async fn script(&self, desired: &Desired, place: Place, incarnation: u32) -> Result<Vec<u8>, CloudError> {
-        let bucket = bucket_name(desired, &self.identity.account);
-        let version = match place.role {
-            Role::Baseline => Some(&desired.spec.baseline),
-            Role::Canary => Some(&desired.spec.canary),
-            Role::Monitor => None,
-        };
-        let signed_for = signed_for(desired);
-        let mut files: BTreeMap<Digest, String> = BTreeMap::new();
-        for digest in version.into_iter().flat_map(|version| version.digests()) {
-            let request = self
-                .clients
-                .signing
-                .s3
-                .get_object()
-                .bucket(&bucket)
-                .key(file_key(digest));
-            let signed = request
-                .presigned(signed_for.clone())
-                .await
-                .map_err(|error| unsigned(&error))?;
-            files.insert(digest.clone(), signed.uri().to_owned());
-        }
-        let request = self
-            .clients
-            .signing
-            .s3
-            .put_object()
-            .bucket(&bucket)
-            .key(status_key(place, incarnation));
-        let status = request.presigned(signed_for).await.map_err(|error| unsigned(&error))?;
-        let launch = Launch {
-            desired,
-            place,
-            incarnation,
-            files,
-            status: status.uri().to_owned(),
-            arms: arms(&self.instances(of_deployment(desired)).await?),
-        };
-        let script = self.settings.boot.user_data(&launch).map_err(|why| {
-            CloudError::refused(
-                format!("The {place} has no boot script: {why} Nothing was launched."),
-                "Change the spec, and deploy anew.",
-            )
-        })?;
-        packed(&script)
     }
 
     async fn image(&self, id: &str) -> Result<ec2::Image, CloudError> {
@@ -216,7 +156,7 @@ fn subnet(desired: &Desired, place: Place) -> Result<String, CloudError> {
     }
 }
 
-fn instance_type(desired: &Desired, role: Role) -> Result<&str, CloudError> {
+pub(crate) fn instance_type(desired: &Desired, role: Role) -> Result<&str, CloudError> {
     let name = match role {
         Role::Baseline | Role::Canary => &desired.spec.instances.instance_type,
         Role::Monitor => &desired.spec.monitor.instance_type,
@@ -251,19 +191,4 @@ fn disk(image: &ec2::Image) -> ec2::BlockDeviceMapping {
         .device_name(image.root_device_name().unwrap_or("/dev/xvda"))
         .ebs(volume)
         .build()
-}
-
-fn signed_for(desired: &Desired) -> PresigningConfig {
-    let life = desired.expires_at.duration_since(desired.created_at);
-    let life = Duration::try_from(life)
-        .unwrap_or_default()
-        .saturating_add(SIGNED_LONGER_BY);
-    PresigningConfig::expires_in(life.min(SIGNED_AT_MOST)).expect("it is at most seven days")
-}
-
-fn unsigned(error: &dyn std::error::Error) -> CloudError {
-    CloudError::refused(
-        format!("A URL for the instance could not be signed ({error}). Nothing was launched."),
-        "Log in again (e.g. `aws sso login`); it goes on by itself.",
-    )
 }

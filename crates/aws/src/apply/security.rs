@@ -1,19 +1,19 @@
 //! Security groups: the app's port from the load balancer, metrics from the monitor alone, the monitor's port from where
 //! the spec says. Nothing else comes in; no port for a shell unless the spec names ranges and a key.
 
+use std::collections::BTreeSet;
+
 use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
 use arya_plan::identity::{LogicalId, SecurityGroupKind, resource_name};
 use arya_plan::spec::Reach;
+use arya_plan::user_data::monitor::{DOOR_PORT, NODE_EXPORTER_PORT};
 use aws_sdk_ec2::types::{self as ec2, IpPermission, IpRange, Ipv6Range, ResourceType, UserIdGroupPair};
 
 use crate::Inner;
 use crate::calls::Call;
 use crate::error::{Meaning, OrGone as _, ask};
 use crate::tags::{ec2_tags, of_place, on_creation, owner};
-
-/// Where the monitor's pages are: one port, encrypted.
-const MONITOR_PORT: u16 = 8443;
 
 /// What may come in, from whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +62,7 @@ impl Inner {
             }
         }
         // Everything is opened in one call, with the first launch at the latest.
-        let names_the_monitor = kind == SecurityGroupKind::App && !desired.spec.exporters.is_empty();
-        if names_the_monitor
+        if kind == SecurityGroupKind::App
             && self
                 .security_group(desired, SecurityGroupKind::Monitor)
                 .await?
@@ -120,9 +119,11 @@ impl Inner {
         });
         let monitor = self.security_group(desired, SecurityGroupKind::Monitor).await?;
         let monitor = monitor.and_then(|group| group.group_id).into_iter();
+        let exporters = desired.spec.exporters.iter().map(|exporter| exporter.port);
+        let watched: BTreeSet<u16> = exporters.chain([NODE_EXPORTER_PORT]).collect();
         let from_monitor = monitor.flat_map(|id| {
-            desired.spec.exporters.iter().map(move |exporter| Opening {
-                port: exporter.port,
+            watched.iter().map(move |port| Opening {
+                port: *port,
                 from: From::Group(id.clone()),
             })
         });
@@ -151,7 +152,7 @@ fn monitor_openings(desired: &Desired) -> Vec<Opening> {
         Reach::Vpc | Reach::Public => {
             let ranges = monitor.allow_cidrs.iter();
             let opening = |range: &ipnet::IpNet| Opening {
-                port: MONITOR_PORT,
+                port: DOOR_PORT,
                 // As AWS keeps it: without the bits behind the prefix.
                 from: From::Range(range.trunc()),
             };

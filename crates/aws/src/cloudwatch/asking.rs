@@ -176,6 +176,17 @@ fn queries(spans: &[Span]) -> Vec<MetricDataQuery> {
     spans.iter().enumerate().flat_map(of_group).collect()
 }
 
+/// A question that is only asked whether it may be asked.
+pub(crate) fn any_number() -> MetricDataQuery {
+    let metric = Metric::builder().namespace(NAMESPACE).metric_name(REQUESTS).build();
+    let stat = MetricStat::builder()
+        .metric(metric)
+        .period(MINUTE_S as i32)
+        .stat("Sum")
+        .build();
+    MetricDataQuery::builder().id("any").metric_stat(stat).build()
+}
+
 /// What came back, by query.
 #[derive(Debug, Default)]
 struct Answers(BTreeMap<String, Answer>);

@@ -1,5 +1,6 @@
 //! The life of a small deployment on an account: it serves, its weights change, it goes, and nothing of it is left, also
 //! where something goes wrong in between. `cargo xtask live` has a real account live it; moto shows that it can.
+#![allow(clippy::print_stdout, reason = "somebody watches while a real account lives it")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -89,7 +90,7 @@ impl Life {
     async fn up(&mut self, between: &impl AsyncFn()) -> Result<(), String> {
         self.until("serving", between, |report| report.phase == Phase::Serving)
             .await?;
-        let canary_percent = CanaryPercent::new(OTHER_SHARE).ok_or("the other share is none")?;
+        let canary_percent = CanaryPercent::new(OTHER_SHARE).map_err(|error| error.to_string())?;
         let before = self.weights().await?;
         self.submit(&Change::SetShare { canary_percent })?;
         self.until("at other weights", between, |report| {

@@ -1,6 +1,10 @@
 //! What both accounts of the tests have alike: a small spec with its files, planned in front of the default rule, and that
 //! nobody measures.
 
+pub(crate) mod cbor;
+pub(crate) mod live;
+pub(crate) mod told;
+
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -30,11 +34,13 @@ impl Files {
     }
 }
 
+const COMPOSE: &[u8] = b"services:\n  web: {image: \"shop:1\", ports: [\"8080:8080\"]}\n";
+
 pub(crate) fn installation() -> InstallationId {
     InstallationId::new(Uuid::from_u128(7))
 }
 
-fn store(dir: &Path, bytes: &[u8]) -> Digest {
+pub(crate) fn store(dir: &Path, bytes: &[u8]) -> Digest {
     let digest = Digest::of(bytes);
     std::fs::write(dir.join(digest.hex()), bytes).unwrap();
     digest
@@ -49,8 +55,8 @@ pub(crate) fn spec(dir: &Path, listener: &str, files: Files) -> Spec {
         "exporters": [{"job": "node", "port": 9100}],
         "monitor": {"allow_cidrs": ["10.0.0.0/8"]},
         "instances": {"tags": {"team": "shop"}},
-        "baseline": {"image": store(dir, &vec![b'b'; files.image_bytes()]), "compose": store(dir, b"services: {}")},
-        "canary": {"image": store(dir, b"small canary"), "compose": store(dir, b"services: {}")},
+        "baseline": {"image": store(dir, &vec![b'b'; files.image_bytes()]), "compose": store(dir, COMPOSE)},
+        "canary": {"image": store(dir, b"small canary"), "compose": store(dir, COMPOSE)},
     });
     Spec::parse(&document).unwrap()
 }
@@ -81,11 +87,11 @@ pub(crate) fn desired(spec: Spec, site: &Site) -> Desired {
             probe_secret: ProbeSecret::new("only-for-probes"),
         },
         main_rule: MainRule::NotYet,
+        spell: arya_plan::desired::Spell::Over,
         share_seen: None,
         incarnations: vec![],
         hold: None,
         harmful: None,
-        spell: arya_plan::desired::Spell::Over,
         failed: None,
         created_at: now,
         expires_at: now.checked_add(jiff::SignedDuration::from_hours(4)).unwrap(),

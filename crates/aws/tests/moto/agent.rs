@@ -1,37 +1,15 @@
 //! What instances would do if any ran: read their user data, fetch their files by the URLs in it, write their status.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
+use std::collections::BTreeSet;
 
-use arya_aws::{Boot, Launch};
 use arya_plan::desired::Desired;
 use arya_plan::identity::{LogicalId, Owner, resource_name};
 use arya_plan::spec::Digest;
 use aws_sdk_ec2::types::{InstanceAttributeName, InstanceStateName};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::account::{Admin, OWNER};
-
-/// User data that this agent reads.
-#[derive(Debug)]
-pub(crate) struct Script;
-
-impl Boot for Script {
-    fn user_data(&self, launch: &Launch<'_>) -> Result<Vec<u8>, String> {
-        let files: BTreeMap<&str, &String> = launch
-            .files
-            .iter()
-            .map(|(digest, url)| (digest.as_str(), url))
-            .collect();
-        let document = json!({
-            "role": launch.place.role.as_str(),
-            "files": files,
-            "status": launch.status,
-            "arms": launch.arms.len(),
-        });
-        Ok(document.to_string().into_bytes())
-    }
-}
+use crate::common::told;
 
 /// Carries every running instance on; `done` are those that have nothing more to do.
 pub(crate) async fn act(admin: &Admin, done: &mut BTreeSet<String>) {
@@ -79,38 +57,41 @@ pub(crate) async fn act_as_admin(admin: &Admin, desired: &Desired) {
     }
 }
 
-pub(crate) async fn user_data(admin: &Admin, id: &str) -> Option<Value> {
+/// `None` where there is none of ours.
+pub(crate) async fn user_data(admin: &Admin, id: &str) -> Option<String> {
     let request = admin.ec2.describe_instance_attribute().instance_id(id);
     let answer = request.attribute(InstanceAttributeName::UserData).send().await.unwrap();
-    let encoded = answer.user_data?.value?;
-    let packed = aws_smithy_types::base64::decode(encoded).unwrap();
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(&packed[..])
-        .read_to_string(&mut text)
-        .unwrap();
-    Some(serde_json::from_str(&text).unwrap())
+    Some(told::unpacked(&answer.user_data?.value?))
 }
 
 /// Fetches what is there, and says how far it is; whether that is `ready`.
-fn boot(document: &Value) -> bool {
-    let files = document["files"].as_object().unwrap();
-    let ready = files.iter().all(|(digest, url)| fetched(digest, url.as_str().unwrap()));
+fn boot(user_data: &str) -> bool {
+    let settings = fetched(user_data, "SETTINGS").expect("they are there before the launch");
+    let settings = String::from_utf8(settings).unwrap();
+    let named = ["COMPOSE", "IMAGE"].into_iter();
+    let mut named = named.filter(|name| told::url(&settings, name).is_some());
+    let ready = named.all(|name| fetched(&settings, name).is_some());
+    if let Some(secret) = fetched(&settings, "ENV_FILE") {
+        assert!(!secret.is_empty());
+        let removed = ureq::delete(told::value(&settings, "ENV_FILE_REMOVE_URL")).call();
+        assert!(removed.is_ok(), "{removed:?}");
+    }
     let status = json!({
-        "role": document["role"],
+        "role": told::value(user_data, "ROLE"),
         "phase": if ready { "ready" } else { "docker_ready" },
         "at": "2026-01-01T00:00:00Z",
         "fingerprint": {"kernel": "6.12"},
     });
-    let put = ureq::put(document["status"].as_str().unwrap()).send(status.to_string());
+    let put = ureq::put(told::value(user_data, "STATUS_URL")).send(status.to_string());
     assert!(put.is_ok(), "{put:?}");
     ready
 }
 
-fn fetched(digest: &str, url: &str) -> bool {
-    let Ok(mut answer) = ureq::get(url).call() else {
-        return false;
-    };
+/// An object that a block names, if it is there by now.
+fn fetched(block: &str, name: &str) -> Option<Vec<u8>> {
+    let mut answer = ureq::get(told::url(block, name)?).call().ok()?;
     let bytes = answer.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
-    assert_eq!(Digest::of(&bytes).as_str(), digest, "the bytes are those of the digest");
-    true
+    let digest = told::value(block, &format!("{name}_SHA256"));
+    assert_eq!(Digest::of(&bytes).hex(), digest, "the bytes are those of the digest");
+    Some(bytes)
 }

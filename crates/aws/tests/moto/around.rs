@@ -5,7 +5,6 @@ use arya_plan::spec::OneOrMany;
 use arya_plan::surroundings::{Surroundings, Tenure, WayOut};
 use aws_sdk_elasticloadbalancingv2::types as elb;
 
-use crate::contract::Ground;
 use crate::stage::{Stage, settings};
 
 /// By a cloud that remembers nothing.

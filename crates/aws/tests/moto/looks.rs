@@ -108,11 +108,9 @@ async fn a_look_finds_by_tags_what_was_made_and_nothing_of_others() {
         seen.instances.iter().all(|one| one.phase() == Some(BootPhase::Ready)),
         "{seen:#?}"
     );
-    assert!(
-        seen.instances
-            .iter()
-            .all(|one| one.address.is_some_and(|address| address.port() == 8080))
-    );
+    let mut ports: Vec<u16> = seen.instances.iter().map(|one| one.address.unwrap().port()).collect();
+    ports.sort_unstable();
+    assert_eq!(ports, [8080, 8080, 8443], "the apps' ports, and the monitor's door");
     assert!(seen.our_rule(&stage.desired.id, RuleKind::Main).is_some(), "{seen:#?}");
     let others = stage.cloud.observe(&twin, seen.at).await.unwrap();
     assert!(

@@ -12,13 +12,19 @@ mod common;
 
 mod account;
 mod agent;
+mod bridge;
 mod moto;
 mod stage;
 
 mod around;
+mod live;
+mod logged;
 mod looks;
+mod measured;
 mod rights;
+mod signed;
 mod story;
+mod whispered;
 
 mod keeps {
     use crate::stage::Stage;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use arya_aws::{AwsCloud, AwsSettings, ConnectionSettings};
+use arya_aws::{AwsCloud, AwsSettings, ConnectionSettings, DoorKey};
 use arya_judge::Timestamp;
 use arya_plan::cloud::Cloud;
 use arya_plan::decide::decide;
@@ -20,7 +19,7 @@ use aws_sdk_elasticloadbalancingv2::types as elb;
 use tempfile::TempDir;
 
 use crate::account::{Account, OWNER, REGION, credentials};
-use crate::agent::{self, Script};
+use crate::agent;
 use crate::common::{Files, desired, installation, spec};
 use crate::contract::Ground;
 use crate::moto::Moto;
@@ -49,7 +48,7 @@ pub(crate) fn settings(endpoint: String, artifacts: &Path) -> AwsSettings {
         installation: installation(),
         artifacts_dir: artifacts.to_owned(),
         image_owner: Some(OWNER.into()),
-        boot: Arc::new(Script),
+        door_key: DoorKey::new([7; 32]),
     }
 }
 

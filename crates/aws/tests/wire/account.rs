@@ -4,10 +4,12 @@
 mod balancing;
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read as _;
 
-use serde_json::{Value, json};
+use arya_plan::spec::Digest;
+use serde_json::json;
 
+use crate::common::told::{unpacked, url, value};
+use crate::metrics::{Served, Withheld};
 use crate::tree::Tree;
 
 pub(crate) const REGION: &str = "eu-west-1";
@@ -105,8 +107,14 @@ pub(crate) struct Account {
     pub(crate) now: u64,
     /// Seconds until EC2 lists what was just made.
     pub(crate) lag: u64,
-    /// Rules or groups in one answer.
+    /// Of anything in one answer.
     pub(crate) page: usize,
+    /// Groups whose targets answer no check, by ARN.
+    pub(crate) sick: Vec<String>,
+    /// Rules that are listed once more and are gone when somebody asks about them.
+    pub(crate) vanishing: Vec<String>,
+    /// Whose key we sign with.
+    pub(crate) caller: &'static str,
     made: u64,
     tokens: HashMap<String, (String, String)>,
     pub(crate) instances: Vec<Instance>,
@@ -114,6 +122,9 @@ pub(crate) struct Account {
     pub(crate) groups: Vec<Group>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) buckets: BTreeMap<String, Bucket>,
+    /// What the load balancer counted.
+    pub(crate) served: Vec<Served>,
+    pub(crate) withheld: Option<Withheld>,
 }
 
 impl Account {
@@ -141,6 +152,9 @@ impl Account {
             now: 0,
             lag,
             page: FEW,
+            sick: vec![],
+            vanishing: vec![],
+            caller: OWNER,
             made: 0,
             tokens: HashMap::new(),
             instances: vec![],
@@ -153,6 +167,8 @@ impl Account {
                 rule(9, None, &to_production),
             ],
             buckets: BTreeMap::new(),
+            served: vec![],
+            withheld: None,
         };
         let mut targets = BTreeMap::new();
         for _ in 0..2 {
@@ -254,14 +270,19 @@ impl Account {
             if instance.ready || !up || instance.user_data.is_empty() {
                 continue;
             }
-            let script = unpacked(&instance.user_data);
-            let files = script["files"].as_array().unwrap();
-            let (bucket, key) = place(script["status"].as_str().unwrap());
+            let user_data = unpacked(&instance.user_data);
+            let (bucket, key) = place(value(&user_data, "STATUS_URL"));
             let Some(bucket) = self.buckets.get_mut(&bucket) else {
                 continue;
             };
-            let is_there = |url: &Value| bucket.objects.contains_key(&place(url.as_str().unwrap()).1);
-            if files.iter().all(is_there) {
+            let settings = &bucket.objects[&place(value(&user_data, "SETTINGS_URL")).1].1;
+            assert_eq!(Digest::of(settings).hex(), value(&user_data, "SETTINGS_SHA256"));
+            let settings = String::from_utf8(settings.clone()).unwrap();
+            let mut files = ["IMAGE", "COMPOSE", "ENV_FILE"]
+                .map(|name| url(&settings, name))
+                .into_iter()
+                .flatten();
+            if files.all(|url| bucket.objects.contains_key(&place(url).1)) {
                 let status = json!({"phase": "ready", "at": "2026-01-01T00:00:00Z"})
                     .to_string()
                     .into_bytes();
@@ -330,16 +351,6 @@ impl Account {
             .chain(self.buckets.keys().cloned())
             .collect()
     }
-}
-
-/// The document that the test's boot script is.
-fn unpacked(user_data: &str) -> Value {
-    let packed = aws_smithy_types::base64::decode(user_data).unwrap();
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(&packed[..])
-        .read_to_string(&mut text)
-        .unwrap();
-    serde_json::from_str(&text).unwrap()
 }
 
 /// Bucket and key of a presigned URL.

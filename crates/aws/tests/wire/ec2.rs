@@ -5,17 +5,7 @@ use crate::tree::{Tree, el, items, text};
 
 pub(crate) fn answer(account: &mut Account, operation: &str, asked: &Tree) -> Result<String, No> {
     match operation {
-        "DescribeInstances" => {
-            let filters = asked.list("Filter");
-            let kept: Vec<&Instance> = account
-                .listed_instances()
-                .filter(|one| filters.iter().all(|filter| fits(filter, &one.id, &one.tags)))
-                .collect();
-            let told = kept
-                .into_iter()
-                .map(|one| el("instancesSet", &items([instance(account, one)])));
-            Ok(el("reservationSet", &items(told)))
-        }
+        "DescribeInstances" => Ok(instances(account, asked)),
         "DescribeSecurityGroups" => {
             let filters = asked.list("Filter");
             let kept = account.listed_security_groups();
@@ -67,9 +57,35 @@ pub(crate) fn answer(account: &mut Account, operation: &str, asked: &Tree) -> Re
     }
 }
 
-pub(crate) fn who(operation: &str) -> String {
+/// A page of them, from where the token says.
+fn instances(account: &Account, asked: &Tree) -> String {
+    let filters = asked.list("Filter");
+    let kept: Vec<&Instance> = account
+        .listed_instances()
+        .filter(|one| filters.iter().all(|filter| fits(filter, &one.id, &one.tags)))
+        .collect();
+    let from = asked
+        .number("NextToken")
+        .and_then(|from| usize::try_from(from).ok())
+        .unwrap_or(0);
+    let more = kept.len() > from + account.page;
+    let told = kept
+        .into_iter()
+        .skip(from)
+        .take(account.page)
+        .map(|one| el("instancesSet", &items([instance(account, one)])));
+    let next = if more {
+        text("nextToken", from + account.page)
+    } else {
+        String::new()
+    };
+    el("reservationSet", &items(told)) + &next
+}
+
+pub(crate) fn who(account: &Account, operation: &str) -> String {
     assert_eq!(operation, "GetCallerIdentity");
-    text("Account", OWNER) + &text("Arn", format!("arn:aws:iam::{OWNER}:user/ana")) + &text("UserId", "AIDA")
+    let caller = account.caller;
+    text("Account", caller) + &text("Arn", format!("arn:aws:iam::{caller}:user/ana")) + &text("UserId", "AIDA")
 }
 
 fn authorize(account: &mut Account, asked: &Tree) -> Result<String, No> {

@@ -137,7 +137,9 @@ fn described_tags(account: &Account, asked: &Tree) -> Result<String, No> {
         } else {
             "TargetGroupNotFound"
         });
-        let tags = tags(arn).ok_or(no)?;
+        let tags = tags(arn)
+            .filter(|_| !account.vanishing.contains(&arn.to_owned()))
+            .ok_or(no)?;
         let pairs = tags.iter().map(|(key, value)| text("Key", key) + &text("Value", value));
         told.push(text("ResourceArn", arn) + &el("Tags", &members(pairs)));
     }

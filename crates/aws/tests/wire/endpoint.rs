@@ -11,12 +11,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::account::{Account, No};
+use crate::common::cbor;
 use crate::s3::{self, Asked};
 use crate::tree::{Tree, el, text};
-use crate::{ec2, elb};
+use crate::{ec2, elb, metrics};
 
 /// How long a call that hangs is held, which is longer than any try of a read or a change may take.
 const HANGS: Duration = Duration::from_secs(20);
@@ -67,6 +69,8 @@ struct State {
     script: Vec<Line>,
     /// Calls that arrived, by operation.
     calls: BTreeMap<String, usize>,
+    /// When each of them arrived, in milliseconds of the test's clock.
+    times: Vec<(i64, String)>,
 }
 
 /// An endpoint on a port of its own.
@@ -80,7 +84,15 @@ pub(crate) struct Endpoint {
 
 /// Who is asked what, on either protocol.
 enum Question {
-    Query { service: String, asked: Tree },
+    Query {
+        service: String,
+        asked: Tree,
+    },
+    /// CloudWatch's own: the operation in the path, the rest in CBOR.
+    Rpc {
+        operation: String,
+        asked: Value,
+    },
     Files(Asked),
 }
 
@@ -88,6 +100,7 @@ impl Question {
     fn operation(&self) -> String {
         match self {
             Self::Query { asked, .. } => asked.text("Action").to_owned(),
+            Self::Rpc { operation, .. } => operation.clone(),
             Self::Files(asked) => asked.operation().to_owned(),
         }
     }
@@ -102,6 +115,7 @@ impl Endpoint {
                 account: Account::seeded(lag),
                 script: vec![],
                 calls: BTreeMap::new(),
+                times: vec![],
             })),
             clock,
             address: format!("http://{}", listener.local_addr().unwrap()),
@@ -131,9 +145,15 @@ impl Endpoint {
         self.lock().calls.clone()
     }
 
+    pub(crate) fn times(&self) -> Vec<(i64, String)> {
+        self.lock().times.clone()
+    }
+
     /// Counts from zero again.
     pub(crate) fn forget_calls(&self) {
-        self.lock().calls.clear();
+        let mut state = self.lock();
+        state.calls.clear();
+        state.times.clear();
     }
 
     /// Reads the account as it is now.
@@ -186,6 +206,8 @@ impl Endpoint {
         let count = state.calls.entry(operation.to_owned()).or_default();
         let this = *count;
         *count += 1;
+        let now = self.clock.load(Ordering::SeqCst);
+        state.times.push((now, operation.to_owned()));
         let strikes = |line: &&Line| line.0 == operation && (line.1 == When::Always || line.1 == When::Nth(this));
         state.script.iter().find(strikes).map(|line| line.2)
     }
@@ -214,6 +236,12 @@ async fn question(request: Request<Incoming>) -> Question {
     let body = request.into_body().collect().await.unwrap().to_bytes();
     // Credential=KEY/date/region/service/aws4_request
     let service = signed.split('/').nth(3).unwrap_or_default().to_owned();
+    if service == "monitoring" {
+        return Question::Rpc {
+            operation: path.rsplit('/').next().unwrap_or_default().to_owned(),
+            asked: cbor::read(&body),
+        };
+    }
     if service != "s3" {
         return Question::Query {
             service,
@@ -243,11 +271,15 @@ fn answered(account: &mut Account, question: &Question) -> Response<Full<Bytes>>
             }
             Err(code) => no(question, &code),
         },
+        Question::Rpc { operation, asked } => match metrics::answer(account, operation, asked) {
+            Ok(told) => rpc(200, &told),
+            Err(code) => no(question, &code),
+        },
         Question::Query { service, asked } => {
             let operation = asked.text("Action");
             let told = match service.as_str() {
                 "ec2" => ec2::answer(account, operation, asked),
-                "sts" => Ok(el(&format!("{operation}Result"), &ec2::who(operation))),
+                "sts" => Ok(el(&format!("{operation}Result"), &ec2::who(account, operation))),
                 _ => elb::answer(account, operation, asked).map(|told| el(&format!("{operation}Result"), &told)),
             };
             match told {
@@ -268,12 +300,24 @@ fn throttled(question: &Question) -> No {
             code: "RequestLimitExceeded",
             status: 503,
         },
-        Question::Query { .. } => No::bad("Throttling"),
+        Question::Query { .. } | Question::Rpc { .. } => No::bad("Throttling"),
     }
+}
+
+fn rpc(status: u16, told: &Value) -> Response<Full<Bytes>> {
+    let builder = Response::builder()
+        .status(status)
+        .header("smithy-protocol", "rpc-v2-cbor");
+    let builder = builder.header("content-type", "application/cbor");
+    builder.body(Full::from(cbor::written(told))).unwrap()
 }
 
 /// Each service wraps its errors in its own way.
 fn no(question: &Question, no: &No) -> Response<Full<Bytes>> {
+    if let Question::Rpc { .. } = question {
+        let message = format!("{}, says the test.", no.code);
+        return rpc(no.status, &json!({"__type": no.code, "message": message}));
+    }
     let error = text("Code", no.code) + &text("Message", format!("{}, says the test.", no.code));
     let body = match question {
         Question::Files(asked) if asked.method == "HEAD" => String::new(),
@@ -282,7 +326,9 @@ fn no(question: &Question, no: &No) -> Response<Full<Bytes>> {
             "Response",
             &(el("Errors", &el("Error", &error)) + &text("RequestID", "r-1")),
         ),
-        Question::Query { .. } => el("ErrorResponse", &(el("Error", &error) + &text("RequestId", "r-1"))),
+        Question::Rpc { .. } | Question::Query { .. } => {
+            el("ErrorResponse", &(el("Error", &error) + &text("RequestId", "r-1")))
+        }
     };
     Response::builder().status(no.status).body(Full::from(body)).unwrap()
 }

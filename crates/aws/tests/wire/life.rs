@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use arya_aws::{AwsCloud, AwsSettings, Boot, ConnectionSettings, Launch};
+use arya_aws::{AwsCloud, AwsSettings, ConnectionSettings, DoorKey};
 use arya_engine::{Clock, EngineSettings, Reconciler, Report, Store};
 use arya_judge::{JudgeConfig, Timestamp};
 use arya_plan::cloud::Cloud as _;
@@ -16,7 +16,6 @@ use arya_plan::phase::Phase;
 use arya_plan::timing::Timing;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use serde_json::json;
 use tempfile::TempDir;
 
 use crate::account::{LISTENER, OWNER, REGION};
@@ -30,19 +29,6 @@ const LOOKS_MAX: usize = 400;
 /// An upload goes on in real time, also one that hangs for twenty seconds.
 const WHILE_UPLOADING: Duration = Duration::from_millis(100);
 
-/// User data that the account's instances read.
-#[derive(Debug)]
-struct Script;
-
-impl Boot for Script {
-    fn user_data(&self, launch: &Launch<'_>) -> Result<Vec<u8>, String> {
-        let files: Vec<&String> = launch.files.values().collect();
-        Ok(json!({"files": files, "status": launch.status})
-            .to_string()
-            .into_bytes())
-    }
-}
-
 pub(crate) struct Life {
     pub(crate) endpoint: Endpoint,
     store: Arc<Store>,
@@ -50,11 +36,15 @@ pub(crate) struct Life {
     id: DeploymentId,
     clock: Arc<AtomicI64>,
     began: Timestamp,
-    _files: TempDir,
+    files: TempDir,
 }
 
 pub(crate) fn settings(endpoint: &Endpoint, files: &Path, store: &Store) -> AwsSettings {
-    let credentials = Credentials::new("testing", "testing", None, None, "tests");
+    settings_of("testing", endpoint, files, store)
+}
+
+fn settings_of(who: &str, endpoint: &Endpoint, files: &Path, store: &Store) -> AwsSettings {
+    let credentials = Credentials::new(who, "testing", None, None, "tests");
     AwsSettings {
         connection: ConnectionSettings {
             region: Some(REGION.into()),
@@ -65,7 +55,20 @@ pub(crate) fn settings(endpoint: &Endpoint, files: &Path, store: &Store) -> AwsS
         installation: store.installation(),
         artifacts_dir: files.to_owned(),
         image_owner: Some(OWNER.into()),
-        boot: Arc::new(Script),
+        door_key: DoorKey::new([7; 32]),
+    }
+}
+
+/// Its time is the test's.
+pub(crate) fn engine(began: Timestamp, clock: &Arc<AtomicI64>) -> EngineSettings {
+    let passed = clock.clone();
+    let driven = Clock::driven(move || {
+        let passed = Duration::from_millis(passed.load(Ordering::SeqCst).unsigned_abs());
+        began.checked_add(passed).unwrap()
+    });
+    EngineSettings {
+        clock: driven,
+        ..EngineSettings::new(Timing::AWS, JudgeConfig::default())
     }
 }
 
@@ -87,16 +90,7 @@ impl Life {
         store
             .create(&desired, &site, &Actor::Person("Ana".into()), began)
             .unwrap();
-        let passed = clock.clone();
-        let driven = Clock::driven(move || {
-            let passed = Duration::from_millis(passed.load(Ordering::SeqCst).unsigned_abs());
-            began.checked_add(passed).unwrap()
-        });
-        let settings = EngineSettings {
-            clock: driven,
-            ..EngineSettings::new(Timing::AWS, JudgeConfig::default())
-        };
-        let reconciler = Reconciler::new(store.clone(), cloud, Silence, settings);
+        let reconciler = Reconciler::new(store.clone(), cloud, Silence, engine(began, &clock));
         Self {
             endpoint,
             store,
@@ -104,12 +98,41 @@ impl Life {
             id,
             clock,
             began,
-            _files: dir,
+            files: dir,
         }
+    }
+
+    /// The server ends and starts anew, as somebody else to AWS.
+    pub(crate) async fn restart(&mut self, who: &str) {
+        let settings = settings_of(who, &self.endpoint, self.files.path(), &self.store);
+        let cloud = AwsCloud::connect(settings).await.unwrap();
+        self.reconciler = Reconciler::new(self.store.clone(), cloud, Silence, engine(self.began, &self.clock));
+    }
+
+    /// The server ends and starts anew with these credentials.
+    pub(crate) async fn log_in(&mut self, credentials: Credentials) {
+        let mut settings = settings(&self.endpoint, self.files.path(), &self.store);
+        settings.connection.credentials = Some(SharedCredentialsProvider::new(credentials));
+        let cloud = AwsCloud::connect(settings).await.unwrap();
+        self.reconciler = Reconciler::new(self.store.clone(), cloud, Silence, engine(self.began, &self.clock));
     }
 
     pub(crate) fn script(&self, lines: Vec<Line>) {
         self.endpoint.script(lines);
+    }
+
+    /// One look at the distance that the engine asks for, with how much time had passed at its beginning.
+    pub(crate) async fn look_as_asked(&self) -> (Duration, Report) {
+        let at = Duration::from_millis(self.clock.load(Ordering::SeqCst).unsigned_abs());
+        let report = self.reconciler.tick(&self.id).await.unwrap();
+        let next = report.plan.as_ref().map_or(LOOK_AT_LEAST, |plan| plan.look_again_in);
+        self.clock
+            .fetch_add(i64::try_from(next.as_millis()).unwrap(), Ordering::SeqCst);
+        let mut uploads = report.observed.iter().flat_map(|seen| seen.uploads.values());
+        if uploads.any(|upload| upload.state == UploadState::Running) {
+            tokio::time::sleep(WHILE_UPLOADING).await;
+        }
+        (at, report)
     }
 
     /// One look, after which the clock moves on.

@@ -17,8 +17,9 @@ const CHANGES: &[(&str, usize)] = &[
     ("ModifyTargetGroupAttributes", 2),
     ("PutBucketLifecycleConfiguration", 1),
     ("PutBucketTagging", 1),
-    // Two images and one compose file, which both versions share.
-    ("PutObject", 3),
+    // Two images and one compose file, which both versions share; settings and user data of three instances; whom the
+    // monitor watches, with each registration.
+    ("PutObject", 3 + 6 + 2),
     ("RegisterTargets", 2),
     ("RunInstances", 3),
 ];
@@ -124,6 +125,23 @@ async fn listings_that_lag_make_no_twins() {
         .endpoint
         .read(|account| account.instances.iter().filter(|one| !one.tags.is_empty()).count());
     assert_eq!(launched, 3, "{}", life.feed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launch_is_repeated_with_the_same_words_also_after_a_new_log_in() {
+    let mut life = Life::begin(Files::Small, 25).await;
+    let launched = |life: &Life| life.endpoint.calls().get("RunInstances").copied().unwrap_or(0);
+    while launched(&life) == 0 {
+        life.look().await;
+    }
+    // What was launched is not listed yet, so it is launched again: with other words EC2 would refuse.
+    let before = launched(&life);
+    life.restart("somebody").await;
+    life.look().await;
+    assert!(launched(&life) > before, "{}", life.feed());
+    life.serving().await;
+    assert!(!life.feed().contains("IdempotentParameterMismatch"), "{}", life.feed());
+    life.destroyed().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

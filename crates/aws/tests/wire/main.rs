@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails fails the test")]
 
 #[path = "../common/mod.rs"]
+#[allow(
+    dead_code,
+    reason = "a whole life in real time is for accounts whose clock nobody turns"
+)]
 mod common;
 
 mod account;
@@ -10,8 +14,13 @@ mod ec2;
 mod elb;
 mod endpoint;
 mod life;
+mod metrics;
 mod s3;
 mod tree;
 
 mod faults;
 mod lives;
+mod logins;
+mod measured;
+mod pace;
+mod path;

@@ -27,15 +27,13 @@ const WAITED_FOR: [&str; 7] = [
 async fn a_deployment_takes_the_longest_chain_and_a_look_for_each_wait() {
     let life = Life::begin(Files::Small, 0).await;
     life.endpoint.forget_calls();
-    let mut passed = Duration::ZERO;
-    loop {
-        let (at, report) = life.look_as_asked().await;
-        passed = at;
+    let passed = loop {
+        let (passed, report) = life.look_as_asked().await;
         assert!(passed < 3 * CHAIN, "not serving: {}", life.feed());
         if report.phase == Phase::Serving {
-            break;
+            break passed;
         }
-    }
+    };
     let look = Timing::AWS.look_moving;
     let bound = CHAIN + look * u32::try_from(WAITED_FOR.len()).unwrap();
     println!("{} s of at most {} s", passed.as_secs_f64(), bound.as_secs_f64());

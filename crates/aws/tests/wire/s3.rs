@@ -41,6 +41,7 @@ impl Asked {
             ("HEAD", _, true) => "HeadBucket",
             ("GET", _, true) if has("tagging") => "GetBucketTagging",
             ("GET", _, true) if has("uploads") => "ListMultipartUploads",
+            ("GET", _, true) if has("versions") => "ListObjectVersions",
             ("GET", _, true) => "ListObjectsV2",
             ("POST", _, true) if has("delete") => "DeleteObjects",
             ("DELETE", _, true) => "DeleteBucket",
@@ -52,6 +53,28 @@ impl Asked {
             ("GET", _, false) => "GetObject",
             _ => panic!("nobody told this endpoint of {self:?}"),
         }
+    }
+}
+
+impl Asked {
+    /// The object's own bytes: on the wire they may come in pieces, each behind its length in hexadecimal digits.
+    fn content(&self) -> Vec<u8> {
+        let mut content = Vec::new();
+        if self.length == self.body.len() as u64 {
+            return self.body.clone();
+        }
+        let mut rest = &self.body[..];
+        while let Some(end) = rest.windows(2).position(|two| two == b"\r\n") {
+            let digits = std::str::from_utf8(&rest[..end]).unwrap().split(';').next().unwrap();
+            let length = usize::from_str_radix(digits, 16).unwrap();
+            if length == 0 {
+                break;
+            }
+            content.extend(&rest[end + 2..end + 2 + length]);
+            rest = &rest[end + 2 + length + 2..];
+        }
+        assert_eq!(content.len() as u64, self.length);
+        content
     }
 }
 
@@ -74,7 +97,7 @@ pub(crate) fn answer(account: &mut Account, asked: &Asked) -> Result<Told, No> {
         };
         return if fresh { Ok(Told::default()) } else { Err(owned) };
     }
-    let number = account.number();
+    let (number, page) = (account.number(), account.page);
     let bucket = account.buckets.get_mut(&asked.bucket).ok_or(ABSENT)?;
     if operation == "DeleteBucket" {
         if !bucket.objects.is_empty() {
@@ -87,13 +110,13 @@ pub(crate) fn answer(account: &mut Account, asked: &Asked) -> Result<Told, No> {
         return Ok(Told::default());
     }
     if asked.key.is_empty() {
-        in_bucket(bucket, operation, asked)
+        in_bucket(bucket, operation, asked, page)
     } else {
         in_object(bucket, operation, asked, number)
     }
 }
 
-fn in_bucket(bucket: &mut Bucket, operation: &str, asked: &Asked) -> Result<Told, No> {
+fn in_bucket(bucket: &mut Bucket, operation: &str, asked: &Asked, page: usize) -> Result<Told, No> {
     match operation {
         "PutBucketTagging" => bucket.tagging = Some(String::from_utf8(asked.body.clone()).unwrap()),
         "GetBucketTagging" => {
@@ -108,8 +131,22 @@ fn in_bucket(bucket: &mut Bucket, operation: &str, asked: &Asked) -> Result<Told
                 let tag = text("ETag", format!("\"{size}-{}\"", body.len()));
                 el("Contents", &(text("Key", key) + &text("Size", size) + &tag))
             };
-            let told: String = bucket.objects.iter().map(object).collect();
-            return Ok(xml(el("ListBucketResult", &(text("IsTruncated", false) + &told))));
+            // After a key, not after a number of them: what was listed may be gone by the next page.
+            let after = asked.query.get("continuation-token");
+            let rest = bucket
+                .objects
+                .iter()
+                .filter(|(key, _)| after.is_none_or(|after| *key > after));
+            let rest: Vec<_> = rest.collect();
+            let told: String = rest.iter().take(page).copied().map(object).collect();
+            let more = rest.len() > page;
+            let next = if more {
+                text("NextContinuationToken", rest[page - 1].0)
+            } else {
+                String::new()
+            };
+            let told = text("IsTruncated", more) + &next + &told;
+            return Ok(xml(el("ListBucketResult", &told)));
         }
         "ListMultipartUploads" => {
             let one =
@@ -117,6 +154,8 @@ fn in_bucket(bucket: &mut Bucket, operation: &str, asked: &Asked) -> Result<Told
             let told: String = bucket.unfinished.iter().map(one).collect();
             return Ok(xml(el("ListMultipartUploadsResult", &told)));
         }
+        // It keeps none.
+        "ListObjectVersions" => return Ok(xml(el("ListVersionsResult", ""))),
         "DeleteObjects" => {
             let body = String::from_utf8(asked.body.clone()).unwrap();
             for named in body.split("<Key>").skip(1) {
@@ -137,7 +176,9 @@ fn in_object(bucket: &mut Bucket, operation: &str, asked: &Asked, number: u64) -
     let id = asked.query.get("uploadId").cloned().unwrap_or_default();
     match operation {
         "PutObject" => {
-            bucket.objects.insert(asked.key.clone(), (asked.length, vec![]));
+            bucket
+                .objects
+                .insert(asked.key.clone(), (asked.length, asked.content()));
         }
         "CreateMultipartUpload" => {
             let id = format!("upload-{number}");

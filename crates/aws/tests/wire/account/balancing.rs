@@ -82,6 +82,7 @@ impl Account {
                 (None, Some(used)) if self.now < used.max(target.registered) + HEALTHY_S => {
                     Some(("initial", "Elb.InitialHealthChecking"))
                 }
+                (None, Some(_)) if self.sick.contains(&group.arn) => Some(("unhealthy", "Target.ResponseCodeMismatch")),
                 (None, Some(_)) => Some(("healthy", "")),
             }
         };
