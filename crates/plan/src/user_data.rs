@@ -176,7 +176,16 @@ pub fn user_data(birth: &Birth, patience: &Patience) -> Result<Vec<u8>, NulByte>
     block.object("SETTINGS", Some(&birth.settings))?;
     block.text("HTTP_PROXY", birth.http_proxy.as_deref().unwrap_or_default())?;
     block.number("PACKAGES_WITHIN_S", patience.packages.as_secs());
-    Ok(format!("{first}\n{block}{rest}").into_bytes())
+    // Without comments and empty lines, which nobody reads on the machine: a quarter of the room that EC2 gives.
+    let told = rest
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#') && !line.is_empty());
+    let mut script = format!("{first}\n{block}");
+    for line in told {
+        script.push_str(line);
+        script.push('\n');
+    }
+    Ok(script.into_bytes())
 }
 
 impl Settings {
@@ -217,6 +226,8 @@ impl Settings {
         let secret = self.env_file.as_ref();
         block.object("ENV_FILE", secret.map(|once| &once.object))?;
         block.text("ENV_FILE_REMOVE_URL", secret.map_or("", |once| &once.remove.0))?;
+        block.list("ENV_FROM", self.env_from.iter().map(String::as_str))?;
+        block.text("AWS_ENDPOINT", self.aws_endpoint.as_deref().unwrap_or_default())?;
         let files = self
             .files
             .iter()

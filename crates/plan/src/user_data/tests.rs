@@ -125,7 +125,18 @@ fn the_block_stands_where_the_script_finds_it() {
     assert_eq!(script, self::script(&birth()));
     assert!(script.starts_with("#!/usr/bin/env bash\nreadonly ARYA_ROLE='canary'\n"));
     assert!(script.contains("readonly ARYA_ENDS_AT=1795370400\n"));
-    assert!(script.ends_with(SCRIPT.split_once('\n').unwrap().1));
+    let told: Vec<&str> = script.lines().collect();
+    let is_said = |line: &&str| !line.trim_start().starts_with('#') && !line.is_empty();
+    assert!(
+        SCRIPT
+            .lines()
+            .skip(1)
+            .filter(is_said)
+            .eq(told[told.len() - SCRIPT.lines().skip(1).filter(is_said).count()..]
+                .iter()
+                .copied())
+    );
+    assert!(!script.contains("# ---"), "comments stay at home");
     bash(&["-n"], &script);
 }
 
