@@ -11,6 +11,10 @@ use super::input::{Json, deployment_id};
 use super::problem::Problem;
 use crate::app::{App, Backtest, Chosen, RUNS_MAX, RUNS_USUAL};
 
+/// Metrics that a configuration of Kayenta's may name: far more than anything measured has. Each gets a line in the answer of
+/// each of [`RUNS_MAX`] deployments, known or not, and a body has room for a hundred thousand.
+const KAYENTA_METRICS_MAX: usize = 1_000;
+
 /// What is asked for; everything may be left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -71,12 +75,42 @@ pub(crate) fn runs(last: usize) -> Result<usize, Problem> {
 
 /// A configuration of Kayenta's from its text.
 pub(crate) fn kayenta_config(text: &str) -> Result<CanaryConfig, Problem> {
-    serde_json::from_str(text).map_err(|error| {
+    let config: CanaryConfig = serde_json::from_str(text).map_err(|error| {
         let what = super::input::shown(&error.to_string());
         Problem::invalid(format!(
             "This is no configuration of Kayenta's: {what}. Nothing was judged."
         ))
         .at("kayenta_config")
         .next("Paste one as Spinnaker or Referee writes it, in JSON.")
-    })
+    })?;
+    if config.metrics.len() > KAYENTA_METRICS_MAX {
+        let named = config.metrics.len();
+        let detail = format!(
+            "This configuration has {named} metrics, at most {KAYENTA_METRICS_MAX} are judged here. Nothing was judged."
+        );
+        let problem = Problem::invalid(detail).at("kayenta_config");
+        return Err(problem.next("Leave out metrics that were not measured."));
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_metrics(count: usize) -> Result<CanaryConfig, Problem> {
+        let metrics = vec![serde_json::json!({ "name": "errors", "groups": ["all"] }); count];
+        kayenta_config(&serde_json::json!({ "metrics": metrics }).to_string())
+    }
+
+    #[test]
+    fn a_configuration_of_more_metrics_than_are_answered_for_is_refused_at_its_field() {
+        assert_eq!(
+            of_metrics(KAYENTA_METRICS_MAX).unwrap().metrics.len(),
+            KAYENTA_METRICS_MAX
+        );
+        let refused = of_metrics(KAYENTA_METRICS_MAX + 1).unwrap_err();
+        assert_eq!(refused.field.as_deref(), Some("kayenta_config"));
+        assert!(refused.detail.contains("1001 metrics"), "{}", refused.detail);
+    }
 }
