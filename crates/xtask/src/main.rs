@@ -81,6 +81,9 @@ enum Command {
     Rig,
     /// The same with every fault
     RigAll,
+    /// A small deployment on a real account, from nothing to nothing: ARYA_LIVE_ACCOUNT names the account, ARYA_LIVE_SPEC a
+    /// spec whose images and compose files are files beside it. See docs/real-aws-checklist.md
+    Live,
     /// The README's pictures, made anew from the browser story
     Screenshots,
 }
@@ -109,6 +112,7 @@ fn main() -> ExitCode {
         }
         Command::Rig => rig::whole(rig::Stories::Ci),
         Command::RigAll => rig::whole(rig::Stories::All),
+        Command::Live => aws::live(),
         Command::Screenshots => stages::screenshots(),
     };
     match done {
