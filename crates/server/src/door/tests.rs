@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::prometheus::Monitored;
 
 /// A key as a monitor makes it, of use to nobody: it opens what these tests listen on.
 const KEY: &[u8] = include_bytes!("tests/key.pem");
@@ -64,6 +65,17 @@ async fn the_certificate_of_the_status_document_is_accepted() {
     let address = listen().await;
     let said = ask(address, &shown()).await.unwrap();
     assert_eq!(said, "/prometheus/-/ready Basic c2VjcmV0");
+}
+
+#[tokio::test]
+async fn prometheus_is_asked_behind_it() {
+    let address = listen().await;
+    let door = Door::new(address, &shown(), HeaderValue::from_static("Basic c2VjcmV0")).unwrap();
+    let answer = Monitored::Behind(door).ask("query", &[("query", "up")]).await.unwrap();
+    assert_eq!(answer, "/prometheus/api/v1/query Basic c2VjcmV0");
+    let stranger = Door::new(address, &"0".repeat(64), HeaderValue::from_static("x")).unwrap();
+    let refused = Monitored::Behind(stranger).ask("query", &[]).await.unwrap_err();
+    assert!(refused.to_string().contains("another certificate"), "{refused}");
 }
 
 #[tokio::test]
