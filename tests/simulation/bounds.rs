@@ -1,6 +1,7 @@
 //! The bounds that every change must pass: which lives are followed, all of them.
 
 use arya_local::world::{FaultKind, Mishap};
+use arya_plan::identity::Arm;
 
 use crate::act::{Act, CRASHES, LIES, Person, edits, losses, mishaps};
 use crate::explore::{Bound, Slot};
@@ -47,6 +48,8 @@ fn everything_once() -> Vec<Act> {
 /// One thing at a time, for the planted bugs as well.
 pub(crate) fn small() -> Vec<Bound> {
     let harm = vec![Act::Mishap(Mishap::CanaryTurnsBad)];
+    let unfit = vec![Act::Mishap(Mishap::TwinsTurnUnfit)];
+    let part = Arm::BOTH.map(|arm| Act::Mishap(Mishap::OneSickens(arm))).to_vec();
     let overrule = || Slot::any_time(vec![Act::Person(Person::Overrule)]);
     vec![
         bound("ordinary", vec![]),
@@ -66,7 +69,36 @@ pub(crate) fn small() -> Vec<Bound> {
         Bound {
             setting: Setting::JudgedAlert,
             destroyed_at: 24,
-            ..bound("harm x overrule", vec![Slot::any_time(harm), overrule()])
+            ..bound("harm x overrule", vec![Slot::any_time(harm.clone()), overrule()])
+        },
+        Bound {
+            setting: Setting::Beside,
+            // Ten minutes of looks after the last thing that happened, and some.
+            destroyed_at: 205,
+            ..bound(
+                "unfit",
+                vec![Slot::any_time(unfit).within(6..=9), shares().within(30..=31)],
+            )
+        },
+        Bound {
+            setting: Setting::Pairs,
+            destroyed_at: 60,
+            ..bound(
+                "part",
+                vec![Slot::any_time(part).within(5..=9), shares().within(10..=12)],
+            )
+        },
+        Bound {
+            setting: Setting::Spell,
+            destroyed_at: 40,
+            ..bound(
+                "spell",
+                vec![
+                    Slot::any_time(harm).within(6..=9),
+                    shares().within(7..=12),
+                    crash().within(8..=12),
+                ],
+            )
         },
         Bound {
             destroyed_at: LATE,

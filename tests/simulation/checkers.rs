@@ -1,5 +1,6 @@
 //! The promises that hold after every look of every life: one small function each, and the sentence it fails with.
 
+mod beside;
 mod going;
 mod keeping;
 pub(crate) mod serving;
@@ -97,7 +98,7 @@ impl Scene<'_> {
 pub(crate) type Checker = (&'static str, fn(&Scene<'_>) -> Result<(), String>);
 
 /// Every checker, in the order of the invariants that they keep.
-pub(crate) const CHECKERS: [Checker; 22] = [
+pub(crate) const CHECKERS: [Checker; 26] = [
     ("everything_carries_our_tags", keeping::everything_carries_our_tags),
     (
         "every_change_is_stored_with_its_event",
@@ -156,6 +157,16 @@ pub(crate) const CHECKERS: [Checker; 22] = [
         going::destroyed_is_nothing_left_and_proven,
     ),
     ("whoever_waits_says_why", keeping::whoever_waits_says_why),
+    ("unfit_twins_lose_their_users", beside::unfit_twins_lose_their_users),
+    (
+        "an_arm_that_lacks_a_machine_is_not_waited_for_without_end",
+        beside::an_arm_that_lacks_a_machine_is_not_waited_for_without_end,
+    ),
+    ("the_canary_waits_for_its_spell", beside::the_canary_waits_for_its_spell),
+    (
+        "nothing_is_judged_before_the_canary_has_users",
+        beside::nothing_is_judged_before_the_canary_has_users,
+    ),
 ];
 
 pub(crate) fn check(scene: &Scene<'_>) -> Result<(), Violation> {

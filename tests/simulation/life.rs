@@ -214,6 +214,7 @@ impl Life {
         checkers::check(&scene)?;
         let told_the_truth = scene.was_told_the_truth();
         self.now.watch.saw(&before, told_the_truth);
+        self.now.watch.saw_arms(&before, self.now.look);
         self.move_on(report.as_ref(), after, &entries);
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::explore::{Failure, explore_with};
 /// A bug, the bound in which it is looked for, and the promise that it breaks.
 pub(crate) type Row = (Bug, &'static str, &'static str);
 
-pub(crate) const TABLE: [Row; 17] = [
+pub(crate) const TABLE: [Row; 21] = [
     (Bug::OneHealthyLook, "ordinary", "users_come_after_two_healthy_looks"),
     (
         Bug::IgnoresAnEmptyGroup,
@@ -42,6 +42,18 @@ pub(crate) const TABLE: [Row; 17] = [
     (Bug::KeepsAnEmptyRule, "people", "no_share_is_no_main_rule"),
     (Bug::ActsBeforeStoring, "crash", "every_effect_was_stored_before"),
     (Bug::TellsNobody, "ordinary", "every_change_is_stored_with_its_event"),
+    (Bug::LeavesUnfitTwins, "unfit", "unfit_twins_lose_their_users"),
+    (
+        Bug::WaitsForAMachineForEver,
+        "part",
+        "an_arm_that_lacks_a_machine_is_not_waited_for_without_end",
+    ),
+    (Bug::SkipsTheSpell, "spell", "the_canary_waits_for_its_spell"),
+    (
+        Bug::JudgesTheSpell,
+        "spell",
+        "nothing_is_judged_before_the_canary_has_users",
+    ),
 ];
 
 /// Looks for a bug; the first life that shows it. One thread, so that the number of cases before it is always the same.

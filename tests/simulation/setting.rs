@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use arya_engine::EngineSettings;
 use arya_judge::{JudgeConfig, MetricConfig};
-use arya_local::world::{Pace, Settings, Tokens};
+use arya_local::world::{Counted, Pace, Settings, Tokens};
 use arya_plan::listener::RuleId;
 use arya_plan::timing::Timing;
 use serde_json::{Value, json};
@@ -30,7 +30,14 @@ pub(crate) enum Setting {
     JudgedDestroy,
     /// *Harmful* only tells.
     JudgedAlert,
+    /// Production is measured beside both arms.
+    Beside,
+    /// So it is, and the baseline alone has users first.
+    Spell,
 }
+
+/// How long the baseline alone has users, in the setting that asks for it.
+pub(crate) const SPELL_S: i64 = 30;
 
 /// The times of [`Timing::AWS`] divided so that a life is short, with their order kept: settling outlasts both the spread
 /// of rules and the lag of listings, as 60 s outlast 30 s there.
@@ -53,7 +60,7 @@ const PACE: Pace = Pace {
 };
 
 impl Setting {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Plain,
         Self::SlowHealth,
         Self::LateReports,
@@ -63,6 +70,8 @@ impl Setting {
         Self::Judged,
         Self::JudgedDestroy,
         Self::JudgedAlert,
+        Self::Beside,
+        Self::Spell,
     ];
 
     pub(crate) fn world(self) -> Settings {
@@ -82,16 +91,31 @@ impl Setting {
             | Self::Numbered
             | Self::Judged
             | Self::JudgedDestroy
-            | Self::JudgedAlert => PACE,
+            | Self::JudgedAlert
+            | Self::Beside
+            | Self::Spell => PACE,
         };
         let tokens = if self == Self::DeadTokens {
             Tokens::RefusedForTheDead
         } else {
             Tokens::AnsweredWithTheDead
         };
+        let beside = match self {
+            Self::Beside | Self::Spell => Counted::ProductionToo,
+            Self::Plain
+            | Self::SlowHealth
+            | Self::LateReports
+            | Self::DeadTokens
+            | Self::Pairs
+            | Self::Numbered
+            | Self::Judged
+            | Self::JudgedDestroy
+            | Self::JudgedAlert => Counted::Arms,
+        };
         Settings {
             pace,
             tokens,
+            beside,
             ..Settings::default()
         }
     }
@@ -99,9 +123,14 @@ impl Setting {
     /// What the spec says besides the required keys.
     pub(crate) fn spec(self) -> Value {
         match self {
-            Self::Plain | Self::SlowHealth | Self::LateReports | Self::DeadTokens | Self::Numbered | Self::Judged => {
-                json!({})
-            }
+            Self::Plain
+            | Self::SlowHealth
+            | Self::LateReports
+            | Self::DeadTokens
+            | Self::Numbered
+            | Self::Judged
+            | Self::Beside => json!({}),
+            Self::Spell => json!({"analysis": {"aa_spell_s": SPELL_S}}),
             Self::Pairs => json!({"instances": {"per_arm": 2}}),
             Self::JudgedDestroy => json!({"analysis": {"on_harmful": "destroy"}}),
             Self::JudgedAlert => json!({"analysis": {"on_harmful": "alert"}}),
@@ -124,12 +153,17 @@ impl Setting {
             | Self::Pairs
             | Self::Judged
             | Self::JudgedDestroy
-            | Self::JudgedAlert => "/",
+            | Self::JudgedAlert
+            | Self::Beside
+            | Self::Spell => "/",
         }
     }
 
     pub(crate) const fn is_judged(self) -> bool {
-        matches!(self, Self::Judged | Self::JudgedDestroy | Self::JudgedAlert)
+        matches!(
+            self,
+            Self::Judged | Self::JudgedDestroy | Self::JudgedAlert | Self::Beside | Self::Spell
+        )
     }
 
     pub(crate) fn engine(self, clock: arya_engine::Clock) -> EngineSettings {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arya_engine::{Event, RecordedEvent};
 use arya_judge::Timestamp;
-use arya_local::world::{Answer, BLOCK_S, Edit, Effect, Entry};
+use arya_local::world::{Answer, BLOCK_S, Edit, Effect, Entry, Mishap};
 use arya_plan::desired::{Actor, Change, Desired, HoldReason};
 use arya_plan::identity::{Place, RuleKind};
 use arya_plan::listener::shares::CanaryPercent;
@@ -15,6 +15,7 @@ use arya_plan::plan::Step;
 
 use crate::act::Act;
 use crate::checkers::serving::arms_are_healthy;
+use crate::setting::SPELL_S;
 
 /// An instance: its place and which filling of it.
 pub(crate) type Who = (Place, u32);
@@ -64,6 +65,17 @@ pub(crate) struct Watch {
     /// When our main rule was first seen to be away, if it ever stood.
     pub(crate) main_gone_at: Option<Timestamp>,
     main_stands: bool,
+    /// Since which look it stands, and when it came to.
+    pub(crate) main_since: u16,
+    main_came_at: Option<Timestamp>,
+    /// The latest look before which all machines of both arms were healthy.
+    pub(crate) whole_at: u16,
+    /// Both arms fail as production does not.
+    pub(crate) unfit: bool,
+    /// The canary may have users: its spell was told to be over,
+    pub(crate) spell_is_over: bool,
+    /// and what ended it before its time.
+    pub(crate) spell_cut_short: Option<String>,
     /// In how many looks in a row both arms were healthy, up to the one before this, and whether that was told the truth.
     pub(crate) healthy_looks: u32,
     pub(crate) told_the_truth: bool,
@@ -97,6 +109,12 @@ impl Watch {
             going_since: None,
             main_gone_at: None,
             main_stands: false,
+            main_since: 0,
+            main_came_at: None,
+            whole_at: 0,
+            unfit: false,
+            spell_is_over: false,
+            spell_cut_short: None,
             healthy_looks: 0,
             told_the_truth: false,
             draining: BTreeMap::new(),
@@ -124,6 +142,8 @@ impl Watch {
                 | Edit::AddRuleBefore
                 | Edit::DeleteListener,
             ) => self.below_changed = true,
+            Act::Mishap(Mishap::TwinsTurnUnfit) => self.unfit = true,
+            Act::Mishap(Mishap::CanaryTurnsBad | Mishap::CanaryTurnsGood | Mishap::SourceFails) => self.unfit = false,
             Act::Edit(_) | Act::Person(_) | Act::Mishap(_) | Act::Call(..) | Act::Deadline => {}
         }
     }
@@ -148,7 +168,19 @@ impl Watch {
                 self.generation += 1;
                 self.take(by, change, *before, *after, &told.sentence);
                 self.note_override(change, told);
+                if *change == Change::EndSpell {
+                    self.note_end_of_spell(told);
+                }
             }
+        }
+    }
+
+    /// The main rule stands for at least as long as it was seen to.
+    fn note_end_of_spell(&mut self, told: &RecordedEvent) {
+        self.spell_is_over = true;
+        let alone = self.main_came_at.map(|at| told.at.duration_since(at).as_secs());
+        if alone.is_none_or(|seconds| seconds < SPELL_S) {
+            self.spell_cut_short = Some(told.sentence.clone());
         }
     }
 
@@ -219,9 +251,19 @@ impl Watch {
         self.told_the_truth = told_the_truth;
     }
 
+    /// Which look it was that saw the arms whole.
+    pub(crate) fn saw_arms(&mut self, before: &Observed, look: u16) {
+        if arms_are_healthy(before) {
+            self.whole_at = look;
+        }
+    }
+
     /// How the world is after a look, and what the look did.
     pub(crate) fn see(&mut self, after: &Observed, desired: &Desired, entries: &[Entry], heard: Heard, look: u16) {
         let stands = after.our_rule(&desired.id, RuleKind::Main).is_some();
+        if stands && !self.main_stands {
+            (self.main_since, self.main_came_at) = (look, Some(after.at));
+        }
         if stands {
             self.main_gone_at = None;
         } else if self.main_stands {

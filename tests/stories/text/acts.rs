@@ -10,7 +10,7 @@ pub(crate) enum Act {
     Mishap(Mishap),
 }
 
-const ACTS: [(&str, Act); 33] = [
+const ACTS: [(&str, Act); 34] = [
     (
         "somebody deletes the main rule",
         Act::Edit(Edit::DeleteOurRule(RuleKind::Main)),
@@ -89,6 +89,10 @@ const ACTS: [(&str, Act); 33] = [
     (
         "the canary fails as few requests as the baseline",
         Act::Mishap(Mishap::CanaryTurnsGood),
+    ),
+    (
+        "both arms begin to fail three requests where production fails one",
+        Act::Mishap(Mishap::TwinsTurnUnfit),
     ),
     ("the counters stop answering", Act::Mishap(Mishap::SourceFails)),
     ("the counters answer again", Act::Mishap(Mishap::SourceRecovers)),

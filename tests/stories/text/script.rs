@@ -66,6 +66,8 @@ pub(crate) struct Start {
     pub(crate) on_harmful: &'static str,
     /// `with N instances an arm`.
     pub(crate) per_arm: u8,
+    /// `after N min of the baseline alone`.
+    pub(crate) spell_min: u32,
 }
 
 /// What a line that begins with `then` claims.
@@ -194,12 +196,15 @@ fn start(who: &str, rest: &str) -> Option<Start> {
         lifetime_h: 4,
         on_harmful: "remove_traffic",
         per_arm: 1,
+        spell_min: 0,
     };
     for part in parts {
         if let Some(rule) = part.strip_prefix("in front of ") {
             start.chosen = rule.to_owned();
         } else if let Some(hours) = part.strip_prefix("for ") {
             start.lifetime_h = hours.strip_suffix(" h")?.parse().ok()?;
+        } else if let Some(minutes) = part.strip_prefix("after ") {
+            start.spell_min = minutes.strip_suffix(" min of the baseline alone")?.parse().ok()?;
         } else if let Some(number) = part.strip_prefix("with ") {
             start.per_arm = number.strip_suffix(" instances an arm")?.parse().ok()?;
         } else {

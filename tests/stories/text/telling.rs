@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use arya_engine::{Clock, EVENTS_AT_ONCE, EngineSettings, Reconciler, Report, Store, StoredDeployment};
 use arya_judge::{JudgeConfig, MetricConfig, Timestamp};
-use arya_local::world::{At, CallKind, Effect, Entry, Fault, Happened, Node, Pace, Settings, Visit, World, ground};
+use arya_local::world::{
+    At, CallKind, Counted, Effect, Entry, Fault, Happened, Node, Pace, Settings, Visit, World, ground,
+};
 use arya_plan::decide::forbids;
 use arya_plan::desired::{Actor, Change, Desired};
 use arya_plan::identity::{DeploymentId, RuleKind};
@@ -99,6 +101,7 @@ impl Telling {
         let world = World::new(Settings {
             pace,
             faults,
+            beside: Counted::ProductionToo,
             ..Settings::default()
         });
         let starts = lines.iter().filter(|line| matches!(line.what, What::Start(_)));
@@ -203,7 +206,7 @@ impl Telling {
             "canary_percent": start.share.percent(),
             "lifetime_h": start.lifetime_h,
             "in_front_of": start.chosen,
-            "analysis": {"on_harmful": start.on_harmful},
+            "analysis": {"on_harmful": start.on_harmful, "aa_spell_s": 60 * start.spell_min},
             "instances": {"per_arm": start.per_arm},
         }));
         let number = self.deployments.len() as u64 + 1;

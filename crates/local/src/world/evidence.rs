@@ -3,12 +3,15 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use arya_judge::{Block, CountBlock, Evidence, MetricConfig, SourceError, Timestamp};
+use arya_judge::{
+    ArmCount, Beside, Block, CountBlock, Evidence, Machines, MetricConfig, Shown, SourceError, Timestamp,
+};
 use arya_plan::identity::DeploymentId;
 
 use super::Told;
 use super::calls::is_silence;
 use super::fault::{CallKind, FaultKind};
+use super::settings::Counted;
 use super::state::State;
 
 /// Seconds of one block.
@@ -37,6 +40,10 @@ pub(super) enum Canary {
     #[default]
     Good,
     Bad {
+        since: Duration,
+    },
+    /// So does the baseline.
+    AsBadAsItsTwin {
         since: Duration,
     },
 }
@@ -85,15 +92,35 @@ impl State {
             let what = format!("`{deployment}` is no deployment's id");
             return Told::Answer(Err(SourceError::Malformed { what }));
         };
+        let blocks = self.blocks(&id, window);
         Told::Answer(Ok(Evidence {
             metric: metric.name.clone(),
             source: "the simulated load balancer's counters".into(),
             query: "answers with status 500 to 599, of all requests through the main rule".into(),
             block_s: BLOCK_S as f64,
-            blocks: self.blocks(&id, window),
-            production: Vec::new(),
+            production: self.beside(&blocks),
+            blocks,
             problem: None,
         }))
+    }
+
+    /// Production's machines are well, two of them have the load that each arm's has.
+    fn beside(&self, blocks: &[Block]) -> Vec<Beside> {
+        if self.settings.beside == Counted::Arms {
+            return Vec::new();
+        }
+        let of = |block: &Block| Beside {
+            ends_at: block.ends_at(),
+            shown: Shown::Counts(ArmCount {
+                events: 2.0 * FAILURES,
+                exposure: 2.0 * REQUESTS,
+            }),
+            machines: Machines {
+                production: 2,
+                each_arm: 1,
+            },
+        };
+        blocks.iter().map(of).collect()
     }
 
     /// The whole blocks in the window in which the main rule stood all the time.
@@ -110,15 +137,16 @@ impl State {
             let first_end = first_end + i64::from(from.rem_euclid(BLOCK_S) > 0) * BLOCK_S;
             let mut end = first_end;
             while end <= until {
-                let factor = match self.measures.canary {
-                    Canary::Bad { since } if at(since) < end => BAD,
-                    Canary::Good | Canary::Bad { .. } => 1.0,
+                let (baseline, canary) = match self.measures.canary {
+                    Canary::Bad { since } if at(since) < end => (1.0, BAD),
+                    Canary::AsBadAsItsTwin { since } if at(since) < end => (BAD, BAD),
+                    Canary::Good | Canary::Bad { .. } | Canary::AsBadAsItsTwin { .. } => (1.0, 1.0),
                 };
                 if let Ok(ends_at) = Timestamp::from_second(end) {
                     blocks.push(Block::Counts(CountBlock {
                         ends_at,
-                        baseline_events: FAILURES,
-                        canary_events: FAILURES * factor,
+                        baseline_events: FAILURES * baseline,
+                        canary_events: FAILURES * canary,
                         baseline_exposure: REQUESTS,
                         canary_exposure: REQUESTS,
                     }));

@@ -81,6 +81,8 @@ pub enum Mishap {
     /// The arm's apps answer health checks with 500.
     ArmSickens(Arm),
     ArmRecovers(Arm),
+    /// The first of an arm's several apps answers health checks with 500.
+    OneSickens(Arm),
     ProductionSickens,
     ProductionRecovers,
     /// Production's targets are taken out of its groups.
@@ -96,13 +98,15 @@ pub enum Mishap {
     /// The canary fails three times as many requests as the baseline.
     CanaryTurnsBad,
     CanaryTurnsGood,
+    /// Both arms fail three times as many requests as production.
+    TwinsTurnUnfit,
     /// Evidence cannot be had.
     SourceFails,
     SourceRecovers,
 }
 
 impl Mishap {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::InstanceDies(BASELINE),
         Self::InstanceDies(CANARY),
         Self::InstanceDies(MONITOR),
@@ -116,6 +120,8 @@ impl Mishap {
         Self::ArmSickens(Arm::Canary),
         Self::ArmRecovers(Arm::Baseline),
         Self::ArmRecovers(Arm::Canary),
+        Self::OneSickens(Arm::Baseline),
+        Self::OneSickens(Arm::Canary),
         Self::ProductionSickens,
         Self::ProductionRecovers,
         Self::ProductionEmpties,
@@ -125,6 +131,7 @@ impl Mishap {
         Self::ListingsFreeze,
         Self::CanaryTurnsBad,
         Self::CanaryTurnsGood,
+        Self::TwinsTurnUnfit,
         Self::SourceFails,
         Self::SourceRecovers,
     ];

@@ -20,6 +20,7 @@ impl State {
             Mishap::BootHangs(place) => self.boot_hangs(desired, place),
             Mishap::ArmSickens(arm) => self.arm_is(desired, arm, App::Sick),
             Mishap::ArmRecovers(arm) => self.arm_is(desired, arm, App::Well),
+            Mishap::OneSickens(arm) => self.one_sickens(desired, arm),
             Mishap::ProductionSickens => self.production_is(App::Sick),
             Mishap::ProductionRecovers => self.production_is(App::Well),
             Mishap::ProductionEmpties => self.empty_production(),
@@ -34,6 +35,11 @@ impl State {
             Mishap::CanaryTurnsBad => {
                 let since = self.age;
                 let was = std::mem::replace(&mut self.measures.canary, Canary::Bad { since });
+                was == Canary::Good
+            }
+            Mishap::TwinsTurnUnfit => {
+                let since = self.age;
+                let was = std::mem::replace(&mut self.measures.canary, Canary::AsBadAsItsTwin { since });
                 was == Canary::Good
             }
             Mishap::CanaryTurnsGood => std::mem::replace(&mut self.measures.canary, Canary::Good) != Canary::Good,
@@ -92,6 +98,14 @@ impl State {
                 && machine.place().is_some_and(|(place, _)| place.role.arm() == Some(arm))
         });
         become_app(ours, app)
+    }
+
+    fn one_sickens(&mut self, desired: &Desired, arm: Arm) -> bool {
+        let mut places = desired.places_of(arm);
+        let (Some(first), Some(_)) = (places.next(), places.next()) else {
+            return false;
+        };
+        become_app(self.newest(desired, first).into_iter(), App::Sick)
     }
 
     fn production_is(&mut self, app: App) -> bool {

@@ -39,7 +39,7 @@ pub use fault::{At, CallKind, Fault, FaultKind};
 pub use happening::{BASELINE, CANARY, Edit, Happened, MONITOR, Mishap};
 pub use journal::{Answer, Effect, Entry};
 pub use routing::{Node, Part, To, Visit};
-pub use settings::{Pace, Quotas, Settings, Tokens};
+pub use settings::{Counted, Pace, Quotas, Settings, Tokens};
 pub use state::State;
 
 /// A handle to a world. Clones speak of the same world; [`World::fork`] makes another one.

@@ -18,6 +18,7 @@ pub struct Settings {
     pub pace: Pace,
     pub quotas: Quotas,
     pub tokens: Tokens,
+    pub beside: Counted,
     pub faults: Vec<Fault>,
 }
 
@@ -30,6 +31,7 @@ impl Default for Settings {
             pace: Pace::QUICK,
             quotas: Quotas::default(),
             tokens: Tokens::AnsweredWithTheDead,
+            beside: Counted::Arms,
             faults: Vec::new(),
         }
     }
@@ -131,6 +133,14 @@ impl Default for Quotas {
             security_groups: 60,
         }
     }
+}
+
+/// Whose requests can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    Arms,
+    /// Production's too, beside the arms'.
+    ProductionToo,
 }
 
 /// What the answer to a launch is whose token was used before.
