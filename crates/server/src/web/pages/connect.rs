@@ -159,7 +159,7 @@ fn credentials(document: &ConnectionDocument, now: Timestamp) -> String {
 fn rights(document: &ConnectionDocument) -> String {
     let unknown = match document.unknown.len() {
         0 => String::new(),
-        _ => format!("; known only once they are needed: {}", document.unknown.join(", ")),
+        count => format!("; of {count} more it is known only once they are needed"),
     };
     match document.missing.as_deref() {
         None => "not asked yet".into(),
