@@ -1,5 +1,7 @@
 //! What should be: the only thing that is ever edited, one stored change at a time.
 
+mod spell;
+
 use std::fmt;
 
 use arya_judge::Timestamp;
@@ -10,6 +12,8 @@ use crate::listener::compose::{Composed, Slots};
 use crate::listener::shares::CanaryPercent;
 use crate::listener::{GroupId, Protocol, RuleId, WeightedGroup};
 use crate::spec::{OnHarmful, Spec};
+
+pub use spell::Spell;
 
 /// How often a lost instance is launched anew before the first main rule. After it never by itself: evidence and
 /// forensics would be lost.
@@ -115,54 +119,6 @@ pub enum MainRule {
     Seen,
     /// Away, by a person or by the watchdog.
     Away,
-}
-
-/// The A/A spell: before the canary's first users the baseline alone has some, beside production. Both run the old version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Spell {
-    /// It begins when the main rule is first seen.
-    Asked,
-    /// The listener was seen to send users to the baseline alone.
-    Since { at: Timestamp },
-    /// The canary's users are to come, and the listener was not seen to send them yet.
-    Ending,
-    /// None was asked for, or it is over.
-    #[default]
-    Over,
-}
-
-impl Spell {
-    /// What a spec asks for.
-    pub fn of(spec: &Spec) -> Self {
-        if spec.analysis.aa_spell_s > 0.0 {
-            Self::Asked
-        } else {
-            Self::Over
-        }
-    }
-
-    pub const fn is_over(&self) -> bool {
-        matches!(self, Self::Over)
-    }
-
-    /// Users were taken away: what was begun begins anew with the next ones.
-    const fn interrupted(self) -> Self {
-        match self {
-            Self::Asked | Self::Since { .. } => Self::Asked,
-            Self::Ending => Self::Ending,
-            Self::Over => Self::Over,
-        }
-    }
-
-    /// The listener was seen as we wrote it.
-    const fn seen(self, at: Timestamp) -> Self {
-        match self {
-            Self::Asked => Self::Since { at },
-            Self::Since { at } => Self::Since { at },
-            Self::Ending | Self::Over => Self::Over,
-        }
-    }
 }
 
 /// Why our main rule is away although the deployment goes on.
