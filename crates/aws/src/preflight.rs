@@ -215,7 +215,7 @@ impl Inner {
         let request = request
             .set_vpc_id(subnet.vpc_id.clone())
             .group_name("arya-preflight")
-            .description("arya: only asked about")
+            .description("arya-preflight")
             .tag_specifications(on_creation(ResourceType::SecurityGroup, &tags));
         let group = ask(Call::CreateSecurityGroup, request.send());
         let (launch, group) = tokio::join!(launch, group);
