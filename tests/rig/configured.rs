@@ -43,12 +43,14 @@ fn an_env_file_reaches_the_app_once_and_is_told_to_nobody() {
 fn stores_of_the_account_become_the_apps_environment_once() {
     let mut order = Order::new();
     let secret = "secretsmanager:arn:aws:secretsmanager:eu-central-1:1:secret:shop";
-    order.settings.env_from = ["ssm:/shop", "ssm:/alone/SAMPLE_VERSION", secret].map(str::to_owned).into();
+    order.settings.env_from = ["ssm:/shop", "ssm:/alone/SAMPLE_VERSION", secret]
+        .map(str::to_owned)
+        .into();
     order.settings.aws_endpoint = Some("http://169.254.169.254".into());
     let machine = Machine::launch(Image::Prepared, &order.user_data());
     machine.run("ip address add 169.254.169.254/32 dev lo");
-    machine.put("/root/account.py", include_str!("account.py"));
-    machine.run("python3 /root/account.py 169.254.169.254 80 >/root/account.log 2>&1 &");
+    machine.put("/run/account.py", include_str!("account.py"));
+    machine.run("python3 /run/account.py 169.254.169.254 80 >/run/account.log 2>&1 &");
     // Only now does it get that far.
     order.upload_image();
     order.wait_for(BootPhase::Ready, SOON);
@@ -61,7 +63,10 @@ fn stores_of_the_account_become_the_apps_environment_once() {
         "API_KEY=s3cr3t \"quoted\"",
         "PORTS=[1, 2]",
     ] {
-        assert!(environment.iter().any(|one| one == expected), "{expected}: {environment:?}");
+        assert!(
+            environment.iter().any(|one| one == expected),
+            "{expected}: {environment:?}"
+        );
     }
     let reports = order.bucket.versions(STATUS);
     let reports: String = reports.iter().map(crate::bucket::Version::text).collect();
@@ -82,7 +87,10 @@ fn a_store_that_may_not_be_read_is_named() {
     order.upload_image();
     let (_, report) = order.wait_for(BootPhase::Failed, SOON);
     let tail = report["tail"].as_str().unwrap();
-    assert!(tail.starts_with("This instance has no profile, and `env_from` is read with its rights."), "{tail}");
+    assert!(
+        tail.starts_with("This instance has no profile, and `env_from` is read with its rights."),
+        "{tail}"
+    );
 }
 
 #[test]
