@@ -190,6 +190,7 @@ impl Shared {
                 role_arn: config.role_arn.clone(),
                 region: config.region.clone(),
                 endpoint: config.endpoint.clone(),
+                measured_by: config.measured_by.into(),
                 ..ConnectionSettings::default()
             },
             installation: self.installation,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use arya_aws::MeasuredBy;
 use arya_plan::timing::Timing;
 use serde::Deserialize;
 use serde_json::Value;
@@ -42,6 +43,29 @@ pub(crate) struct ConnectionConfig {
     /// The account that publishes the image which `instances.ami: default` means; without it Debian's own.
     #[serde(default)]
     pub(crate) image_owner: Option<String>,
+    /// Where the load balancer's numbers are read.
+    #[serde(default)]
+    pub(crate) measured_by: Measuring,
+}
+
+/// One place for a connection, so that no metric mixes two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Measuring {
+    /// By the minute, within four minutes.
+    #[default]
+    Cloudwatch,
+    /// Where the load balancer writes them: every answer, within ten minutes.
+    AccessLogs,
+}
+
+impl From<Measuring> for MeasuredBy {
+    fn from(measuring: Measuring) -> Self {
+        match measuring {
+            Measuring::Cloudwatch => Self::CloudWatch,
+            Measuring::AccessLogs => Self::AccessLogs,
+        }
+    }
 }
 
 /// How long a cloud is given before it is believed.
@@ -56,7 +80,15 @@ pub(crate) enum Pace {
 
 /// Every key of the file, and of a connection in it.
 const KEYS: [&str; 5] = ["listen", "tools_listen", "data_dir", "connections", "timing"];
-const CONNECTION_KEYS: [&str; 6] = ["name", "profile", "role_arn", "region", "endpoint", "image_owner"];
+const CONNECTION_KEYS: [&str; 7] = [
+    "name",
+    "profile",
+    "role_arn",
+    "region",
+    "endpoint",
+    "image_owner",
+    "measured_by",
+];
 /// A known key counts as meant when it is at most this many edits away.
 const NEAR: usize = 3;
 /// The variables that send every call elsewhere, as the SDK reads them.
@@ -127,6 +159,7 @@ impl ConnectionConfig {
             region: None,
             endpoint: None,
             image_owner: None,
+            measured_by: Measuring::default(),
         }
     }
 }
@@ -167,11 +200,12 @@ mod tests {
 
     #[test]
     fn connections_are_read_with_what_each_says() {
-        let text =
-            "listen: 0.0.0.0:7070\nconnections:\n- {name: live, profile: prod, region: eu-west-1}\n- {name: other}\n";
+        let text = "listen: 0.0.0.0:7070\nconnections:\n- {name: live, profile: prod, measured_by: access_logs}\n- {name: other}\n";
         let config = Config::parse(text.as_bytes()).unwrap().checked(false).unwrap();
         let profiles: Vec<_> = config.connections.iter().map(|one| one.profile.as_deref()).collect();
         assert_eq!(profiles, [Some("prod"), None]);
+        let measured: Vec<_> = config.connections.iter().map(|one| one.measured_by).collect();
+        assert_eq!(measured, [Measuring::AccessLogs, Measuring::Cloudwatch]);
         assert_eq!(config.timing, Pace::Aws);
     }
 
