@@ -168,8 +168,23 @@ where
         }
         SdkError::ResponseError(answer) => Failure::answered(call, None, answer.raw().status().as_u16(), ""),
         SdkError::TimeoutError(_) => Failure::unanswered(call, "no answer in time"),
-        other => Failure::unanswered(call, &DisplayErrorContext(other).to_string()),
+        other => Failure::unanswered(call, &causes(other)),
     }
+}
+
+/// What an error says and what each of its causes adds, without how the SDK keeps them.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut said: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        // Some repeat what the next one says.
+        if said.last().is_none_or(|last| !last.contains(&text)) {
+            said.push(text);
+        }
+        next = error.source();
+    }
+    said.join(": ")
 }
 
 /// What a delete makes of an answer: gone is done.
