@@ -14,8 +14,8 @@ use crate::calls::Call;
 /// Listings a second over all deployments of an account and region. Elastic Load Balancing gives an account ten, for
 /// everybody in it (Elastic Load Balancing API reference, "API throttling").
 const PER_S: f64 = 3.0;
-/// What may be asked at once after a pause: those of ten seconds.
-const AT_ONCE: f64 = 10.0 * PER_S;
+/// What may be asked at once after a pause: a usual look at one deployment.
+const AT_ONCE: f64 = 2.0 * PER_S;
 /// What steps may take beyond it: that of a second. A launch asks a lot at once, and the looks after it must see what it did.
 const OWED_AT_MOST: f64 = PER_S;
 /// A look has 15 s in the engine; whoever waits longer for his turn is told so instead.
@@ -27,8 +27,10 @@ const SHARED_FOR: Duration = Duration::from_millis(1_900);
 /// Of twenty deployments each look comes a second after another's.
 const FOR_EACH: Duration = Duration::from_millis(250);
 const SHARED_FOR_AT_MOST: Duration = Duration::from_secs(5);
+/// Several deployments leave so much of the allowance to what is asked rarely, and to pages.
+const OF_SEVERAL: f64 = 0.9;
 /// Looks over which the rare ones that ask a lot are spread.
-const SMOOTHED_OVER: f64 = 16.0;
+const SMOOTHED_OVER: f64 = 4.0;
 /// Of its part: who uses so much of it would use more.
 const NEARLY: f64 = 0.9;
 /// A deployment that was not looked at for so long has ended.
@@ -223,7 +225,12 @@ impl Pace {
                 listings,
             },
         );
-        let share = PER_S / state.looks.len() as f64;
+        let for_looks = if state.looks.len() > 1 {
+            OF_SEVERAL * PER_S
+        } else {
+            PER_S
+        };
+        let share = for_looks / state.looks.len() as f64;
         let others = || {
             state
                 .looks

@@ -18,8 +18,8 @@ async fn no_ten_seconds_have_more_than_three_a_second_after_the_first() {
         assert!(pace.turn(Duration::from_secs(60)).await);
         times.push(passed.load(Ordering::SeqCst));
     }
-    assert!(times[29] < 100, "a pause may be made up for");
-    let later = &times[30..];
+    assert!(times[5] < 100, "a pause may be made up for");
+    let later = &times[6..];
     let most = later
         .iter()
         .map(|from| later.iter().filter(|at| (*from..from + 10_000).contains(at)).count())
@@ -30,7 +30,7 @@ async fn no_ten_seconds_have_more_than_three_a_second_after_the_first() {
 #[tokio::test]
 async fn who_would_wait_too_long_is_told_and_who_takes_users_away_never_waits() {
     let (pace, passed) = driven();
-    for _ in 0..30 {
+    for _ in 0..6 {
         assert!(pace.turn(Duration::ZERO).await);
     }
     assert!(!pace.turn(Duration::from_millis(100)).await);
@@ -72,7 +72,7 @@ fn one_alone_looks_as_often_as_it_likes_and_twenty_share() {
         for number in 0..20 {
             let wait = pace.looked(deployment(number), 4).unwrap();
             if round > 3 {
-                assert!((24..=28).contains(&wait.as_secs()), "{wait:?}");
+                assert!((28..=31).contains(&wait.as_secs()), "{wait:?}");
             }
         }
         passed.fetch_add(27_000, Ordering::SeqCst);
@@ -88,7 +88,7 @@ fn one_that_moves_gets_what_the_quiet_leave() {
             pace.looked(deployment(2), 6);
         }
         if second > 50 {
-            assert!(moving < Duration::from_millis(2200), "{moving:?}");
+            assert!(moving < Duration::from_millis(2500), "{moving:?}");
         }
         passed.fetch_add(2_000, Ordering::SeqCst);
     }

@@ -25,8 +25,9 @@ use crate::tree::Tree;
 
 /// Long enough that everything that is asked rarely is asked several times.
 const WATCHED: Duration = Duration::from_secs(300);
-/// Strangers' tags are asked for until they cannot be late any more.
-const SETTLED: Duration = Duration::from_secs(90);
+/// Strangers' tags are asked for until they cannot be late any more, and how much a deployment asks is the mean of its last
+/// looks, those of its building among them.
+const SETTLED: Duration = Duration::from_secs(300);
 /// An upload goes on in real time.
 const WHILE_UPLOADING: Duration = Duration::from_millis(20);
 const LOOKS_MAX: usize = 4_000;
@@ -197,12 +198,13 @@ async fn check(size: usize, slowest: Duration) -> String {
     assert!(longest <= slowest, "{longest:?}");
     assert!(per_ten(reads) <= (2 + 5 * size) as f64, "{:?}", fleet.endpoint.calls());
     assert!(per_ten(listings.len()) <= 30.0, "{:?}", fleet.endpoint.calls());
-    assert!(most <= (2 + 5 * size).min(30) + ASKED_RARELY, "{most}");
+    assert!(most <= (2 + 5 * size).min(30) + AT_ONCE, "{most}");
     told
 }
 
-/// Listener, load balancer, groups, attributes and security groups, which one look a minute asks besides.
-const ASKED_RARELY: usize = 5;
+/// What a look may ask at once after a pause, and what one look a minute asks besides: listener, load balancer, groups,
+/// attributes and security groups.
+const AT_ONCE: usize = 6;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_deployment_is_looked_at_every_ten_seconds_for_seven_calls() {
@@ -216,5 +218,6 @@ async fn five_share_what_they_ask_alike() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_stretch_their_looks_and_ask_no_more_than_three_a_second() {
-    println!("{}", check(20, Duration::from_secs(30)).await);
+    // Four listings a look, some of them shared, make 30 s; a look that asks what is rare counts by a quarter.
+    println!("{}", check(20, Duration::from_secs(45)).await);
 }
