@@ -218,9 +218,10 @@ impl Judging {
         let together = self.together(&metrics, &heard);
         let outcome = outcome_of(&metrics, together.as_ref());
         let twins_unfit = self.twins_unfit().filter(|_| outcome != Outcome::Harmful);
-        let doubted = self.far_from_production();
         let passes = |place: &usize| metrics[*place].outcome == Outcome::NoWorse;
-        let places = doubted.into_iter().filter(passes);
+        let places = (0..metrics.len())
+            .filter(passes)
+            .filter(|place| self.is_far_from_production(*place));
         let places: BTreeSet<usize> = places.chain(twins_unfit.as_ref().map(|(place, _)| *place)).collect();
         for place in &places {
             metrics[*place].outcome = Outcome::Inconclusive;
@@ -249,18 +250,11 @@ impl Judging {
         })
     }
 
-    /// The metrics by which both arms are far from production now, whether or not it has lasted: no pass while it may turn
-    /// out that they are unfit.
-    fn far_from_production(&self) -> Vec<usize> {
-        let far = |followed: &Followed| {
-            let twins = followed.twins.as_ref();
-            twins.is_some_and(|twins| twins.are_in_doubt(self.bake_from))
-        };
-        let metrics = self.metrics.iter().enumerate();
-        metrics
-            .filter(|(_, followed)| far(followed))
-            .map(|(place, _)| place)
-            .collect()
+    /// Whether both arms are far from production by a metric now, whether or not it has lasted: no pass while it may turn out
+    /// that they are unfit.
+    fn is_far_from_production(&self, place: usize) -> bool {
+        let twins = self.metrics[place].twins.as_ref();
+        twins.is_some_and(|twins| twins.are_in_doubt(self.bake_from))
     }
 
     /// How a metric's estimate, interval and evidence grew, up to the present.
@@ -382,7 +376,7 @@ impl Followed {
             if begins_before(&group[0], self.block_s, config.taught_until) {
                 if let Some(beside) = beside {
                     self.rehearse((config, metric, block_s), &merged, &beside);
-                    self.taught_s += block_s;
+                    self.taught_s = self.rehearsed.as_ref().map_or(0.0, Rehearsed::compared_s);
                 }
                 continue;
             }

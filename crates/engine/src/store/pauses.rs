@@ -23,6 +23,9 @@ pub struct StoredPause {
 pub enum Meanwhile {
     /// They are not judged.
     LeftOut,
+    /// The canary's app starts anew: they are not judged, and a pass has to be earned anew after them, or an app that
+    /// falls again and again would pass by the time between.
+    RestartLeftOut,
     /// They can show harm, and a pass has to be earned anew after them.
     HarmOnly,
     /// The same, and it is the canary's machines that disturb the comparison rather than the split of the traffic.
@@ -35,6 +38,16 @@ impl Meanwhile {
     /// Whether harm is looked for in its blocks.
     pub(crate) const fn shows_harm(self) -> bool {
         matches!(self, Self::HarmOnly | Self::HarmOnlyOfPart)
+    }
+
+    /// Whether its blocks are not judged at all.
+    pub(crate) const fn leaves_out(self) -> bool {
+        matches!(self, Self::LeftOut | Self::RestartLeftOut)
+    }
+
+    /// Whether a pass has to be earned anew after it.
+    const fn puts_off_a_pass(self) -> bool {
+        matches!(self, Self::HarmOnly | Self::HarmOnlyOfPart | Self::RestartLeftOut)
     }
 }
 
@@ -56,17 +69,15 @@ impl Pauses {
 
     /// Those whose blocks are not judged.
     pub(crate) fn left_out(&self) -> Vec<Pause> {
-        let left_out = self.0.iter().filter(|stored| stored.meanwhile == Meanwhile::LeftOut);
+        let left_out = self.0.iter().filter(|stored| stored.meanwhile.leaves_out());
         left_out.map(|stored| stored.pause.clone()).collect()
     }
 
-    /// Until when a pass is put off by pauses that can only show harm, to the end of time by one that goes on; `None` =
-    /// there was none.
+    /// Until when a pass is put off by pauses after which it has to be earned anew, to the end of time by one that goes on;
+    /// `None` = there was none.
     pub(crate) fn pass_put_off_until(&self) -> Option<Timestamp> {
-        let harm_only = self.0.iter().filter(|stored| stored.meanwhile.shows_harm());
-        harm_only
-            .map(|stored| stored.pause.until.unwrap_or(Timestamp::MAX))
-            .max()
+        let put_off = self.0.iter().filter(|stored| stored.meanwhile.puts_off_a_pass());
+        put_off.map(|stored| stored.pause.until.unwrap_or(Timestamp::MAX)).max()
     }
 
     /// Until when the canary had no users, so that everything before it only teaches; `None` = it had some from the start.
@@ -94,7 +105,9 @@ impl Pauses {
         let oldest = self.0.remove(0);
         self.0[0].pause.since = oldest.pause.since;
         match oldest.meanwhile {
-            Meanwhile::LeftOut | Meanwhile::Teaches => self.0[0].meanwhile = Meanwhile::LeftOut,
+            Meanwhile::LeftOut | Meanwhile::RestartLeftOut | Meanwhile::Teaches => {
+                self.0[0].meanwhile = Meanwhile::LeftOut;
+            }
             Meanwhile::HarmOnly | Meanwhile::HarmOnlyOfPart => {}
         }
         Joined::TheOldest

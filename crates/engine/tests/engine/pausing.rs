@@ -46,11 +46,6 @@ fn restart_canary(rig: &Rig) {
     });
 }
 
-fn canary_is(rig: &Rig, state: TargetState) {
-    rig.world
-        .change(|seen| seen.groups.get_mut(&Arm::Canary).unwrap().targets[0].health.state = state);
-}
-
 /// Looks once a minute until something is so.
 async fn until_after_minutes(rig: &Rig, wanted: impl Fn(&Report) -> bool) -> Report {
     rig.until_judged().await;
@@ -155,7 +150,7 @@ async fn a_pause_that_nobody_saw_begin_covers_all_that_was_not_judged_yet() {
 async fn after_the_watchdog_the_last_numbers_stay_with_their_time() {
     let rig = Rig::new();
     let before = rig.until(is_no_worse).await;
-    canary_is(&rig, TargetState::Unhealthy);
+    rig.world.canary_is(TargetState::Unhealthy);
     let held = rig.until_phase(Phase::Held).await;
     let expected = (judged(&held), verdict(&held).as_of);
     assert!(expected.0 >= judged(&before) && expected.1.is_some());
@@ -167,7 +162,7 @@ async fn after_the_watchdog_the_last_numbers_stay_with_their_time() {
     check_last_numbers(&rig.tick().await, expected, &why);
     rig.hand.advance(std::time::Duration::from_secs(600));
     // An hour without users later everything goes on where it was, and nothing of that time is judged.
-    canary_is(&rig, TargetState::Healthy);
+    rig.world.canary_is(TargetState::Healthy);
     rig.submit(&set_share(5.0)).unwrap();
     let back = rig.until(is_no_worse).await;
     assert_no_pause_was_judged(&rig, &back);
@@ -278,7 +273,7 @@ async fn a_replaced_instance_begins_the_evidence_anew() {
 async fn with_a_part_away() -> Rig {
     let rig = Rig::asked(&serde_json::json!({"instances": {"per_arm": 2}}));
     rig.until_judged().await;
-    canary_is(&rig, TargetState::Unhealthy);
+    rig.world.canary_is(TargetState::Unhealthy);
     rig
 }
 
@@ -315,7 +310,7 @@ async fn a_part_that_comes_back_in_time_needs_the_minimum_bake_again() {
     for _ in 0..40 {
         assert_ne!(verdict(&rig.tick().await).outcome, Outcome::NoWorse);
     }
-    canary_is(&rig, TargetState::Healthy);
+    rig.world.canary_is(TargetState::Healthy);
     let back = rig.hand.now();
     let passed = rig.until(is_no_worse).await;
     let bake = passed.as_of.duration_since(back).as_secs();
@@ -340,6 +335,21 @@ async fn an_app_that_starts_again_and_again_is_held_in_the_end() {
         rig.told("The canary instance starts anew (booting) and has to warm up. It has been so for 60 s"),
         1
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_falls_and_comes_back_again_and_again_earns_no_pass() {
+    let rig = Rig::new();
+    rig.until_judged().await;
+    // Ready between two falls for less than the minimum bake of 30 s, but for many times that in sum.
+    for _ in 0..20 {
+        restart_canary(&rig);
+        for _ in 0..20 {
+            assert_ne!(verdict(&rig.tick().await).outcome, Outcome::NoWorse, "{:?}", rig.feed());
+        }
+    }
+    // Whoever stays up passes.
+    rig.until(is_no_worse).await;
 }
 
 #[tokio::test(start_paused = true)]

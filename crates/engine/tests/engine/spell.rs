@@ -3,6 +3,7 @@
 use arya_engine::Report;
 use arya_judge::Outcome;
 use arya_plan::desired::Spell;
+use arya_plan::observed::TargetState;
 use arya_plan::phase::Phase;
 use serde_json::json;
 
@@ -78,6 +79,27 @@ async fn what_a_probe_made_of_the_canary_in_the_spell_is_no_harm() {
     // The canary's own users are another matter.
     rig.until(|report| report.desired.is_harmful()).await;
     assert!(!rig.world.main_rule_stands(&rig.desired));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_of_the_canary_that_falls_out_in_the_spell_changes_nothing() {
+    let rig = Rig::asked(&json!({"instances": {"per_arm": 2}, "analysis": {"aa_spell_s": 120}}));
+    rig.world.production_fails(1.0);
+    rig.world.canary_fails(90.0);
+    in_the_spell(&rig).await;
+    rig.world.canary_is(TargetState::Unhealthy);
+    for _ in 0..30 {
+        let report = rig.tick().await;
+        assert!(!report.desired.is_harmful(), "{:?}", rig.feed());
+    }
+    rig.world.canary_is(TargetState::Healthy);
+    rig.world.canary_fails(1.0);
+    let report = rig.until(is_no_worse).await;
+    assert!(spell_is_over(&report));
+    // One pause, from the first user of the baseline to the canary's.
+    assert_eq!(rig.told("Judging pauses."), 1);
+    let spell = report.verdict.unwrap().metrics[0].spell_s.unwrap();
+    assert!((115.0..=130.0).contains(&spell), "{spell}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use arya_judge::{
 use arya_plan::assume::assume;
 use arya_plan::cloud::{Cloud, CloudError};
 use arya_plan::desired::{Actor, Change, Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret, Spell};
-use arya_plan::identity::{DeploymentId, RuleKind};
+use arya_plan::identity::{Arm, DeploymentId, RuleKind};
 use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
 use arya_plan::listener::shares::CanaryPercent;
 use arya_plan::listener::{
@@ -224,6 +224,11 @@ impl World {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
+    }
+
+    /// The health of the canary's first target.
+    pub(crate) fn canary_is(&self, state: TargetState) {
+        self.change(|seen| seen.groups.get_mut(&Arm::Canary).unwrap().targets[0].health.state = state);
     }
 
     /// What somebody else does to the world.

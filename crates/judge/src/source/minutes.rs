@@ -46,10 +46,10 @@ impl Minute {
         self.requests += more.requests;
         self.answered += more.answered;
         self.failed += more.failed;
-        self.times = if self.times.counts.is_empty() {
-            more.times.clone()
-        } else {
-            self.times.merged(&more.times)
+        self.times = match (self.times.counts.is_empty(), more.times.counts.is_empty()) {
+            (true, _) => more.times.clone(),
+            (false, true) => return,
+            (false, false) => self.times.merged(&more.times),
         };
     }
 }

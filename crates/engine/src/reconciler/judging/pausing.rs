@@ -87,7 +87,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             (open, Some(found)) => {
                 let since = match (open, meanwhile_of(&found)) {
                     // What disturbed goes on until now.
-                    (Some((Meanwhile::LeftOut, _)), _) => observed.at,
+                    (Some((meanwhile, _)), _) if meanwhile.leaves_out() => observed.at,
                     _ => latest_look.unwrap_or_else(|| self.judged_last(stored).unwrap_or(observed.at)),
                 };
                 let why = why(&found);
@@ -119,7 +119,10 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             }
             (None | Some(Meanwhile::HarmOnly), Some(_))
             | (None, None)
-            | (Some(Meanwhile::LeftOut | Meanwhile::Teaches | Meanwhile::HarmOnlyOfPart), _) => {}
+            | (
+                Some(Meanwhile::LeftOut | Meanwhile::RestartLeftOut | Meanwhile::Teaches | Meanwhile::HarmOnlyOfPart),
+                _,
+            ) => {}
         }
     }
 
@@ -130,7 +133,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         // stored.
         let open = memory.judged.pausing.known().and_then(Pauses::open);
         let since = open
-            .filter(|open| open.meanwhile == Meanwhile::LeftOut)
+            .filter(|open| open.meanwhile.leaves_out())
             .map(|open| open.pause.since);
         let judged_to = memory
             .judged
@@ -187,6 +190,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
 /// What is made of the blocks of a pause, by what disturbs.
 fn meanwhile_of(found: &Confounder) -> Meanwhile {
     match found {
+        Confounder::WarmingUp { place, .. } if place.role.arm() == Some(Arm::Canary) => Meanwhile::RestartLeftOut,
         Confounder::Held(_)
         | Confounder::NoShare
         | Confounder::NotBackYet
