@@ -12,8 +12,6 @@ use sha2::{Digest as _, Sha256};
 
 /// A working day and its evening; after it the link or a token is asked for again.
 pub(crate) const SESSION_LIFE: Duration = Duration::from_secs(12 * 3600);
-/// The printed link is used within minutes; a day covers a laptop that slept over night.
-const LOGIN_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// More browsers than this at once are not a team; the oldest session ends first.
 const SESSIONS_MAX: usize = 256;
 /// Wrong attempts within [`ATTEMPT_WINDOW`], all callers together. Guessing 256 bits is hopeless anyway; this keeps it
@@ -112,10 +110,10 @@ impl Auth {
         self.0.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A one-time link's secret.
-    pub(crate) fn login_link(&self) -> Result<String, getrandom::Error> {
+    /// The secret of a link that works once, within `life`.
+    pub(crate) fn login_link(&self, life: Duration) -> Result<String, getrandom::Error> {
         let link = secret()?;
-        self.changing().links.insert(hash(&link), Instant::now() + LOGIN_LIFE);
+        self.changing().links.insert(hash(&link), Instant::now() + life);
         Ok(link)
     }
 
@@ -248,6 +246,8 @@ mod tests {
     use super::*;
     use axum::http::HeaderName;
 
+    const LIFE: Duration = Duration::from_secs(15 * 60);
+
     fn headers(name: HeaderName, value: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(name, value.parse().unwrap());
@@ -275,13 +275,22 @@ mod tests {
     #[test]
     fn a_link_works_once() {
         let auth = auth();
-        let link = auth.login_link().unwrap();
+        let link = auth.login_link(LIFE).unwrap();
         let session = auth.login(&link).unwrap();
         let caller = auth
             .caller(&headers(header::COOKIE, &format!("a=b; {COOKIE}={session}")))
             .unwrap();
         assert_eq!(caller.by, Credential::Session);
         assert_eq!(auth.login(&link), Err(LoginRefusal::Unknown));
+    }
+
+    #[test]
+    fn a_link_works_no_longer_than_its_life() {
+        let auth = auth();
+        let [early, late] = [(); 2].map(|()| auth.login_link(LIFE).unwrap());
+        let made = Instant::now();
+        assert!(auth.login_at(&early, made + LIFE - Duration::from_secs(60)).is_ok());
+        assert_eq!(auth.login_at(&late, made + LIFE), Err(LoginRefusal::Unknown));
     }
 
     #[test]
@@ -351,7 +360,7 @@ mod tests {
     #[test]
     fn guessing_is_slowed_down_and_locks_nobody_out() {
         let (auth, now) = (auth(), Instant::now());
-        let link = auth.login_link().unwrap();
+        let link = auth.login_link(LIFE).unwrap();
         for _ in 0..ATTEMPTS_MAX {
             assert_eq!(auth.login_at("bad", now), Err(LoginRefusal::Unknown));
         }

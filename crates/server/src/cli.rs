@@ -330,29 +330,29 @@ struct Session {
 }
 
 impl Session {
-    /// The server that this user started last, if it did not end.
-    fn running() -> Option<Connection> {
-        let of = |name: &str| config::data_dir(name).ok().and_then(|dir| Connection::recall(&dir));
-        of("try").or_else(|| of("serve"))
+    /// The servers of this user that wrote down where they are. One that was killed leaves its address behind.
+    fn remembered() -> Vec<Connection> {
+        let of = |name| Connection::recall(&config::data_dir(name).ok()?);
+        ["try", "serve"].into_iter().filter_map(of).collect()
     }
 
-    /// Whether one was named, or one of this user answers. A server that was killed leaves its address behind.
+    /// Whether one was named, or one of this user answers.
     #[cfg(feature = "aws")]
     fn has_a_server(&self) -> bool {
-        self.server.is_some()
-            || self.token.is_some()
-            || Self::running().is_some_and(|known| Client::new(known).answers())
+        self.server.is_some() || self.token.is_some() || answering(&Self::remembered()).is_some()
     }
 
     fn client(&self) -> anyhow::Result<Client> {
-        let running = Self::running;
+        let known = Self::remembered();
+        // Where none answers, the first is asked all the same: then it says itself that nobody is there.
+        let running = || answering(&known).or(known.first()).cloned();
         let connection = match (&self.server, &self.token) {
             (Some(server), Some(token)) => Some(Connection {
                 server: server.clone(),
                 token: token.clone(),
             }),
             (None, None) => running(),
-            (Some(server), None) => running().filter(|known| known.server == *server),
+            (Some(server), None) => known.iter().find(|known| known.server == *server).cloned(),
             (None, Some(token)) => running().map(|known| Connection {
                 token: token.clone(),
                 ..known
@@ -365,6 +365,11 @@ impl Session {
             )
         })
     }
+}
+
+/// The first that answers.
+fn answering(known: &[Connection]) -> Option<&Connection> {
+    known.iter().find(|one| Client::new((*one).clone()).answers())
 }
 
 /// By the server where there is one, else by one look at the account.
@@ -465,6 +470,29 @@ mod tests {
     #[test]
     fn the_arguments_are_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_server_that_was_killed_does_not_hide_the_one_that_answers() {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let at = |address: SocketAddr| Connection {
+            server: format!("http://{address}"),
+            token: "t".into(),
+        };
+        let alive = at(listener.local_addr().unwrap());
+        let gone = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let killed = at(gone.local_addr().unwrap());
+        drop(gone);
+        let one_answer = std::thread::spawn(move || {
+            let (mut caller, _) = listener.accept().unwrap();
+            let _ = std::io::Read::read(&mut caller, &mut [0; 1024]).unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            std::io::Write::write_all(&mut caller, answer).unwrap();
+        });
+        let known = [killed, alive];
+        assert_eq!(answering(&known).map(|one| &one.server), Some(&known[1].server));
+        one_answer.join().unwrap();
+        assert!(answering(&known[..1]).is_none());
     }
 
     #[test]

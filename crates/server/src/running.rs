@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arya_engine::Engine;
@@ -135,9 +136,12 @@ fn shown(listener: &TcpListener) -> anyhow::Result<Shown> {
     shown.context("the system gives no random numbers")
 }
 
-/// The address of a one-time link that starts a browser's session.
-pub(crate) fn login_url(app: &App, connection: &Connection) -> anyhow::Result<String> {
-    let link = app.auth.login_link().context("the system gives no random numbers")?;
+/// The address of a one-time link that starts a browser's session within `life`.
+pub(crate) fn login_url(app: &App, connection: &Connection, life: Duration) -> anyhow::Result<String> {
+    let link = app
+        .auth
+        .login_link(life)
+        .context("the system gives no random numbers")?;
     Ok(format!("{}/login?token={link}", connection.server))
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arya_aws::DoorKey;
@@ -25,6 +26,8 @@ use crate::{output, signals};
 const TOKEN_FILE: &str = "api-token";
 /// What the monitors' passwords are made from, beside it.
 const DOOR_KEY_FILE: &str = "door-key";
+/// What a service prints is kept in logs, where more people read it than may log in.
+const LINK_LIFE: Duration = Duration::from_secs(15 * 60);
 /// A secret that was cut off is none: 256 bits in hexadecimal digits.
 const SECRET_LENGTH: usize = 64;
 
@@ -126,7 +129,7 @@ fn kept_secret(data_dir: &Path, name: &str) -> anyhow::Result<String> {
 /// Says where it is: one line of JSON, or a few for a person. The token is not among them: what a service prints is kept
 /// in logs.
 fn announce(options: &ServeOptions, app: &App, connection: &Connection) -> anyhow::Result<()> {
-    let login = login_url(app, connection)?;
+    let login = login_url(app, connection, LINK_LIFE)?;
     let token_file = options.data_dir.join(TOKEN_FILE);
     if options.json {
         let names: Vec<&str> = options.connections.iter().map(|one| one.name.as_str()).collect();
@@ -140,7 +143,10 @@ fn announce(options: &ServeOptions, app: &App, connection: &Connection) -> anyho
         output::line(&line.to_string())?;
         return Ok(());
     }
-    output::line(&format!("Arya is ready: {login}"))?;
+    output::line(&format!(
+        "Arya is ready: {login} (works once, for {} minutes; later the API token logs in)",
+        LINK_LIFE.as_secs() / 60
+    ))?;
     for one in &options.connections {
         output::line(&format!("Connection {}: {}.", one.name, who(one)))?;
     }

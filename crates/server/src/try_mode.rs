@@ -210,9 +210,12 @@ fn live_settings(
     })
 }
 
+/// The link is used within minutes; a day covers a laptop that slept over night.
+const LINK_LIFE: Duration = Duration::from_secs(24 * 3600);
+
 /// Says where everything is: one line of JSON, or a few for a person.
 fn announce(options: &TryOptions, app: &App, connection: &Connection) -> anyhow::Result<()> {
-    let login = login_url(app, connection)?;
+    let login = login_url(app, connection, LINK_LIFE)?;
     let balancer = app
         .world
         .local()
