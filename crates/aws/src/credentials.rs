@@ -43,8 +43,17 @@ struct Kept {
     /// When they were given, and last asked for.
     given: SystemTime,
     tried: SystemTime,
-    /// The last try to renew them failed, or gave the same end.
-    stays: bool,
+    last_try: LastTry,
+}
+
+/// What came of asking their source again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastTry {
+    /// These themselves.
+    Gave,
+    /// The same end: their source has no newer ones yet.
+    GaveTheSame,
+    Failed,
 }
 
 impl Kept {
@@ -53,7 +62,7 @@ impl Kept {
             credentials,
             given: now,
             tried: now,
-            stays: false,
+            last_try: LastTry::Gave,
         }
     }
 
@@ -102,32 +111,45 @@ impl Held {
         let asked = tokio::time::timeout(GIVEN_WITHIN, self.0.source.provide_credentials()).await;
         let given = asked.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(GIVEN_WITHIN)));
         let kept = match (given, before) {
-            // Given again as they were: their source has no newer ones yet.
             (Ok(same), Some(before)) if same.expiry().is_some() && same.expiry() == before.credentials.expiry() => {
                 Kept {
                     tried: now,
-                    stays: true,
+                    last_try: LastTry::GaveTheSame,
                     ..before
                 }
             }
             (Ok(new), _) => Kept::new(new, now),
-            (Err(error), Some(before)) if before.holds(now) => {
+            (Err(error), Some(before)) => {
                 tracing::warn!(%error, "the credentials could not be renewed");
-                Kept {
+                let failed = Kept {
                     tried: now,
-                    stays: true,
+                    last_try: LastTry::Failed,
                     ..before
+                };
+                if !failed.holds(now) {
+                    // Of no more use, but their end is known.
+                    *slot = Some(failed);
+                    return Err(error);
                 }
+                failed
             }
-            (Err(error), _) => return Err(error),
+            (Err(error), None) => return Err(error),
         };
         *slot = Some(kept.clone());
         Ok(kept)
     }
 
-    /// How long they hold. A *no* of their source is no answer to that; the next call tells it.
     pub(crate) async fn tenure(&self) -> Tenure {
-        let Ok(kept) = self.kept(now()).await else {
+        self.tenure_at(now()).await
+    }
+
+    /// How long they hold, or held. A *no* of a source that never gave any is no answer to that; the next call tells it.
+    async fn tenure_at(&self, now: SystemTime) -> Tenure {
+        let kept = match self.kept(now).await {
+            Ok(kept) => Some(kept),
+            Err(_) => self.0.kept.lock().await.clone(),
+        };
+        let Some(kept) = kept else {
             return Tenure::Lasting;
         };
         let kind = Kind::of(&kept.credentials);
@@ -149,12 +171,12 @@ impl ProvideCredentials for Held {
     }
 }
 
-/// The one clock that AWS and we have in common: the ends of credentials are times of day.
+/// The one clock that AWS and we have in common: the ends of credentials, and when an object was written, are times of day.
 #[expect(
     clippy::disallowed_methods,
     reason = "no look is decided by it; the planner gets the end as a value"
 )]
-fn now() -> SystemTime {
+pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }
 
@@ -208,16 +230,18 @@ impl Kind {
 fn tenure(kept: &Kept, kind: Kind, said: Option<Timestamp>) -> Tenure {
     let end = kept.credentials.expiry().and_then(|end| Timestamp::try_from(end).ok());
     let ends = |at: Option<Timestamp>| at.map_or(Tenure::Session, |at| Tenure::Ends { at });
-    match kind {
-        Kind::Key => Tenure::Lasting,
+    match (kind, kept.last_try) {
+        (Kind::Key, _) => Tenure::Lasting,
+        // Who says no is not waited for, wherever he is.
+        (_, LastTry::Failed) => ends(end),
         // Instances are given new ones only minutes before the old ones end.
-        Kind::Renewing if kept.stays && !gives_late(&kept.credentials) => ends(end),
-        Kind::Renewing => Tenure::Lasting,
+        (Kind::Renewing, LastTry::GaveTheSame) if !gives_late(&kept.credentials) => ends(end),
+        (Kind::Renewing, _) => Tenure::Lasting,
         // A login is not longer than what was given for it, once nothing more is given.
-        Kind::Login if kept.stays => ends(end),
-        Kind::Login => ends(end.max(said)),
-        Kind::Environment => ends(end.or(said)),
-        Kind::Session => ends(end),
+        (Kind::Login, LastTry::GaveTheSame) => ends(end),
+        (Kind::Login, LastTry::Gave) => ends(end.max(said)),
+        (Kind::Environment, _) => ends(end.or(said)),
+        (Kind::Session, _) => ends(end),
     }
 }
 

@@ -52,7 +52,7 @@ fn what_renews_by_itself_lasts_until_it_is_not_renewed() {
         let credentials = credentials(Some(at(60)), Some("token"), &[from]);
         let kind = Kind::of(&credentials);
         let kept = Kept {
-            stays: true,
+            last_try: LastTry::GaveTheSame,
             ..Kept::new(credentials, NOW)
         };
         tenure(&kept, kind, None)
@@ -67,7 +67,7 @@ fn a_login_lasts_as_long_as_it_says_while_it_gives_new_ones() {
     let mut kept = Kept::new(credentials, NOW);
     let until = Timestamp::try_from(at(480)).ok();
     assert_eq!(tenure(&kept, Kind::Login, until), ends_at(480));
-    kept.stays = true;
+    kept.last_try = LastTry::GaveTheSame;
     assert_eq!(tenure(&kept, Kind::Login, until), ends_at(60));
 }
 
@@ -89,30 +89,53 @@ fn they_are_renewed_half_an_hour_before_or_at_half_of_a_short_life() {
     assert!(!lasting.wants_renewal(at(4)) && lasting.wants_renewal(at(5)));
 }
 
-/// Gives credentials once, and then says no.
+/// Gives credentials of one kind once, and then says no.
 #[derive(Debug)]
-struct Once(AtomicUsize);
+struct Once(AtomicUsize, Feature);
 
 impl ProvideCredentials for Once {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
     {
-        let end = Some(at(60));
         future::ProvideCredentials::ready(match self.0.fetch_add(1, Ordering::SeqCst) {
-            0 => Ok(credentials(end, Some("token"), &[Feature::CredentialsStsAssumeRole])),
+            0 => Ok(credentials(Some(at(60)), Some("token"), std::slice::from_ref(&self.1))),
             _ => Err(CredentialsError::not_loaded("the login is over")),
         })
     }
 }
 
+fn once(from: Feature) -> Held {
+    Held::new(SharedCredentialsProvider::new(Once(AtomicUsize::new(0), from)))
+}
+
 #[tokio::test]
 async fn those_that_cannot_be_renewed_are_used_until_they_end_and_no_longer() {
-    let held = Held::new(SharedCredentialsProvider::new(Once(AtomicUsize::new(0))));
-    assert!(!held.kept(at(0)).await.unwrap().stays);
-    assert!(held.kept(at(31)).await.unwrap().stays);
+    let held = once(Feature::CredentialsStsAssumeRole);
+    assert_eq!(held.kept(at(0)).await.unwrap().last_try, LastTry::Gave);
+    assert_eq!(held.kept(at(31)).await.unwrap().last_try, LastTry::Failed);
     assert!(held.kept(at(59)).await.is_ok());
     assert!(held.kept(at(61)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_source_that_says_no_gives_the_end_whatever_it_is_and_after_it_too() {
+    for from in [
+        Feature::CredentialsImds,
+        Feature::CredentialsHttp,
+        Feature::CredentialsProcess,
+        Feature::CredentialsStsAssumeRole,
+    ] {
+        let held = once(from.clone());
+        assert_eq!(held.tenure_at(at(0)).await, Tenure::Lasting);
+        for asked in [31, 59, 61, 120] {
+            assert_eq!(
+                held.tenure_at(at(asked)).await,
+                ends_at(60),
+                "{from:?} after {asked} min"
+            );
+        }
+    }
 }
 
 #[test]
