@@ -119,16 +119,11 @@ impl Accounts {
         })
     }
 
-    /// The connection whose looks have found what a deployment's numbers are about.
-    async fn measuring(&self, deployment: &DeploymentId) -> Option<AwsCloud> {
-        for account in self.0.values() {
-            if let Ok(cloud) = account.cloud().await
-                && cloud.measures(deployment)
-            {
-                return Some(cloud);
-            }
-        }
-        None
+    /// The connection whose looks have found what a deployment's numbers are about. One that was never made has found
+    /// nothing, so none is made here.
+    fn measuring(&self, deployment: &DeploymentId) -> Option<&AwsCloud> {
+        let mut made = self.0.values().filter_map(|account| account.connected());
+        made.find(|cloud| cloud.measures(deployment))
     }
 
     async fn cloud(&self, desired: &Desired) -> Result<AwsCloud, CloudError> {

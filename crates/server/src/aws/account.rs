@@ -1,7 +1,7 @@
 //! One named connection: made when it is needed, made again when that failed, and looked at while somebody is looking.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arya_aws::{AwsCloud, AwsSettings};
@@ -39,17 +39,19 @@ pub(super) struct Account {
     name: String,
     settings: AwsSettings,
     clock: Clock,
-    connected: tokio::sync::Mutex<Connected>,
+    /// Once it is made, it stays.
+    made: OnceLock<AwsCloud>,
+    /// How the last try failed; locked while one goes on.
+    making: tokio::sync::Mutex<Option<Failed>>,
     seen: watch::Sender<Sighting>,
     asked: Notify,
     resolved: Mutex<HashMap<String, (Instant, Instances)>>,
 }
 
 #[derive(Debug)]
-enum Connected {
-    NotYet,
-    Failed { at: Instant, error: CloudError },
-    Yes(AwsCloud),
+struct Failed {
+    at: Instant,
+    error: CloudError,
 }
 
 impl Account {
@@ -67,7 +69,8 @@ impl Account {
             name,
             settings,
             clock,
-            connected: tokio::sync::Mutex::new(Connected::NotYet),
+            made: OnceLock::new(),
+            making: tokio::sync::Mutex::default(),
             seen: watch::Sender::new(nothing),
             asked: Notify::new(),
             resolved: Mutex::default(),
@@ -79,25 +82,34 @@ impl Account {
         self.settings.door_key.door(deployment).authorization()
     }
 
+    /// The cloud of this connection, if it was made already. Never waits, so that one account does not hold up another.
+    pub(super) fn connected(&self) -> Option<&AwsCloud> {
+        self.made.get()
+    }
+
     /// The cloud of this connection.
     pub(super) async fn cloud(&self) -> Result<AwsCloud, CloudError> {
-        let mut connected = self.connected.lock().await;
-        match &*connected {
-            Connected::Yes(cloud) => return Ok(cloud.clone()),
-            Connected::Failed { at, error } if at.elapsed() < AGAIN_AFTER => return Err(error.clone()),
-            Connected::Failed { .. } | Connected::NotYet => {}
+        if let Some(cloud) = self.connected() {
+            return Ok(cloud.clone());
+        }
+        let mut making = self.making.lock().await;
+        // Whoever had the lock before may have made it.
+        if let Some(cloud) = self.connected() {
+            return Ok(cloud.clone());
+        }
+        if let Some(Failed { at, error }) = &*making
+            && at.elapsed() < AGAIN_AFTER
+        {
+            return Err(error.clone());
         }
         let made = timeout(CONNECT_WITHIN, AwsCloud::connect(self.settings.clone())).await;
         match made.unwrap_or_else(|_| Err(no_answer(&self.name, "be made", CONNECT_WITHIN))) {
-            Ok(cloud) => {
-                *connected = Connected::Yes(cloud.clone());
-                Ok(cloud)
-            }
+            Ok(cloud) => Ok(self.made.get_or_init(|| cloud).clone()),
             Err(error) => {
-                *connected = Connected::Failed {
+                *making = Some(Failed {
                     at: Instant::now(),
                     error: error.clone(),
-                };
+                });
                 Err(error)
             }
         }

@@ -41,9 +41,28 @@ impl MetricSource for Measured {
         let id: DeploymentId = deployment.parse().map_err(|_| SourceError::Malformed {
             what: format!("`{deployment}` is no deployment's id"),
         })?;
-        let cloud = self.accounts.measuring(&id).await.ok_or_else(|| SourceError::NoData {
+        let cloud = self.accounts.measuring(&id).ok_or_else(|| SourceError::NoData {
             what: "no look has found both target groups yet".into(),
         })?;
         cloud.evidence(deployment, metric, window).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::{ConnectionConfig, Shared};
+    use arya_engine::Clock;
+    use futures_util::FutureExt as _;
+
+    #[tokio::test]
+    async fn evidence_waits_for_no_connection() {
+        let never_made = ConnectionConfig::of_environment();
+        let accounts = Accounts::new(&[never_made], &Shared::of_nobody(), &Clock::system());
+        let measured = Measured::of(accounts);
+        let (id, metric) = (uuid::Uuid::nil().to_string(), error_share_of_clients());
+        let at = Timestamp::UNIX_EPOCH;
+        let asked = measured.evidence(&id, &metric, at..=at).now_or_never();
+        assert!(matches!(asked, Some(Err(SourceError::NoData { .. }))), "{asked:?}");
     }
 }
