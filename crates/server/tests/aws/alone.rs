@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::account::REGION;
 use crate::served::Server;
 use crate::world::World;
 
@@ -56,16 +57,22 @@ async fn destroy_and_sweep_need_nothing_but_tags() {
     );
     assert_eq!(destroyed["left"], json!([]));
 
-    let (code, swept) = world.home.json(&["sweep", "--yes"]).await;
-    assert_eq!((code, &swept["removed"]), (Some(0), &json!([half_built])), "{swept:#}");
-    world.is_as_before().await;
-
     let (code, again) = world.home.json(&["destroy", &serving]).await;
     assert_eq!(
         (code, &again["found"]),
         (Some(0), &json!([])),
         "destroying again is no error"
     );
+    let said = again["sentence"].as_str().unwrap();
+    assert!(said.contains(&format!("region {REGION} (connection `shop`)")), "{said}");
+
+    // A connection that does not answer holds up no other.
+    world.with_a_dead_connection();
+    let (code, swept) = world.home.json(&["sweep", "--yes"]).await;
+    assert_eq!((code, &swept["removed"]), (Some(3), &json!([half_built])), "{swept:#}");
+    assert_eq!(swept["left"], json!([]));
+    assert_eq!(swept["not_asked"][0]["connection"], "away", "{swept:#}");
+    world.is_as_before().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
