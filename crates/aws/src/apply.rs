@@ -12,7 +12,7 @@ use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
 use arya_plan::plan::Step;
 
-pub(crate) use instances::instance_type;
+pub(crate) use instances::{instance_type, shielded};
 
 use crate::{Inner, uploads};
 

@@ -124,7 +124,7 @@ impl AwsCloud {
 
     /// What the identity may do, in front of that listener or anywhere. Changes nothing; answers are kept for a minute.
     pub async fn preflight(&self, listener: Option<&ListenerId>) -> Rights {
-        self.0.pages(self.0.preflight(listener)).await
+        self.0.pages(self.0.preflight(listener, None)).await
     }
 
     /// What stands around the listener of a spec whose words are resolved, as facts for its plan.

@@ -37,7 +37,7 @@ pub(crate) struct Memory {
     pub(crate) attributes: Remembered<String, Attributes>,
     /// What stands around a listener, by everything that was asked with it.
     pub(crate) around: Remembered<String, Surroundings>,
-    /// By listener; empty for none.
+    /// By the listener and what is said of a launch there.
     pub(crate) rights: Remembered<String, Rights>,
     pub(crate) health: Remembered<String, GroupHealth>,
     pub(crate) groups: Remembered<String, Vec<elb::TargetGroup>>,

@@ -4,11 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arya_plan::listener::ListenerId;
+use arya_plan::spec::{Instances, OneOrMany};
 use arya_plan::surroundings::{MissingRight, Rights};
 use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{self as ec2, ResourceType};
 
 use crate::Inner;
+use crate::apply::shielded;
 use crate::calls::{Call, IMPLIED};
 use crate::cloudwatch::any_number;
 use crate::discover::OUR_PREFIX;
@@ -22,6 +25,8 @@ const ANY_TYPE: &str = "t3.medium";
 const ANY_PROCESSOR: &str = "amd64";
 /// Listings that are only asked whether they may be asked.
 const A_FEW: i32 = 5;
+/// The word for nothing, in the spec.
+const NONE: &str = "none";
 
 /// What an answer tells of an action; nothing is told by whoever did not get so far.
 type Told = Option<(&'static str, May)>;
@@ -34,14 +39,15 @@ enum May {
 
 impl Inner {
     /// What is missing, and what can only be known by doing it. Answers are kept for a minute.
-    pub(crate) async fn preflight(&self, listener: Option<&ListenerId>) -> Rights {
-        let key = listener.map_or_else(String::new, ToString::to_string);
+    pub(crate) async fn preflight(&self, listener: Option<&ListenerId>, instances: Option<&Instances>) -> Rights {
+        let launched = Launched::of(instances);
+        let key = format!("{listener:?} {launched:?}");
         if let Some(rights) = self.memory.rights.younger_than(RARELY, &key) {
             return rights;
         }
         let (balancing, compute, files, measuring) = tokio::join!(
             self.may_balance(listener),
-            self.may_compute(),
+            self.may_compute(launched),
             self.may_store(),
             self.may_measure()
         );
@@ -128,8 +134,14 @@ impl Inner {
         told
     }
 
-    async fn may_compute(&self) -> Vec<Told> {
+    async fn may_compute(&self, launched: Launched<'_>) -> Vec<Told> {
         let reading = &self.clients.reading;
+        let of_spec = |id: &str| vec![ec2::Filter::builder().name("subnet-id").values(id).build()];
+        let subnets = reading.ec2.describe_subnets();
+        let subnets = match launched.subnet {
+            Some(id) => subnets.set_filters(Some(of_spec(id))),
+            None => subnets.max_results(A_FEW),
+        };
         let (instances, groups, subnets, routes, gateways, types, images) = tokio::join!(
             ask(
                 Call::DescribeInstances,
@@ -147,10 +159,7 @@ impl Inner {
                     .set_filters(Some(of_installation(self.settings.installation)))
                     .send()
             ),
-            ask(
-                Call::DescribeSubnets,
-                reading.ec2.describe_subnets().max_results(A_FEW).send()
-            ),
+            ask(Call::DescribeSubnets, subnets.send()),
             ask(
                 Call::DescribeRouteTables,
                 reading.ec2.describe_route_tables().max_results(A_FEW).send()
@@ -169,7 +178,6 @@ impl Inner {
             ),
             self.newest_image(ANY_PROCESSOR),
         );
-        let image = images.as_ref().ok().and_then(Clone::clone);
         let subnet = subnets.as_ref().ok().and_then(|all| all.subnets().first()).cloned();
         let mut told = vec![
             read(Call::DescribeInstances, &instances),
@@ -180,8 +188,8 @@ impl Inner {
             read(Call::DescribeInstanceTypes, &types),
             read(Call::DescribeImages, &images),
         ];
-        if let (Some(image), Some(subnet)) = (image, subnet) {
-            told.extend(self.may_launch(image, &subnet).await);
+        if let (Ok(Some(image)), Some(subnet)) = (images, subnet) {
+            told.extend(self.may_launch(&image, &subnet, launched.profile).await);
         }
         let reservations = instances.ok().and_then(|all| all.reservations).unwrap_or_default();
         let instance = reservations
@@ -195,21 +203,9 @@ impl Inner {
     }
 
     /// A launch with its tags, and the group that it stands in.
-    async fn may_launch(&self, image: String, subnet: &ec2::Subnet) -> Vec<Told> {
+    async fn may_launch(&self, image: &ec2::Image, subnet: &ec2::Subnet, profile: Option<&str>) -> Vec<Told> {
         let tags = tags_of(self.settings.installation);
-        let kinds = [
-            ResourceType::Instance,
-            ResourceType::Volume,
-            ResourceType::NetworkInterface,
-        ];
-        let request = self.clients.changing.ec2.run_instances().dry_run(true);
-        let request = request
-            .min_count(1)
-            .max_count(1)
-            .image_id(image)
-            .instance_type(ANY_TYPE.into())
-            .set_subnet_id(subnet.subnet_id.clone())
-            .set_tag_specifications(Some(kinds.map(|kind| on_creation(kind, &tags)).into()));
+        let request = asked_about(self.clients.changing.ec2.run_instances(), image, subnet, profile, &tags);
         let launch = ask(Call::RunInstances, request.send());
         let request = self.clients.changing.ec2.create_security_group().dry_run(true);
         let request = request
@@ -302,6 +298,49 @@ impl Inner {
     }
 }
 
+/// What a spec says of a launch, as far as policies may look at it.
+#[derive(Debug, Clone, Copy)]
+struct Launched<'i> {
+    /// The first of several; any of the account's where none is named.
+    subnet: Option<&'i str>,
+    profile: Option<&'i str>,
+}
+
+impl<'i> Launched<'i> {
+    fn of(instances: Option<&'i Instances>) -> Self {
+        let subnet = instances.and_then(|instances| match &instances.subnets {
+            OneOrMany::Many(ids) => ids.first().map(String::as_str),
+            OneOrMany::One(_) => None,
+        });
+        let profile = instances.map(|instances| instances.profile.as_str());
+        Self {
+            subnet,
+            profile: profile.filter(|name| *name != NONE),
+        }
+    }
+}
+
+/// A launch that is never done, with everything of a true one that a policy may demand.
+fn asked_about(
+    request: RunInstancesFluentBuilder,
+    image: &ec2::Image,
+    subnet: &ec2::Subnet,
+    profile: Option<&str>,
+    tags: &[ec2::Tag],
+) -> RunInstancesFluentBuilder {
+    let kinds = [
+        ResourceType::Instance,
+        ResourceType::Volume,
+        ResourceType::NetworkInterface,
+    ];
+    let request = request.dry_run(true).min_count(1).max_count(1);
+    let request = request
+        .instance_type(ANY_TYPE.into())
+        .set_subnet_id(subnet.subnet_id.clone())
+        .set_tag_specifications(Some(kinds.map(|kind| on_creation(kind, tags)).into()));
+    shielded(request, image, profile)
+}
+
 fn told(call: Call, failure: &Failure, otherwise: Option<May>) -> Told {
     match failure.meaning {
         Meaning::Denied => Some((failure.action, May::No)),
@@ -385,6 +424,31 @@ mod tests {
                 .any(|action| action == "elasticloadbalancing:CreateRule")
         );
         assert!(!rights.unknown.iter().any(|action| action == "ec2:RunInstances"));
+    }
+
+    #[test]
+    fn a_launch_that_is_asked_about_is_as_shielded_as_a_true_one() {
+        let config = aws_sdk_ec2::Config::builder().behavior_version_latest().build();
+        let client = aws_sdk_ec2::Client::from_conf(config);
+        let image = ec2::Image::builder()
+            .image_id("ami-1")
+            .root_device_name("/dev/sda1")
+            .build();
+        let subnet = ec2::Subnet::builder().subnet_id("subnet-1").build();
+        let asked = |profile| asked_about(client.run_instances(), &image, &subnet, profile, &[]);
+        let (request, hops) = (asked(None), |profile| {
+            let options = asked(profile).get_metadata_options().clone();
+            options.unwrap().http_put_response_hop_limit
+        });
+        assert_eq!(request.get_dry_run(), &Some(true));
+        assert_eq!(request.get_image_id().as_deref(), Some("ami-1"));
+        assert_eq!(request.get_subnet_id().as_deref(), Some("subnet-1"));
+        let tokens = request.get_metadata_options().clone().unwrap().http_tokens;
+        assert_eq!(tokens, Some(ec2::HttpTokensState::Required));
+        assert_eq!((hops(None), hops(Some("shop"))), (Some(1), Some(2)));
+        let disk = request.get_block_device_mappings().clone().unwrap().remove(0);
+        assert_eq!(disk.device_name(), Some("/dev/sda1"));
+        assert_eq!(disk.ebs().unwrap().encrypted(), Some(true));
     }
 
     #[test]

@@ -109,7 +109,8 @@ impl Inner {
         let of = about.as_ref().and_then(|about| about.processor_info());
         let is_arm = of.is_some_and(|of| of.supported_architectures().contains(&ec2::ArchitectureType::Arm64));
         let architecture = if is_arm { "arm64" } else { "amd64" };
-        self.newest_image(architecture).await?.ok_or_else(|| {
+        let newest = self.newest_image(architecture).await?;
+        newest.and_then(|image| image.image_id).ok_or_else(|| {
             let owner = self.image_owner();
             CloudError::refused(
                 format!(
@@ -134,7 +135,7 @@ impl Inner {
     }
 
     /// The newest image of Debian 13 for a processor.
-    pub(crate) async fn newest_image(&self, architecture: &str) -> Result<Option<String>, Failure> {
+    pub(crate) async fn newest_image(&self, architecture: &str) -> Result<Option<ec2::Image>, Failure> {
         let filter = |name: &str, value: &str| ec2::Filter::builder().name(name).values(value).build();
         let request = self.clients.reading.ec2.describe_images().owners(self.image_owner());
         let request = request
@@ -142,8 +143,8 @@ impl Inner {
             .filters(filter("state", "available"));
         let answer = ask(Call::DescribeImages, request.send()).await?;
         // The names end in the date and a serial number.
-        let newest = answer.images().iter().max_by_key(|image| image.name());
-        Ok(newest.and_then(|image| image.image_id.clone()))
+        let images = answer.images.unwrap_or_default();
+        Ok(images.into_iter().max_by_key(|image| image.name.clone()))
     }
 }
 

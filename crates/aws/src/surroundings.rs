@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arya_plan::cloud::CloudError;
-use arya_plan::listener::{Condition, Forward, GroupId, Rule, Site};
+use arya_plan::listener::{Condition, Forward, GroupId, ListenerId, Rule, Site};
 use arya_plan::preview::chosen_rule;
 use arya_plan::spec::{OneOrMany, SAME_AS_PRODUCTION, Spec};
 use arya_plan::surroundings::{Subnet, Surroundings, WayOut};
@@ -61,14 +61,14 @@ impl Inner {
         let chosen = chosen_rule(site, spec);
         let forward = chosen.and_then(Rule::forward);
         let (rights, door) = tokio::join!(
-            self.preflight(Some(&spec.listener)),
+            self.preflight(Some(&spec.listener), Some(&spec.instances)),
             self.remembered_listener(spec.listener.as_str()),
         );
         let found = Surroundings {
             rights,
             caches: caches(&site.rules),
             pass_role: (spec.instances.profile != NONE)
-                .then(|| passing(&spec.instances.profile, &self.identity.account)),
+                .then(|| passing(&spec.instances.profile, &spec.listener, &self.identity.account)),
             ..Surroundings::default()
         };
         // What may not even be read is told by the rights.
@@ -253,12 +253,14 @@ struct Network {
 }
 
 /// What allows a launch with a profile. Its role mostly has its name, and no call of ours may read which it is.
-fn passing(profile: &str, account: &str) -> serde_json::Value {
+fn passing(profile: &str, listener: &ListenerId, account: &str) -> serde_json::Value {
+    // arn:partition:service:…; GovCloud and China have their own.
+    let partition = listener.as_str().split(':').nth(1).unwrap_or("aws");
     serde_json::json!({
         "Sid": "PassRole",
         "Effect": "Allow",
         "Action": ["iam:PassRole"],
-        "Resource": [format!("arn:aws:iam::{account}:role/{profile}")],
+        "Resource": [format!("arn:{partition}:iam::{account}:role/{profile}")],
         "Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
     })
 }

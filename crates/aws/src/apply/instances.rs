@@ -4,6 +4,7 @@ use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
 use arya_plan::identity::{LogicalId, Place, Role, SecurityGroupKind, client_token};
 use arya_plan::spec::OneOrMany;
+use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{self as ec2, InstanceStateName, ResourceType};
 
 use crate::Inner;
@@ -82,19 +83,16 @@ impl Inner {
         let request = self.clients.changing.ec2.run_instances().min_count(1).max_count(1);
         let request = request
             .client_token(client_token(&desired.id, logical_id, incarnation))
-            .set_image_id(image.image_id.clone())
             .instance_type(instance_type(desired, place.role)?.into())
             .subnet_id(subnet(desired, place)?)
             .set_security_group_ids(Some(groups))
             .set_key_name(named(&instances.key_pair))
-            .metadata_options(metadata(profile.as_deref()))
-            .set_iam_instance_profile(
-                profile.map(|name| ec2::IamInstanceProfileSpecification::builder().name(name).build()),
-            )
             .instance_initiated_shutdown_behavior(ec2::ShutdownBehavior::Terminate)
-            .block_device_mappings(disk(&image))
             .user_data(aws_smithy_types::base64::encode(user_data))
             .set_tag_specifications(Some(kinds.map(|kind| on_creation(kind, &tags)).into()));
+        let request = shielded(request, &image, profile.as_deref()).set_iam_instance_profile(
+            profile.map(|name| ec2::IamInstanceProfileSpecification::builder().name(name).build()),
+        );
         ask(Call::RunInstances, request.send()).await?;
         Ok(())
     }
@@ -165,6 +163,18 @@ pub(crate) fn instance_type(desired: &Desired, role: Role) -> Result<&str, Cloud
         return Err(unresolved("instances.type"));
     }
     Ok(name)
+}
+
+/// What policies of an organisation demand of every launch, so that one that is only asked about has it too.
+pub(crate) fn shielded(
+    request: RunInstancesFluentBuilder,
+    image: &ec2::Image,
+    profile: Option<&str>,
+) -> RunInstancesFluentBuilder {
+    request
+        .set_image_id(image.image_id.clone())
+        .metadata_options(metadata(profile))
+        .block_device_mappings(disk(image))
 }
 
 /// Only version 2. With a profile containers may reach it, one hop further; without one there is nothing to reach.

@@ -128,3 +128,16 @@ fn a_balancer_reaches_the_port_that_its_group_lets_out() {
     assert!(!allows(&permission("tcp", 443, 443), 8080));
     assert!(!allows(&permission("udp", 8000, 9000), 8080));
 }
+
+#[test]
+fn a_role_is_passed_in_the_listeners_own_part_of_aws() {
+    let passed = |listener: &str| passing("shop", &ListenerId::new(listener), "123456789012")["Resource"][0].clone();
+    let of = |partition: &str, region: &str| {
+        format!("arn:{partition}:elasticloadbalancing:{region}:123456789012:listener/app/shop/1/2")
+    };
+    assert_eq!(
+        passed(&of("aws-us-gov", "us-gov-west-1")),
+        "arn:aws-us-gov:iam::123456789012:role/shop"
+    );
+    assert_eq!(passed(&of("aws", "eu-west-1")), "arn:aws:iam::123456789012:role/shop");
+}
