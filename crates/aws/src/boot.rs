@@ -2,13 +2,15 @@
 //! front of which they are named. The script is the planner's; its limits are EC2's.
 //!
 //! Everything is written down in the bucket before the launch. A try whose answer was lost is repeated with the same
-//! bytes, also after a restart or a new log-in, and EC2 answers with the same instance.
+//! bytes, also after a restart or a new log-in, and EC2 answers with the same instance. Not for long, since the URLs in
+//! it may end with the session that signed them: a launch that was refused is tried later with new ones.
 
 mod door;
 mod signing;
 mod told;
 
 use std::io::Write as _;
+use std::time::{Duration, SystemTime};
 
 use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
@@ -22,11 +24,14 @@ pub use door::{Door, DoorKey};
 
 use crate::Inner;
 use crate::calls::Call;
+use crate::credentials::now;
 use crate::error::{Meaning, ask};
 use crate::uploads::bucket_name;
 
 /// EC2's limit for user data before base64 (EC2 user guide, "Run commands when you launch an EC2 instance").
 const USER_DATA_MAX: usize = 16 * 1024;
+/// Long after EC2 lists whatever it launched with them.
+const SAME_BYTES_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// The objects that one filling of a place has for itself.
 fn key_of(folder: &str, place: Place, incarnation: u32) -> String {
@@ -34,7 +39,8 @@ fn key_of(folder: &str, place: Place, incarnation: u32) -> String {
 }
 
 impl Inner {
-    /// The bytes that this filling of a place boots with: the same ones however often they are asked for.
+    /// The bytes that this filling of a place boots with: for some minutes the same ones, however often they are asked
+    /// for.
     pub(crate) async fn user_data(
         &self,
         desired: &Desired,
@@ -42,8 +48,10 @@ impl Inner {
         incarnation: u32,
     ) -> Result<Vec<u8>, CloudError> {
         let key = key_of("user-data", place, incarnation);
-        if let Some(written) = self.object(desired, &key).await? {
-            return Ok(written);
+        if let Some(written) = self.object(desired, &key).await?
+            && !is_old(written.at, now())
+        {
+            return Ok(written.bytes);
         }
         // Last of its objects, so that where it lies the others have been there.
         let user_data = packed(&self.told(desired, place, incarnation).await?)?;
@@ -52,7 +60,7 @@ impl Inner {
     }
 
     /// A small object of ours; `None` = it is not there.
-    async fn object(&self, desired: &Desired, key: &str) -> Result<Option<Vec<u8>>, CloudError> {
+    async fn object(&self, desired: &Desired, key: &str) -> Result<Option<Written>, CloudError> {
         let bucket = bucket_name(desired, &self.identity.account);
         let request = self.clients.reading.s3.get_object().bucket(bucket).key(key);
         let answer = match ask(Call::GetObject, request.send()).await {
@@ -60,10 +68,12 @@ impl Inner {
             Err(failure) if failure.meaning == Meaning::Gone => return Ok(None),
             Err(failure) => return Err(failure.into()),
         };
+        let at = answer.last_modified.and_then(|at| SystemTime::try_from(at).ok());
         let body = answer.body.collect().await;
         let body =
             body.map_err(|_| CloudError::not_yet(format!("`{key}` broke off while it was read. It is read again.")))?;
-        Ok(Some(body.into_bytes().into()))
+        let bytes = body.into_bytes().into();
+        Ok(Some(Written { bytes, at }))
     }
 
     pub(crate) async fn put(&self, desired: &Desired, key: &str, bytes: Vec<u8>) -> Result<(), CloudError> {
@@ -74,6 +84,17 @@ impl Inner {
         ask(Call::PutObject, request.body(ByteStream::from(bytes)).send()).await?;
         Ok(())
     }
+}
+
+struct Written {
+    bytes: Vec<u8>,
+    /// By S3's clock, from which ours differs by less than a signature bears.
+    at: Option<SystemTime>,
+}
+
+/// What says no time was written just now.
+fn is_old(at: Option<SystemTime>, now: SystemTime) -> bool {
+    at.is_some_and(|at| now.duration_since(at).unwrap_or_default() > SAME_BYTES_FOR)
 }
 
 /// As EC2 takes it: compressed, which cloud-init detects by itself.
@@ -99,6 +120,15 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
+
+    #[test]
+    fn bytes_are_given_again_for_minutes_only() {
+        let now = SystemTime::UNIX_EPOCH + 10 * SAME_BYTES_FOR;
+        assert!(!is_old(None, now) && !is_old(Some(now), now));
+        assert!(!is_old(Some(now - SAME_BYTES_FOR), now));
+        assert!(is_old(Some(now - SAME_BYTES_FOR - Duration::from_secs(1)), now));
+        assert!(!is_old(Some(now + SAME_BYTES_FOR), now), "its clock is ahead");
+    }
 
     #[test]
     fn a_script_is_compressed_and_comes_back() {

@@ -143,7 +143,8 @@ impl Held {
         self.tenure_at(now()).await
     }
 
-    /// How long they hold, or held. A *no* of a source that never gave any is no answer to that; the next call tells it.
+    /// How long they hold, or held. A *no* of a source that never gave any is no answer to that; the next call tells
+    /// it.
     async fn tenure_at(&self, now: SystemTime) -> Tenure {
         let kept = match self.kept(now).await {
             Ok(kept) => Some(kept),
@@ -171,7 +172,8 @@ impl ProvideCredentials for Held {
     }
 }
 
-/// The one clock that AWS and we have in common: the ends of credentials, and when an object was written, are times of day.
+/// The one clock that AWS and we have in common: the ends of credentials are times of day, and so is when an object was
+/// written.
 #[expect(
     clippy::disallowed_methods,
     reason = "no look is decided by it; the planner gets the end as a value"

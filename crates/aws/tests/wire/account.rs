@@ -54,7 +54,7 @@ pub(crate) struct Instance {
     launched: u64,
     terminated: Option<u64>,
     /// Base64, as it was sent.
-    user_data: String,
+    pub(crate) user_data: String,
     ready: bool,
 }
 
@@ -115,6 +115,8 @@ pub(crate) struct Account {
     pub(crate) vanishing: Vec<String>,
     /// Whose key we sign with.
     pub(crate) caller: &'static str,
+    /// Its objects were written hours ago.
+    pub(crate) is_aged: bool,
     made: u64,
     tokens: HashMap<String, (String, String)>,
     pub(crate) instances: Vec<Instance>,
@@ -155,6 +157,7 @@ impl Account {
             sick: vec![],
             vanishing: vec![],
             caller: OWNER,
+            is_aged: false,
             made: 0,
             tokens: HashMap::new(),
             instances: vec![],

@@ -267,6 +267,9 @@ fn answered(account: &mut Account, question: &Question) -> Response<Full<Bytes>>
                 if let Some(tag) = told.tag {
                     builder = builder.header("etag", tag);
                 }
+                if account.is_aged {
+                    builder = builder.header("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT");
+                }
                 builder.body(Full::from(told.body)).unwrap()
             }
             Err(code) => no(question, &code),

@@ -5,6 +5,8 @@ use arya_plan::identity::RuleKind;
 use arya_plan::listener::shares::CanaryPercent;
 
 use crate::common::Files;
+use crate::common::told::{unpacked, value};
+use crate::endpoint::{Fault, When};
 use crate::life::Life;
 
 /// Each change that a deployment of two arms and a monitor needs, and how often.
@@ -141,6 +143,37 @@ async fn a_launch_is_repeated_with_the_same_words_also_after_a_new_log_in() {
     assert!(launched(&life) > before, "{}", life.feed());
     life.serving().await;
     assert!(!life.feed().contains("IdempotentParameterMismatch"), "{}", life.feed());
+    life.destroyed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_launch_is_tried_later_with_urls_of_the_new_log_in() {
+    let mut life = Life::begin(Files::Small, 0).await;
+    life.script(vec![("RunInstances", When::Always, Fault::Expired)]);
+    let refused = |life: &Life| life.endpoint.calls().get("RunInstances").copied().unwrap_or(0);
+    while refused(&life) == 0 {
+        life.look().await;
+    }
+    life.endpoint.read(|account| account.is_aged = true);
+    life.script(vec![]);
+    life.restart("somebody").await;
+    while life
+        .endpoint
+        .read(|account| account.instances.iter().all(|one| one.tags.is_empty()))
+    {
+        life.look().await;
+    }
+    let signed = life.endpoint.read(|account| {
+        let ours = account.instances.iter().filter(|one| !one.tags.is_empty());
+        ours.map(|one| unpacked(&one.user_data)).collect::<Vec<_>>()
+    });
+    for user_data in signed {
+        assert!(
+            value(&user_data, "STATUS_URL").contains("X-Amz-Credential=somebody"),
+            "{user_data}"
+        );
+    }
+    life.endpoint.read(|account| account.is_aged = false);
     life.destroyed().await;
 }
 
