@@ -128,7 +128,10 @@ pub(super) async fn destroy(word: &str, accounts: &Where, as_json: bool) -> anyh
     let is_meant = |one: &Leftover| is_called(one.deployment, word);
     let before = ask(&connections, is_meant).await;
     if before.found.is_empty() {
-        let said = nothing_stands(&format!("the tags of a deployment `{word}`"), &before.places());
+        let mut said = nothing_stands(&format!("the tags of a deployment `{word}`"), &before.places());
+        if Uuid::parse_str(word).is_err() {
+            said.push_str(" If that is a name: only a server knows names.");
+        }
         output::line(&if as_json {
             before.document(&[], &[], &said).to_string()
         } else {
