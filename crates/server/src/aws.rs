@@ -82,11 +82,8 @@ impl Accounts {
         self.account(&spec.connection)?.resolve(spec, look).await
     }
 
-    pub(crate) async fn surroundings(&self, spec: &Spec, site: &Site) -> Surroundings {
-        let Ok(account) = self.account(&spec.connection) else {
-            return Surroundings::default();
-        };
-        account.surroundings(spec, site).await
+    pub(crate) async fn surroundings(&self, spec: &Spec, site: &Site) -> Result<Surroundings, CloudError> {
+        self.account(&spec.connection)?.surroundings(spec, site).await
     }
 
     /// Where it acts, in a few words for the head of every page.

@@ -120,12 +120,12 @@ impl World {
         }
     }
 
-    /// What stands around a listener. What cannot be read leaves the plan without what would follow from it.
-    pub(crate) async fn surroundings(&self, spec: &Spec, site: &Site) -> Surroundings {
+    /// What stands around a listener.
+    pub(crate) async fn surroundings(&self, spec: &Spec, site: &Site) -> Result<Surroundings, CloudError> {
         match self {
             Self::Local(_) => {
                 let _ = (spec, site);
-                Surroundings::default()
+                Ok(Surroundings::default())
             }
             #[cfg(feature = "aws")]
             Self::Aws(accounts) => accounts.surroundings(spec, site).await,

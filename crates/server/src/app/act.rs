@@ -35,7 +35,7 @@ impl App {
         let as_of = sighting.as_of.unwrap_or_else(|| self.now());
         let sites = sighting.sites;
         let (spec, unresolved) = self.resolved(spec, &sites, look).await;
-        let surroundings = self.around(&spec, &sites).await;
+        let (surroundings, unread) = as_far_as_read(self.around(&spec, &sites).await, look).map_err(cloud_problem)?;
         let app = self.clone();
         let harmful_before = self.harmful_before()?;
         let live = self.live()?;
@@ -59,7 +59,7 @@ impl App {
                 now: app.now(),
                 timing: &app.settings.timing,
             });
-            (without_words(made, unresolved), as_of)
+            (without_surroundings(without_words(made, unresolved), unread), as_of)
         };
         // Files that were not described since the start are read here.
         tokio::task::spawn_blocking(work)
@@ -68,10 +68,10 @@ impl App {
     }
 
     /// Of a listener that is not there nothing is asked.
-    async fn around(&self, spec: &Spec, sites: &[Site]) -> Surroundings {
+    async fn around(&self, spec: &Spec, sites: &[Site]) -> Result<Surroundings, CloudError> {
         match sites.iter().find(|site| site.listener == spec.listener) {
             Some(site) => self.world.surroundings(spec, site).await,
-            None => Surroundings::default(),
+            None => Ok(Surroundings::default()),
         }
     }
 
@@ -187,6 +187,41 @@ fn without_words(mut made: Preview, unresolved: Option<CloudError>) -> Preview {
     made
 }
 
+/// What was read, else why not. Nothing is started by what was not read.
+fn as_far_as_read(
+    around: Result<Surroundings, CloudError>,
+    look: Look,
+) -> Result<(Surroundings, Option<CloudError>), CloudError> {
+    match around {
+        Ok(read) => Ok((read, None)),
+        Err(error) if look == Look::Last => Ok((Surroundings::default(), Some(error))),
+        Err(error) => Err(error),
+    }
+}
+
+/// A plan that does not know what stands around it cannot be applied.
+fn without_surroundings(mut made: Preview, unread: Option<CloudError>) -> Preview {
+    if let Some(error) = unread {
+        made.problems.push(not_read(error));
+        made.desired = None;
+    }
+    made
+}
+
+fn not_read(error: CloudError) -> arya_plan::problem::Problem {
+    let sentence = format!(
+        "What stands around the listener could not be read, so missing rights, other owners of its rules, subnets and \
+         the end of the credentials are not in this plan: {}",
+        error.what
+    );
+    let next = if error.next.is_empty() {
+        "Plan again in a moment.".to_owned()
+    } else {
+        error.next
+    };
+    arya_plan::problem::Problem::blocks("surroundings_unread", sentence, next)
+}
+
 /// The rule that the spec stands in front of, where there is one.
 fn rule_in_front<'s>(spec: &Spec, sites: &'s [Site]) -> Option<&'s RuleId> {
     let site = sites.iter().find(|site| site.listener == spec.listener)?;
@@ -261,4 +296,39 @@ fn capitalised(text: &str) -> String {
     letters
         .next()
         .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unread() -> Result<Surroundings, CloudError> {
+        Err(CloudError::not_yet("The connection `shop` was silent for 30 s."))
+    }
+
+    #[test]
+    fn nothing_is_started_by_surroundings_that_were_not_read() {
+        let error = as_far_as_read(unread(), Look::Fresh)
+            .map_err(cloud_problem)
+            .unwrap_err();
+        assert_eq!(error.status, 502);
+        assert!(
+            error.detail.contains("was silent for 30 s. Nothing was changed."),
+            "{}",
+            error.detail
+        );
+        assert!(error.next.is_some_and(|next| !next.is_empty()));
+    }
+
+    #[test]
+    fn a_plan_says_that_its_surroundings_were_not_read_and_is_stopped_by_it() {
+        let (around, why) = as_far_as_read(unread(), Look::Last).unwrap();
+        assert_eq!(around, Surroundings::default());
+        let problem = not_read(why.unwrap());
+        assert!(problem.stops(std::slice::from_ref(&problem.name)));
+        assert!(problem.sentence.contains("was silent for 30 s"), "{}", problem.sentence);
+        assert!(!problem.next.is_empty());
+        let read = as_far_as_read(Ok(Surroundings::default()), Look::Last).unwrap();
+        assert_eq!(read.1, None);
+    }
 }

@@ -166,23 +166,23 @@ impl Account {
         }
     }
 
-    /// What stands around a listener, as far as it answers in time.
-    pub(super) async fn surroundings(&self, spec: &Spec, site: &Site) -> Surroundings {
+    /// What stands around a listener.
+    ///
+    /// # Errors
+    /// It is not told, or not in time. That nothing speaks against a plan is then not known.
+    pub(super) async fn surroundings(&self, spec: &Spec, site: &Site) -> Result<Surroundings, CloudError> {
         let asked = async { self.cloud().await?.surroundings(spec, site).await };
-        match timeout(LOOK_WITHIN, asked).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => {
-                tracing::warn!(connection = self.name, %error, "what stands around a listener could not be read");
-                Surroundings::default()
-            }
-            Err(_) => {
-                tracing::warn!(
-                    connection = self.name,
-                    "what stands around a listener was not read in time"
-                );
-                Surroundings::default()
-            }
-        }
+        let found = timeout(LOOK_WITHIN, asked).await;
+        let found = found.unwrap_or_else(|_| {
+            Err(no_answer(
+                &self.name,
+                "show what stands around the listener",
+                LOOK_WITHIN,
+            ))
+        });
+        found.inspect_err(|error| {
+            tracing::warn!(connection = self.name, %error, "what stands around a listener could not be read");
+        })
     }
 
     /// What the identity may do and how long it holds, for the page that shows it.
