@@ -162,9 +162,10 @@ fn machines(desired: &Desired, site: &Site) -> Option<Machines> {
 }
 
 impl AwsCloud {
-    /// Whether a look of this connection has found what a deployment's numbers are about.
-    pub fn measures(&self, deployment: &DeploymentId) -> bool {
-        self.0.measuring.subject(deployment).is_some()
+    /// Whether a look of this connection has found what the numbers of a deployment, named by its id, are about.
+    pub fn measures(&self, deployment: &str) -> bool {
+        let id = deployment.parse().ok();
+        id.is_some_and(|id| self.0.measuring.subject(&id).is_some())
     }
 }
 

@@ -118,7 +118,7 @@ impl Accounts {
 
     /// The connection whose looks have found what a deployment's numbers are about. One that was never made has found
     /// nothing, so none is made here.
-    fn measuring(&self, deployment: &DeploymentId) -> Option<&AwsCloud> {
+    fn measuring(&self, deployment: &str) -> Option<&AwsCloud> {
         let mut made = self.0.values().filter_map(|account| account.connected());
         made.find(|cloud| cloud.measures(deployment))
     }

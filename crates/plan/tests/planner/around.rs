@@ -15,7 +15,7 @@ use arya_plan::problem::Severity;
 use arya_plan::spec::Spec;
 use arya_plan::surroundings::{MissingRight, Subnet, Surroundings, Tenure, WayOut};
 
-use crate::paper::{Paper, files, preview_around, site, spec};
+use crate::paper::{Paper, files, has_problem, preview_around, site, spec};
 
 fn previewed(edit: impl FnOnce(&mut Spec, &mut Surroundings)) -> Preview {
     let (mut spec, mut surroundings) = (spec(), Surroundings::default());
@@ -27,17 +27,7 @@ fn check(edit: impl FnOnce(&mut Spec, &mut Surroundings), name: &str, severity: 
     let preview = previewed(edit);
     let names: Vec<_> = preview.problems.iter().map(|problem| problem.name.as_str()).collect();
     assert_eq!(names, [name]);
-    let problem = &preview.problems[0];
-    assert_eq!(problem.severity, severity);
-    for word in words {
-        assert!(
-            problem.sentence.contains(word),
-            "{word:?} is not in {:?}",
-            problem.sentence
-        );
-    }
-    assert!(!problem.next.is_empty());
-    assert_eq!(preview.desired.is_none(), severity != Severity::Note);
+    has_problem(&preview, name, severity, words);
 }
 
 fn subnet(way_out: WayOut) -> Subnet {

@@ -18,6 +18,7 @@ use arya_plan::observed::{BootPhase, InstanceState, Observed, TargetState, Uploa
 use arya_plan::phase::Phase;
 use arya_plan::plan::{Plan, Step, plan};
 use arya_plan::preview::{Capabilities, FileFacts, Files, Preview, PreviewRequest, preview};
+use arya_plan::problem::Severity;
 use arya_plan::proof::{RestoreProof, restore_proof};
 use arya_plan::seen::Seen;
 use arya_plan::spec::Spec;
@@ -426,4 +427,20 @@ impl Paper {
     pub(crate) fn proof(&self) -> RestoreProof {
         restore_proof(&self.desired.id, &self.before, self.world.site.as_ref())
     }
+}
+
+/// The plan has the problem, says these words, and is stopped by it unless it is only a note.
+pub(crate) fn has_problem(preview: &Preview, name: &str, severity: Severity, words: &[&str]) {
+    let problem = preview.problems.iter().find(|p| p.name == name);
+    let problem = problem.unwrap_or_else(|| panic!("no {name} in {:?}", preview.problems));
+    assert_eq!(problem.severity, severity);
+    for word in words {
+        assert!(
+            problem.sentence.contains(word),
+            "{word:?} is not in {:?}",
+            problem.sentence
+        );
+    }
+    assert!(!problem.next.is_empty());
+    assert_eq!(preview.desired.is_none(), severity != Severity::Note);
 }

@@ -7,7 +7,7 @@ use arya_plan::preview::{Files, Preview};
 use arya_plan::problem::Severity;
 use arya_plan::spec::{InFrontOf, OneOrMany, Spec};
 
-use crate::paper::{compose, files, image, make_preview, site, spec};
+use crate::paper::{compose, files, has_problem, image, make_preview, site, spec};
 
 fn previewed(edit: impl FnOnce(&mut Spec, &mut Site, &mut Files)) -> Preview {
     let (mut spec, mut site, mut files) = (spec(), site(), files());
@@ -15,21 +15,8 @@ fn previewed(edit: impl FnOnce(&mut Spec, &mut Site, &mut Files)) -> Preview {
     make_preview(&spec, &[site], &files)
 }
 
-/// The plan has the problem, says these words, and is stopped by it unless it is only a note.
 fn check(edit: impl FnOnce(&mut Spec, &mut Site, &mut Files), name: &str, severity: Severity, words: &[&str]) {
-    let preview = previewed(edit);
-    let problem = preview.problems.iter().find(|p| p.name == name);
-    let problem = problem.unwrap_or_else(|| panic!("no {name} in {:?}", preview.problems));
-    assert_eq!(problem.severity, severity);
-    for word in words {
-        assert!(
-            problem.sentence.contains(word),
-            "{word:?} is not in {:?}",
-            problem.sentence
-        );
-    }
-    assert!(!problem.next.is_empty());
-    assert_eq!(preview.desired.is_none(), severity != Severity::Note);
+    has_problem(&previewed(edit), name, severity, words);
 }
 
 fn blocks(edit: impl FnOnce(&mut Spec, &mut Site, &mut Files), name: &str, words: &[&str]) {

@@ -3,10 +3,8 @@
 
 use std::ops::RangeInclusive;
 
-use arya_judge::source::Origin;
 use arya_judge::source::pack::{error_share_of_clients, latency_of_targets};
 use arya_judge::{Evidence, MetricConfig, MetricSource, SourceError, Timestamp};
-use arya_plan::identity::DeploymentId;
 
 use super::Accounts;
 
@@ -34,14 +32,7 @@ impl MetricSource for Measured {
         metric: &MetricConfig,
         window: RangeInclusive<Timestamp>,
     ) -> Result<Evidence, SourceError> {
-        if let Origin::Series(_) = metric.from {
-            let what = format!("no monitor is connected for the metric `{}`", metric.name);
-            return Err(SourceError::NoData { what });
-        }
-        let id: DeploymentId = deployment.parse().map_err(|_| SourceError::Malformed {
-            what: format!("`{deployment}` is no deployment's id"),
-        })?;
-        let cloud = self.accounts.measuring(&id).ok_or_else(|| SourceError::NoData {
+        let cloud = self.accounts.measuring(deployment).ok_or_else(|| SourceError::NoData {
             what: "no look has found both target groups yet".into(),
         })?;
         cloud.evidence(deployment, metric, window).await
