@@ -4,6 +4,7 @@
 mod account;
 mod config;
 mod measured;
+mod monitors;
 mod profiles;
 mod remains;
 
@@ -38,6 +39,7 @@ use crate::world::{Access, Look, PolicyText, ProfileLine, Sighting};
 use account::Account;
 pub(crate) use config::{Config, ConnectionConfig, Pace};
 pub(crate) use measured::Measured;
+use monitors::Watching;
 use profiles::{Means, Profile, profiles};
 pub(crate) use remains::Found;
 
@@ -123,6 +125,12 @@ impl Accounts {
         made.find(|cloud| cloud.measures(deployment))
     }
 
+    /// The monitor of a deployment, while it is ready.
+    fn watching(&self, deployment: &str) -> Option<Arc<Watching>> {
+        let id: DeploymentId = deployment.parse().ok()?;
+        self.0.values().find_map(|account| account.watching(&id))
+    }
+
     async fn cloud(&self, desired: &Desired) -> Result<AwsCloud, CloudError> {
         self.account(&desired.spec.connection)?.cloud().await
     }
@@ -149,7 +157,7 @@ impl Cloud for Accounts {
     }
 
     async fn observe(&self, desired: &Desired, now: Timestamp) -> Result<Observed, CloudError> {
-        self.cloud(desired).await?.observe(desired, now).await
+        self.account(&desired.spec.connection)?.observe(desired, now).await
     }
 
     async fn apply(&self, desired: &Desired, step: &Step) -> Result<(), CloudError> {

@@ -189,4 +189,4 @@ fn digits(text: &str) -> Option<[u8; 32]> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

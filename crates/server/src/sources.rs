@@ -1,5 +1,5 @@
 //! Where evidence comes from in the local world: the load balancer for what clients saw, the monitor for everything else.
-//! One place per metric, never two mixed.
+//! One place per metric, never two mixed. On AWS it is the same choice.
 
 use std::ops::RangeInclusive;
 
@@ -11,7 +11,7 @@ use arya_local::live::LiveCloud;
 use crate::prometheus::Prometheus;
 
 /// The load balancer counts every answer to a user, so that failures are never judged by the service's own count too.
-const COUNTED_BY_THE_BALANCER: [Signal; 1] = [Signal::Errors];
+pub(crate) const COUNTED_BY_THE_BALANCER: [Signal; 1] = [Signal::Errors];
 
 /// How much more than independent requests times scatter here. All instances share one machine's processors, and one of
 /// them is kept waiting for a while now and then: two of one version, 42 spans of 15 s each on two processors that 10 to
@@ -40,16 +40,16 @@ impl MetricSource for Sources {
     }
 
     async fn metrics(&self, deployment: &str, now: Timestamp) -> Result<Option<Vec<MetricConfig>>, SourceError> {
-        let Some(shown) = self.monitor.choose(deployment, &COUNTED_BY_THE_BALANCER, now).await? else {
-            return Ok(None);
-        };
-        let mut metrics = vec![error_share_of_clients()];
-        if !shown.iter().any(|metric| metric.name == Signal::Latency.name()) {
-            metrics.push(latency_of_targets());
-        }
-        metrics.extend(shown);
-        Ok(Some(metrics.into_iter().map(on_one_machine).collect()))
+        let shown = self.monitor.choose(deployment, &COUNTED_BY_THE_BALANCER, now).await?;
+        Ok(shown.map(|shown| with_the_balancers(shown).map(on_one_machine).collect()))
     }
+}
+
+/// What the arms show, beside what the load balancer tells and they do not.
+pub(crate) fn with_the_balancers(shown: Vec<MetricConfig>) -> impl Iterator<Item = MetricConfig> {
+    let told = shown.iter().any(|metric| metric.name == Signal::Latency.name());
+    let latency = (!told).then(latency_of_targets);
+    std::iter::once(error_share_of_clients()).chain(latency).chain(shown)
 }
 
 fn on_one_machine(metric: MetricConfig) -> MetricConfig {

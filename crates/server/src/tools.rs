@@ -22,9 +22,9 @@ use crate::app::App;
 use crate::auth::Caller;
 use pass::Passes;
 pub(crate) use state::links;
-#[cfg(feature = "aws")]
-pub(crate) use state::monitor;
 use state::offered;
+#[cfg(feature = "aws")]
+pub(crate) use state::{monitor, standing_monitor};
 
 /// Where tools are shown, and who may look.
 #[derive(Debug)]

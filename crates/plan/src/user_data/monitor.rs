@@ -20,7 +20,7 @@ use crate::spec::{App, Exporter, WarmUp};
 /// Where Prometheus reads whom to scrape, from its own folder.
 pub const TARGETS_FILE: &str = "prometheus/targets.json";
 /// Often enough for blocks of 15 s, seldom enough for two instances not to notice.
-const SCRAPE_EVERY: &str = "5s";
+pub const SCRAPE_EVERY: Duration = Duration::from_secs(5);
 /// Debian's node_exporter listens there.
 pub const NODE_EXPORTER_PORT: u16 = 9100;
 /// The one port in front of everything else, with TLS.
@@ -159,12 +159,13 @@ impl Monitor {
     }
 
     fn prometheus(&self) -> Value {
+        let every = format!("{}s", SCRAPE_EVERY.as_secs());
         json!({
-            "global": {"scrape_interval": SCRAPE_EVERY, "evaluation_interval": SCRAPE_EVERY},
+            "global": {"scrape_interval": every, "evaluation_interval": every},
             "rule_files": ["rules.yml"],
             "scrape_configs": [{
                 "job_name": "arya",
-                "file_sd_configs": [{"files": ["targets.json"], "refresh_interval": SCRAPE_EVERY}],
+                "file_sd_configs": [{"files": ["targets.json"], "refresh_interval": every}],
             }],
         })
     }

@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use arya_aws::{AwsCloud, AwsSettings};
 use arya_engine::Clock;
+use arya_judge::Timestamp;
 use arya_plan::cloud::{Cloud as _, CloudError, ErrorKind};
+use arya_plan::desired::Desired;
 use arya_plan::identity::DeploymentId;
 use arya_plan::listener::Site;
+use arya_plan::observed::Observed;
 use arya_plan::spec::{Instances, Spec};
 use arya_plan::surroundings::Surroundings;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
+use super::monitors::{Monitors, Watching};
 use crate::world::{Identity, Look, Sighting};
 
 /// A connection that is not there after this long is one that cannot be made now. The SDK's own limits lie below.
@@ -45,6 +49,7 @@ pub(super) struct Account {
     making: tokio::sync::Mutex<Option<Failed>>,
     seen: watch::Sender<Sighting>,
     asked: Notify,
+    monitors: Monitors,
     resolved: Mutex<HashMap<String, (Instant, Instances)>>,
 }
 
@@ -73,8 +78,22 @@ impl Account {
             making: tokio::sync::Mutex::default(),
             seen: watch::Sender::new(nothing),
             asked: Notify::new(),
+            monitors: Monitors::default(),
             resolved: Mutex::default(),
         }
+    }
+
+    /// What stands of a deployment.
+    pub(super) async fn observe(&self, desired: &Desired, now: Timestamp) -> Result<Observed, CloudError> {
+        let seen = self.cloud().await?.observe(desired, now).await?;
+        let authorization = || self.authorization(&desired.id);
+        self.monitors.note(desired, &seen, authorization);
+        Ok(seen)
+    }
+
+    /// The monitor of a deployment, while it is ready.
+    pub(super) fn watching(&self, deployment: &DeploymentId) -> Option<Arc<Watching>> {
+        self.monitors.of(deployment)
     }
 
     /// What the monitor of a deployment is shown at its door.

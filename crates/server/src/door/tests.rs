@@ -18,13 +18,19 @@ fn certificate() -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(CERTIFICATE).unwrap()
 }
 
-fn shown() -> String {
+/// What a status document tells of it.
+pub(crate) fn shown() -> String {
     let digest = Sha256::digest(certificate());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A door that answers with the password it was shown and the path it was asked for.
 async fn listen() -> SocketAddr {
+    open(|uri, password| format!("{uri} {password}")).await
+}
+
+/// A door that answers by the path it was asked for and the password it was shown.
+pub(crate) async fn open(answer: impl Fn(&str, &str) -> String + Copy + Send + 'static) -> SocketAddr {
     let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -40,9 +46,9 @@ async fn listen() -> SocketAddr {
             let Ok(stream) = acceptor.accept(stream).await else {
                 continue;
             };
-            let service = service_fn(|request: Request<Incoming>| async move {
-                let password = request.headers()[AUTHORIZATION].to_str().unwrap().to_owned();
-                let said = format!("{} {password}", request.uri());
+            let service = service_fn(move |request: Request<Incoming>| async move {
+                let password = request.headers()[AUTHORIZATION].to_str().unwrap();
+                let said = answer(&request.uri().to_string(), password);
                 Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(said))))
             });
             tokio::spawn(serving::Builder::new().serve_connection(TokioIo::new(stream), service));

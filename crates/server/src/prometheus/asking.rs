@@ -34,7 +34,10 @@ pub(crate) enum Monitored {
     /// Somewhere else.
     Remote(Box<Remote>),
     /// On an instance of a deployment's own, behind its door.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no world asks an instance's monitor yet"))]
+    #[cfg_attr(
+        not(any(test, feature = "aws")),
+        expect(dead_code, reason = "the local world's monitor is in this process")
+    )]
     Behind(Door),
 }
 
@@ -60,10 +63,7 @@ impl Monitored {
     /// A monitor at an address such as `http://10.0.0.5:9090`.
     #[cfg_attr(
         not(test),
-        expect(
-            dead_code,
-            reason = "the AWS world, which has monitors of its own, comes with its adapter"
-        )
+        expect(dead_code, reason = "only tests ask a Prometheus that stands behind no door")
     )]
     pub(crate) fn at(base: &str) -> Self {
         let mut connector = HttpConnector::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arya_engine::Report;
 use arya_plan::identity::Role;
-use arya_plan::observed::{BootPhase, Instance};
+use arya_plan::observed::{BootPhase, Instance, Observed};
 use arya_plan::spec::Reach;
 
 use super::Tool;
@@ -118,7 +118,11 @@ fn runs(tool: Tool, monitor: &Instance) -> Option<String> {
 
 /// The monitor that stands, of several the newest.
 pub(crate) fn monitor(report: &Report) -> Option<&Instance> {
-    let seen = report.observed.as_ref()?;
+    report.observed.as_ref().and_then(standing_monitor)
+}
+
+/// The same of one look.
+pub(crate) fn standing_monitor(seen: &Observed) -> Option<&Instance> {
     let standing = seen
         .instances
         .iter()

@@ -1,0 +1,179 @@
+//! A monitor behind its door, with the answers that Prometheus would give.
+
+use arya_judge::MetricConfig;
+use arya_judge::Timestamp;
+use arya_plan::identity::{InstallationId, Place, Role};
+use arya_plan::listener::ListenerId;
+use arya_plan::listener::shares::CanaryPercent;
+use arya_plan::observed::{InstanceState, Status};
+use arya_plan::remains::remains;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::*;
+use crate::door::tests::{open, shown};
+use crate::sources::COUNTED_BY_THE_BALANCER;
+
+const PASSWORD: &str = "Basic c2VjcmV0";
+const BEGAN_S: i64 = 1_795_000_000;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(BEGAN_S + second).unwrap()
+}
+
+fn desired(goal: Goal) -> Desired {
+    let (id, installation) = (Uuid::from_u128(7), Uuid::nil());
+    let listener = ListenerId::new("arn:aws:elasticloadbalancing:us-east-1:1:listener/x");
+    let remains = remains(
+        DeploymentId::new(id),
+        InstallationId::new(installation),
+        "shop",
+        listener,
+        at(0),
+    );
+    Desired { goal, ..remains }
+}
+
+fn serving() -> Desired {
+    let canary = CanaryPercent::try_from(5.0).unwrap();
+    desired(Goal::Serve { canary })
+}
+
+fn seen(address: SocketAddr, phase: Option<BootPhase>) -> Observed {
+    let report = phase.map(|phase| Status {
+        certificate_sha256: Some(shown()),
+        ..Status::new(phase, at(0))
+    });
+    let monitor = Instance {
+        place: Place {
+            role: Role::Monitor,
+            index: 0,
+        },
+        incarnation: 1,
+        id: "i-1".into(),
+        state: InstanceState::Running,
+        address: Some(address),
+        ended_because: None,
+        report,
+    };
+    Observed {
+        instances: vec![monitor],
+        ..Observed::nothing(at(0))
+    }
+}
+
+fn noted(desired: &Desired, seen: &Observed) -> Option<Arc<Watching>> {
+    let monitors = Monitors::default();
+    monitors.note(desired, seen, || PASSWORD.into());
+    monitors.of(&desired.id)
+}
+
+/// Memory of both arms, scraped every 5 s for two minutes; the canary's is twice as much.
+fn prometheus(uri: &str, password: &str) -> String {
+    assert_eq!(password, PASSWORD);
+    let of = |name: &str, arm: &str| json!({"__name__": name, "deployment": serving().id.to_string(), "arm": arm, "instance": arm, "job": "app"});
+    let both = |name: &'static str| ["baseline", "canary"].map(|arm| of(name, arm));
+    const MEMORY: &str = "process_resident_memory_bytes";
+    let data = match uri {
+        "/prometheus/api/v1/series" => Value::from([both("up"), both(MEMORY)].concat()),
+        "/prometheus/api/v1/query" => {
+            let samples =
+                |value: &str| -> Vec<Value> { (0..=24).map(|scrape| json!([BEGAN_S + 5 * scrape, value])).collect() };
+            let [base, canary] = both(MEMORY);
+            let up = both("up").map(|metric| json!({"metric": metric, "values": samples("1")}));
+            let memory = [
+                json!({"metric": base, "values": samples("100000000")}),
+                json!({"metric": canary, "values": samples("200000000")}),
+            ];
+            let result = [up, memory].concat();
+            json!({"resultType": "matrix", "result": result})
+        }
+        other => panic!("nobody asks for {other}"),
+    };
+    json!({"status": "success", "data": data}).to_string()
+}
+
+#[tokio::test]
+async fn a_monitor_that_is_ready_tells_what_the_arms_show() {
+    let desired = serving();
+    let watching = noted(&desired, &seen(open(prometheus).await, Some(BootPhase::Ready))).unwrap();
+    let id = desired.id.to_string();
+    let shown = watching.ask(|series| series.choose(&id, &COUNTED_BY_THE_BALANCER, at(120)));
+    let metrics: Vec<MetricConfig> = shown.await.unwrap().unwrap();
+    let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!(names, ["memory"]);
+    let evidence = watching.ask(|series| series.evidence(&id, &metrics[0], at(0)..=at(120)));
+    let evidence = evidence.await.unwrap();
+    assert_eq!(evidence.source, "the deployment's monitor");
+    assert!(evidence.blocks.len() >= 7, "{:?}", evidence.blocks);
+}
+
+#[tokio::test]
+async fn another_certificate_than_the_one_reported_is_no_evidence() {
+    let desired = serving();
+    let mut seen = seen(open(prometheus).await, Some(BootPhase::Ready));
+    let report = seen.instances[0].report.as_mut().unwrap();
+    report.certificate_sha256 = Some("0".repeat(64));
+    let watching = noted(&desired, &seen).unwrap();
+    let id = desired.id.to_string();
+    let asked = watching.ask(|series| series.choose(&id, &COUNTED_BY_THE_BALANCER, at(120)));
+    let refused = asked.await.unwrap_err().to_string();
+    assert!(refused.contains("another certificate"), "{refused}");
+}
+
+/// Every look waits for what it asks, so a monitor that is gone must not be asked at every look.
+#[tokio::test(start_paused = true)]
+async fn a_monitor_without_an_answer_is_left_alone_for_a_while() {
+    let somewhere = "127.0.0.1:9".parse().unwrap();
+    let watching = noted(&serving(), &seen(somewhere, Some(BootPhase::Ready))).unwrap();
+    let asked = std::cell::Cell::new(0);
+    let answer = |answer: Result<(), SourceError>| {
+        watching.ask(|_| {
+            asked.set(asked.get() + 1);
+            std::future::ready(answer)
+        })
+    };
+    let gone = SourceError::Unreachable { what: "gone".into() };
+    for _ in 0..3 {
+        assert_eq!(answer(Err(gone.clone())).await, Err(gone.clone()));
+        tokio::time::advance(LEFT_ALONE / 4).await;
+    }
+    assert_eq!(asked.get(), 1);
+    tokio::time::advance(LEFT_ALONE).await;
+    assert_eq!(answer(Ok(())).await, Ok(()));
+    assert_eq!(
+        answer(Ok(())).await,
+        Ok(()),
+        "one that answers is asked whenever somebody wants to know"
+    );
+    assert_eq!(asked.get(), 3);
+}
+
+#[test]
+fn only_a_monitor_that_is_ready_is_asked() {
+    let somewhere = "127.0.0.1:9".parse().unwrap();
+    let ready = seen(somewhere, Some(BootPhase::Ready));
+    assert!(noted(&serving(), &seen(somewhere, Some(BootPhase::Up))).is_none());
+    assert!(noted(&serving(), &seen(somewhere, None)).is_none());
+    assert!(noted(&desired(Goal::Absent), &ready).is_none());
+
+    let monitors = Monitors::default();
+    let note = |seen: &Observed| monitors.note(&serving(), seen, || PASSWORD.into());
+    let id = serving().id;
+    note(&ready);
+    let first = monitors.of(&id).unwrap();
+    note(&ready);
+    note(&seen(somewhere, None));
+    assert!(
+        Arc::ptr_eq(&first, &monitors.of(&id).unwrap()),
+        "it is the same one all along"
+    );
+    note(&seen("127.0.0.2:9".parse().unwrap(), None));
+    assert!(
+        monitors.of(&id).is_none(),
+        "another one that has not told its certificate"
+    );
+    note(&ready);
+    note(&Observed::nothing(at(0)));
+    assert!(monitors.of(&id).is_none());
+}
