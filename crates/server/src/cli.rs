@@ -138,6 +138,9 @@ struct Serve {
     /// Where the monitors' Grafana, Prometheus, Kayenta and Referee are shown to who is logged in; without it nowhere
     #[arg(long, value_name = "ADDRESS")]
     tools_listen: Option<SocketAddr>,
+    /// How browsers reach that, where a proxy stands in front of it: https://tools.example.com
+    #[arg(long, value_name = "URL")]
+    tools_url: Option<crate::tools::ToolsUrl>,
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<PathBuf>,
 }
@@ -434,6 +437,7 @@ async fn serving(asked: Serve, json: bool) -> anyhow::Result<()> {
     crate::serve_mode::run(ServeOptions {
         listen: asked.listen.or(config.listen).unwrap_or(LISTEN),
         tools_listen: asked.tools_listen.or(config.tools_listen),
+        tools_url: asked.tools_url.or(config.tools_url),
         data_dir,
         connections: Config::connections_or_environment(config.connections),
         pace: config.timing,

@@ -20,7 +20,7 @@ use crate::client::Connection;
 use crate::counters::Counters;
 use crate::guard::Hosts;
 use crate::serve::{Limits, router, serve};
-use crate::tools::{self, Shown};
+use crate::tools::{self, Place, Shown, ToolsUrl};
 use crate::world::World;
 
 /// What a server is put together from.
@@ -35,8 +35,8 @@ pub(crate) struct Parts {
     pub(crate) timing: Timing,
     pub(crate) data_dir: PathBuf,
     pub(crate) samples: Option<Samples>,
-    /// Where the monitors' tools are shown.
-    pub(crate) tools: Option<TcpListener>,
+    /// Where the monitors' tools are shown, and the address of it that people stated.
+    pub(crate) tools: Option<(TcpListener, Option<ToolsUrl>)>,
 }
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Running {
         tokio::spawn(app.clone().keep_house(app.engine.subscribe()));
         Ok(Self {
             listener: parts.listener,
-            tools: parts.tools,
+            tools: parts.tools.map(|(listener, _)| listener),
             app,
             connection: Connection {
                 server: ui,
@@ -130,10 +130,10 @@ impl Running {
     }
 }
 
-fn shown(listener: &TcpListener) -> anyhow::Result<Shown> {
+fn shown((listener, stated): &(TcpListener, Option<ToolsUrl>)) -> anyhow::Result<Shown> {
     let address = listener.local_addr().context("the tools' listener has no address")?;
-    let shown = Shown::at(format!("http://{}", reachable(address)));
-    shown.context("the system gives no random numbers")
+    let place = stated.clone().map_or(Place::Listening(address), Place::Stated);
+    Shown::at(place).context("the system gives no random numbers")
 }
 
 /// The address of a one-time link that starts a browser's session within `life`.

@@ -19,6 +19,7 @@ use crate::aws::{Accounts, ConnectionConfig, Measured, Pace, Shared};
 use crate::client::Connection;
 use crate::running::{Parts, Running, login_url, make_private};
 use crate::serve::listen;
+use crate::tools::ToolsUrl;
 use crate::world::World;
 use crate::{output, signals};
 
@@ -37,6 +38,8 @@ pub(crate) struct ServeOptions {
     pub(crate) listen: SocketAddr,
     /// Where the monitors' tools are shown; `None` = nowhere.
     pub(crate) tools_listen: Option<SocketAddr>,
+    /// How browsers reach that, where something stands in front of it.
+    pub(crate) tools_url: Option<ToolsUrl>,
     pub(crate) data_dir: PathBuf,
     pub(crate) connections: Vec<ConnectionConfig>,
     pub(crate) pace: Pace,
@@ -56,9 +59,13 @@ pub(crate) async fn run(options: ServeOptions) -> anyhow::Result<()> {
 async fn start(options: &ServeOptions) -> anyhow::Result<Running> {
     // The port first: where it is taken, nothing has been written yet.
     let listener = listen(options.listen).await?;
-    let tools = match options.tools_listen {
-        Some(address) => Some(listen(address).await?),
-        None => None,
+    let tools = match (options.tools_listen, &options.tools_url) {
+        (Some(address), stated) => Some((listen(address).await?, stated.clone())),
+        (None, None) => None,
+        (None, Some(_)) => anyhow::bail!(
+            "--tools-url says how the tools' listener is reached, and there is none. Nothing was started. Name it with \
+             --tools-listen as well."
+        ),
     };
     make_private(&options.data_dir);
     let store = Arc::new(Store::open(&options.data_dir)?);

@@ -5,12 +5,13 @@
 //! one deployment's monitor and nothing else. It must never know what the tools say.
 
 mod pass;
+mod place;
 mod proxy;
 mod state;
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get};
@@ -20,7 +21,9 @@ use crate::api::input::deployment_id;
 use crate::api::problem::Problem;
 use crate::app::App;
 use crate::auth::Caller;
+use crate::web::{Around, ErrorPage};
 use pass::Passes;
+pub(crate) use place::{Place, ToolsUrl};
 pub(crate) use state::links;
 use state::offered;
 #[cfg(feature = "aws")]
@@ -29,17 +32,16 @@ pub(crate) use state::{monitor, standing_monitor};
 /// Where tools are shown, and who may look.
 #[derive(Debug)]
 pub(crate) struct Shown {
-    /// Of the listener, without a slash at the end.
-    pub(crate) url: String,
+    place: Place,
     passes: Passes,
 }
 
 impl Shown {
     /// # Errors
     /// The system gives no random numbers.
-    pub(crate) fn at(url: String) -> Result<Self, getrandom::Error> {
+    pub(crate) fn at(place: Place) -> Result<Self, getrandom::Error> {
         Ok(Self {
-            url,
+            place,
             passes: Passes::new()?,
         })
     }
@@ -95,12 +97,22 @@ impl Tool {
 pub(crate) async fn hand_over(
     State(app): State<App>,
     axum::Extension(caller): axum::Extension<Caller>,
+    headers: HeaderMap,
     Path((id, tool)): Path<(String, String)>,
-) -> Result<Response, Problem> {
-    let id = deployment_id(&id)?;
-    let tool = Tool::of(&tool).ok_or_else(|| Problem::not_found("tool of that name"))?;
+) -> Response {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    match handed_over(&app, &caller, host, (&id, &tool)) {
+        Ok(to) => Redirect::to(&to).into_response(),
+        Err(problem) => ErrorPage::answer(&Around::of(&app, Some(&caller)), &problem),
+    }
+}
+
+/// The address on the tools' listener, good for seconds.
+fn handed_over(app: &App, caller: &Caller, host: Option<&str>, (id, tool): (&str, &str)) -> Result<String, Problem> {
+    let id = deployment_id(id)?;
+    let tool = Tool::of(tool).ok_or_else(|| Problem::not_found("tool of that name"))?;
     let report = app.report(&id)?;
-    if let Some(why) = offered(&app, &report, tool).why {
+    if let Some(why) = offered(app, &report, tool).why {
         return Err(
             Problem::new(StatusCode::CONFLICT, "tool-off", why).next("The built-in report has the same evidence.")
         );
@@ -109,8 +121,17 @@ pub(crate) async fn hand_over(
         return Err(Problem::not_found("tools listener"));
     };
     let ticket = tools.passes.ticket(&id, &caller.name, app.now());
-    let to = format!("{}/enter/{}?ticket={ticket}", tools.url, tool.service());
-    Ok(Redirect::to(&to).into_response())
+    let place = tools.place.for_who_asked(host).ok_or_else(nowhere)?;
+    Ok(format!("{place}/enter/{}?ticket={ticket}", tool.service()))
+}
+
+fn nowhere() -> Problem {
+    let why = "The tools listen on this server's loopback address, which a browser elsewhere cannot reach. Nothing was asked \
+               of them.";
+    Problem::new(StatusCode::CONFLICT, "tools-address", why).next(
+        "Start the server with --tools-url and the address by which the proxy in front of it is reached, or let \
+         --tools-listen name an address of the network.",
+    )
 }
 
 /// Everything that the tools' listener answers.
@@ -119,7 +140,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/enter/{tool}", get(enter))
         .route("/{tool}/", any(proxy::forward))
         .route("/{tool}/{*rest}", any(proxy::forward))
-        .fallback(async || Problem::not_found("tool at this address"))
+        .fallback(async || plain(Problem::not_found("tool at this address")))
         .layer(middleware::from_fn(walled))
         .with_state(app)
 }
@@ -130,18 +151,27 @@ struct Entering {
 }
 
 /// Exchanges what a page of Arya's handed over for the cookie.
-async fn enter(
-    State(app): State<App>,
-    Path(tool): Path<String>,
-    Query(entering): Query<Entering>,
-) -> Result<Response, Problem> {
-    let tool = Tool::of(&tool).ok_or_else(|| Problem::not_found("tool of that name"))?;
+async fn enter(State(app): State<App>, Path(tool): Path<String>, Query(entering): Query<Entering>) -> Response {
+    entered(&app, &tool, &entering.ticket).unwrap_or_else(plain)
+}
+
+fn entered(app: &App, tool: &str, ticket: &str) -> Result<Response, Problem> {
+    let tool = Tool::of(tool).ok_or_else(|| Problem::not_found("tool of that name"))?;
     let tools = app.settings.tools.as_ref();
-    let cookie = tools.and_then(|tools| tools.passes.enter(&entering.ticket, app.now()));
-    let Some(cookie) = cookie else {
+    let cookie = tools.and_then(|tools| tools.passes.enter(ticket, app.now()));
+    let (Some(tools), Some(mut cookie)) = (tools, cookie) else {
         return Err(proxy::stranger());
     };
+    if tools.place.is_https() {
+        cookie.push_str("; Secure");
+    }
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(tool.front())).into_response())
+}
+
+/// What a person reads where there are no pages of ours.
+fn plain(problem: Problem) -> Response {
+    let next = problem.next.as_deref().unwrap_or_default();
+    (problem.status_code(), format!("{}\n\n{next}\n", problem.detail)).into_response()
 }
 
 /// Other people's programs may run scripts of their own here, show nothing in a frame of others, and send nothing elsewhere.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::input::yaml;
+use crate::tools::ToolsUrl;
 
 /// The configuration file of `arya serve`.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -19,6 +20,9 @@ pub(crate) struct Config {
     pub(crate) listen: Option<SocketAddr>,
     /// Where the monitors' tools are shown; without it nowhere.
     pub(crate) tools_listen: Option<SocketAddr>,
+    /// How browsers reach that, where something stands in front of it.
+    #[serde(deserialize_with = "address")]
+    pub(crate) tools_url: Option<ToolsUrl>,
     pub(crate) data_dir: Option<PathBuf>,
     /// Accounts and regions; without any the environment's.
     pub(crate) connections: Vec<ConnectionConfig>,
@@ -79,7 +83,14 @@ pub(crate) enum Pace {
 }
 
 /// Every key of the file, and of a connection in it.
-const KEYS: [&str; 5] = ["listen", "tools_listen", "data_dir", "connections", "timing"];
+const KEYS: [&str; 6] = [
+    "listen",
+    "tools_listen",
+    "tools_url",
+    "data_dir",
+    "connections",
+    "timing",
+];
 const CONNECTION_KEYS: [&str; 7] = [
     "name",
     "profile",
@@ -173,6 +184,12 @@ impl Pace {
     }
 }
 
+fn address<'d, D: serde::Deserializer<'d>>(read: D) -> Result<Option<ToolsUrl>, D::Error> {
+    let text = Option::<String>::deserialize(read)?;
+    text.map(|text| text.parse().map_err(serde::de::Error::custom))
+        .transpose()
+}
+
 fn unknown_key(document: &Value, known: &[&str], at: &str) -> Result<(), String> {
     let Some(given) = document.as_object() else {
         return Ok(());
@@ -223,6 +240,14 @@ mod tests {
         let said = refused("connections: [{name: a}, {name: b, role: c}]", false);
         assert!(said.contains("`connections[1].role`"), "{said}");
         assert!(refused("connections: [{name: a, profil: c}]", false).contains("`profile`"));
+    }
+
+    #[test]
+    fn the_tools_address_is_one() {
+        let config = Config::parse(b"tools_url: https://tools.example.com").unwrap();
+        assert_eq!(config.tools_url, "https://tools.example.com".parse().ok());
+        let said = refused("tools_url: tools.example.com/grafana", false);
+        assert!(said.contains("`tools_url`") && said.contains("no path"), "{said}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::pass::{COOKIE, Pass};
-use super::{Tool, offered};
+use super::{Tool, offered, plain};
 use crate::api::problem::Problem;
 use crate::app::App;
 use crate::auth;
@@ -28,13 +28,17 @@ const KEPT_BACK: [HeaderName; 10] = [
     USER,
 ];
 
-pub(super) async fn forward(State(app): State<App>, path: ToolPath, request: Request) -> Result<Response, Problem> {
-    let tool = path.0.ok_or_else(|| Problem::not_found("tool at this address"))?;
+pub(super) async fn forward(State(app): State<App>, ToolPath(tool): ToolPath, request: Request) -> Response {
+    forwarded(&app, tool, request).await.unwrap_or_else(plain)
+}
+
+async fn forwarded(app: &App, tool: Option<Tool>, request: Request) -> Result<Response, Problem> {
+    let tool = tool.ok_or_else(|| Problem::not_found("tool at this address"))?;
     let passes = app.settings.tools.as_ref().map(|tools| &tools.passes);
     let pass = passes.and_then(|passes| passes.shown(request.headers(), app.now()));
     let pass = pass.ok_or_else(stranger)?;
     let report = app.report(&pass.deployment)?;
-    if let Some(why) = offered(&app, &report, tool).why {
+    if let Some(why) = offered(app, &report, tool).why {
         return Err(gone(why));
     }
     let door = app.world.door(&report);

@@ -26,6 +26,8 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 
+pub(crate) use error::ErrorPage;
+pub(crate) use frame::Around;
 pub(crate) use pages::login::refused as login_refused;
 pub(crate) use pages::report::answer as report;
 pub(crate) use routes::{as_page, router};
