@@ -1,4 +1,5 @@
-//! A bucket as a folder: `files/<hex>` by digest, `status/<instance>.json`. Copies files in, checks them, removes all.
+//! A bucket as a folder: `files/<hex>` by digest, `status/<instance>.json`, `logs/<instance>`. Copies files in, checks them,
+//! keeps what is left behind, removes all.
 //!
 //! Blocking; the callers run it beside the async runtime. Knows no deployment and no phase.
 
@@ -7,6 +8,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arya_plan::left;
 use arya_plan::spec::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -33,7 +35,8 @@ impl Folder {
 
     pub(super) fn create(&self) -> io::Result<()> {
         fs::create_dir_all(self.0.join("files"))?;
-        fs::create_dir_all(self.0.join("status"))
+        fs::create_dir_all(self.0.join("status"))?;
+        fs::create_dir_all(self.0.join("logs"))
     }
 
     pub(super) fn file(&self, digest: &Digest) -> PathBuf {
@@ -64,10 +67,41 @@ impl Folder {
 
     /// Writes an instance's status document. A bucket that is gone takes none, as a URL to a deleted bucket would not.
     pub(super) fn write_status(&self, name: &str, document: &[u8]) -> io::Result<()> {
-        let path = self.0.join("status").join(format!("{name}.json"));
-        let part = path.with_extension("part");
-        fs::write(&part, document)?;
-        fs::rename(&part, &path)
+        self.write(&format!("status/{name}.json"), document)
+    }
+
+    /// Writes an object whole.
+    pub(super) fn write(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
+        let part = self.0.join(format!("{key}.part"));
+        fs::write(&part, bytes)?;
+        fs::rename(&part, self.0.join(key))
+    }
+
+    /// The logs of those that ended.
+    pub(super) fn logs(&self) -> io::Result<Vec<left::Log>> {
+        let mut logs = Vec::new();
+        for entry in fs::read_dir(self.0.join("logs"))? {
+            let entry = entry?;
+            let key = format!("logs/{}", entry.file_name().to_string_lossy());
+            if let Some((place, incarnation)) = left::log_of(&key) {
+                logs.push(left::Log {
+                    place,
+                    incarnation,
+                    bytes: fs::read(entry.path())?,
+                });
+            }
+        }
+        Ok(logs)
+    }
+
+    /// Copies what outlives the bucket into another folder.
+    pub(super) fn keep(&self, folder: &Path) -> io::Result<()> {
+        for log in self.logs()? {
+            let path = folder.join(left::log_key(log.place, log.incarnation));
+            fs::create_dir_all(path.parent().unwrap_or(folder))?;
+            fs::write(path, log.bytes)?;
+        }
+        Ok(())
     }
 
     /// Removes everything; a folder that is not there is fine.

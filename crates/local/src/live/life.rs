@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::folder::Folder;
-use super::process::{Launch, Process};
+use super::process::{Launch, Output, Process};
 use super::reporter::{Fingerprint, Reporter};
 use super::world::{Machine, Order, World};
 use super::{Inner, asking, container, folder};
@@ -78,13 +78,14 @@ pub(super) fn launch(inner: &Arc<Inner>, world: &mut World, birth: Birth) -> Str
     world.forget_ended();
     let id = world.new_name("i");
     let (orders, inbox) = mpsc::channel(ORDERS_WAITING);
-    let stop = inner.stopping.child_token();
+    let (stop, output) = (inner.stopping.child_token(), Output::default());
     let machine = Machine {
         owner: birth.owner.clone(),
         state: InstanceState::Pending,
         address: None,
         report: None,
         version: None,
+        output: output.clone(),
         ended: None,
         stop: stop.clone(),
         orders,
@@ -107,6 +108,7 @@ pub(super) fn launch(inner: &Arc<Inner>, world: &mut World, birth: Birth) -> Str
         birth,
         reporter,
         directory,
+        output,
         stop,
     };
     inner.tasks.spawn(life.live(inbox));
@@ -119,6 +121,7 @@ struct Life {
     birth: Birth,
     reporter: Reporter,
     directory: PathBuf,
+    output: Output,
     stop: CancellationToken,
 }
 
@@ -140,6 +143,7 @@ impl Life {
         if let Some(process) = process {
             process.end().await;
         }
+        self.reporter.log(self.output.bytes()).await;
         let directory = self.directory.clone();
         let removed = tokio::task::spawn_blocking(move || folder::remove_folder(&directory)).await;
         if let Ok(Err(error)) = removed {
@@ -160,7 +164,7 @@ impl Life {
         if self.stop.is_cancelled() {
             return Err(Halt::Terminated);
         }
-        let started = Process::start(&launch).await;
+        let started = Process::start(&launch, self.output.clone()).await;
         let running = process.insert(started.map_err(|error| {
             format!(
                 "The program {} could not be started: {error}.",

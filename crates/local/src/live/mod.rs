@@ -34,6 +34,7 @@ use arya_judge::Timestamp;
 use arya_plan::cloud::{Cloud, CloudError};
 use arya_plan::desired::Desired;
 use arya_plan::identity::{DeploymentId, InstallationId};
+use arya_plan::left::Log;
 use arya_plan::listener::{ListenerId, Site};
 use arya_plan::observed::Observed;
 use arya_plan::plan::Step;
@@ -69,6 +70,8 @@ pub struct LiveSettings {
     pub data_dir: PathBuf,
     /// Uploaded files, named by the 64 hexadecimal digits of their SHA-256.
     pub artifacts_dir: PathBuf,
+    /// Where the logs of a deployment are kept when its bucket goes, in a folder of its id.
+    pub left_dir: PathBuf,
     /// What production runs, and the only archives that run here at all.
     pub samples: Samples,
     /// Where the load balancer listens; port 0 takes a free one.
@@ -85,6 +88,7 @@ impl LiveSettings {
     pub fn new(data_dir: PathBuf, artifacts_dir: PathBuf, samples: Samples, installation: InstallationId) -> Self {
         let log = AccessLogSettings::at(data_dir.join("access.log"));
         Self {
+            left_dir: data_dir.join("left"),
             data_dir,
             artifacts_dir,
             samples,
@@ -263,6 +267,34 @@ impl LiveCloud {
     /// The embedded monitor, for its query API.
     pub fn monitor(&self) -> &Monitor {
         &self.0.monitor
+    }
+
+    /// What the instances of a deployment printed so far, also those that ended.
+    pub async fn logs(&self, deployment: &DeploymentId) -> Vec<Log> {
+        let (mut logs, bucket) = {
+            let world = self.0.world();
+            let machines = world.machines_of(deployment);
+            let logs = machines.filter_map(|(_, machine)| {
+                let (place, incarnation) = machine.place()?;
+                let bytes = machine.output.bytes();
+                Some(Log {
+                    place,
+                    incarnation,
+                    bytes,
+                })
+            });
+            let bucket = world.buckets.get(deployment);
+            (logs.collect::<Vec<_>>(), bucket.map(|bucket| bucket.folder.clone()))
+        };
+        let Some(folder) = bucket else { return logs };
+        let ended = tokio::task::spawn_blocking(move || folder.logs()).await;
+        for log in ended.ok().and_then(Result::ok).unwrap_or_default() {
+            let is_it = |known: &Log| known.place == log.place && known.incarnation == log.incarnation;
+            if !logs.iter().any(is_it) {
+                logs.push(log);
+            }
+        }
+        logs
     }
 
     /// The archives that may run here, by the digests of their files.

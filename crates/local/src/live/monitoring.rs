@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Inner;
+use super::process::Output;
 use super::reporter::{Fingerprint, Reporter};
 use super::world::{Machine, World};
 use crate::monitor::{Monitor, ScrapeTarget, Settings};
@@ -49,6 +50,7 @@ pub(super) fn launch(inner: &Arc<Inner>, world: &mut World, owner: Owner, spec: 
         address: None,
         report: None,
         version: None,
+        output: Output::default(),
         ended: None,
         stop: stop.clone(),
         // Nobody reads it: the embedded monitor takes no orders.

@@ -15,8 +15,10 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-/// How much of the output is remembered, in bytes. Fits the status document and a screen.
+/// How much of the output goes into a status document, in bytes. Fits it and a screen.
 pub(super) const TAIL_LIMIT: usize = 2 * 1024;
+/// How much of the output is remembered, in bytes: some hundred lines, times a few processes.
+const LOG_LIMIT: usize = 64 * 1024;
 /// An app that has not bound its port after this long is not coming up; the sample needs some milliseconds.
 pub(super) const ADDRESS_WITHIN: Duration = Duration::from_secs(15);
 /// How long an app may take to end once its control channel is closed; then it is killed.
@@ -49,46 +51,53 @@ pub(super) struct Process {
     child: Child,
     control: Option<ChildStdin>,
     address_file: PathBuf,
-    tail: Tail,
+    output: Output,
     readers: TaskTracker,
 }
 
-/// The last bytes of standard output and standard error together, in the order of arrival.
+/// The last bytes of standard output and standard error together, in the order of arrival. Clones are the same output,
+/// and outlive the process.
 #[derive(Debug, Clone, Default)]
-struct Tail(Arc<Mutex<VecDeque<u8>>>);
+pub(super) struct Output(Arc<Mutex<VecDeque<u8>>>);
 
-impl Tail {
+impl Output {
     fn push(&self, bytes: &[u8]) {
-        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.extend(bytes);
-        let excess = tail.len().saturating_sub(TAIL_LIMIT);
-        tail.drain(..excess);
+        let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        output.extend(bytes);
+        let excess = output.len().saturating_sub(LOG_LIMIT);
+        output.drain(..excess);
     }
 
-    fn text(&self) -> String {
-        let tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (front, back) = tail.as_slices();
-        String::from_utf8_lossy(&[front, back].concat()).trim().to_owned()
+    /// As many bytes of its end.
+    fn last(&self, limit: usize) -> Vec<u8> {
+        let output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = output.len().saturating_sub(limit);
+        output.range(from..).copied().collect()
+    }
+
+    /// All that is remembered.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.last(LOG_LIMIT)
     }
 }
 
-async fn remember(mut from: impl AsyncRead + Unpin, tail: Tail) {
+async fn remember(mut from: impl AsyncRead + Unpin, output: Output) {
     let mut buffer = [0; TAIL_LIMIT];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        tail.push(&buffer[..read]);
+        output.push(&buffer[..read]);
     }
 }
 
 impl Process {
-    /// Starts the program with its standard input as control channel.
-    pub(super) async fn start(launch: &Launch) -> io::Result<Self> {
+    /// Starts the program with its standard input as control channel. What it prints is remembered in `output`.
+    pub(super) async fn start(launch: &Launch, output: Output) -> io::Result<Self> {
         let mut child = spawn(launch).await?;
-        let (tail, readers) = (Tail::default(), TaskTracker::new());
+        let readers = TaskTracker::new();
         if let Some(out) = child.stdout.take() {
-            readers.spawn(remember(out, tail.clone()));
+            readers.spawn(remember(out, output.clone()));
         }
         if let Some(err) = child.stderr.take() {
-            readers.spawn(remember(err, tail.clone()));
+            readers.spawn(remember(err, output.clone()));
         }
         readers.close();
         let control = child.stdin.take();
@@ -96,7 +105,7 @@ impl Process {
             child,
             control,
             address_file: launch.address_file.clone(),
-            tail,
+            output,
             readers,
         })
     }
@@ -140,7 +149,7 @@ impl Process {
 
     /// The last of what it printed.
     pub(super) fn tail(&self) -> String {
-        self.tail.text()
+        String::from_utf8_lossy(&self.output.last(TAIL_LIMIT)).trim().to_owned()
     }
 
     /// Kills it; [`Process::exited`] tells when it is gone.
@@ -159,6 +168,8 @@ impl Process {
             );
             let _ = self.child.kill().await;
         }
+        // Its last words are part of its log.
+        let _ = timeout(OUTPUT_WITHIN, self.readers.wait()).await;
     }
 }
 
@@ -204,7 +215,9 @@ mod tests {
 
     async fn check(script: &str, expected: &str) {
         let dir = tempfile::tempdir().unwrap();
-        let mut process = Process::start(&shell(script, dir.path())).await.unwrap();
+        let mut process = Process::start(&shell(script, dir.path()), Output::default())
+            .await
+            .unwrap();
         process.exited().await.unwrap();
         assert_eq!(process.tail(), expected, "{script}");
     }
@@ -215,17 +228,24 @@ mod tests {
         check("echo $ANSWER$HOME", "42").await;
         let long = "i=0; while [ $i -lt 900 ]; do echo $i 123456; i=$((i+1)); done; printf the-end";
         let dir = tempfile::tempdir().unwrap();
-        let mut process = Process::start(&shell(long, dir.path())).await.unwrap();
+        let output = Output::default();
+        let mut process = Process::start(&shell(long, dir.path()), output.clone()).await.unwrap();
         process.exited().await.unwrap();
         let tail = process.tail();
         assert!(tail.len() <= TAIL_LIMIT && tail.ends_with("the-end"), "{tail}");
+        assert!(
+            output.bytes().starts_with(b"0 123456\n1 123456\n"),
+            "the log holds more"
+        );
     }
 
     #[tokio::test]
     async fn the_address_is_what_the_app_wrote() {
         let dir = tempfile::tempdir().unwrap();
         let script = r#"echo 127.0.0.1:4711 > "$FILE"; read line"#;
-        let mut process = Process::start(&shell(script, dir.path())).await.unwrap();
+        let mut process = Process::start(&shell(script, dir.path()), Output::default())
+            .await
+            .unwrap();
         assert_eq!(process.address().await, Ok("127.0.0.1:4711".parse().unwrap()));
         process.end().await;
     }
@@ -233,7 +253,9 @@ mod tests {
     #[tokio::test]
     async fn an_app_that_ends_at_once_has_no_address() {
         let dir = tempfile::tempdir().unwrap();
-        let mut process = Process::start(&shell("exit 3", dir.path())).await.unwrap();
+        let mut process = Process::start(&shell("exit 3", dir.path()), Output::default())
+            .await
+            .unwrap();
         assert!(process.address().await.unwrap_err().contains("ended at once"));
     }
 
@@ -241,7 +263,9 @@ mod tests {
     async fn a_control_line_arrives_and_the_closed_channel_ends_the_app() {
         let dir = tempfile::tempdir().unwrap();
         let script = r#"while read line; do echo "got $line" > heard; done; echo over > ended"#;
-        let mut process = Process::start(&shell(script, dir.path())).await.unwrap();
+        let mut process = Process::start(&shell(script, dir.path()), Output::default())
+            .await
+            .unwrap();
         process.tell("{}").await.unwrap();
         process.end().await;
         let read = |name| std::fs::read_to_string(dir.path().join(name)).unwrap();

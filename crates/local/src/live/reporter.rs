@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arya_plan::discreet::masked;
 use arya_plan::identity::Place;
+use arya_plan::left::log_key;
 use arya_plan::observed::{BootPhase, Reached, Status};
 use serde::Serialize;
 
@@ -69,7 +71,7 @@ impl Reporter {
             format!("{sentence}\n{output}")
         };
         self.status(Status {
-            tail: Some(last(&text).to_owned()),
+            tail: Some(last(&masked(&text)).to_owned()),
             ..Status::new(BootPhase::Failed, clock())
         })
         .await;
@@ -85,10 +87,23 @@ impl Reporter {
             .and_then(|m| m.report.as_ref().map(|r| r.phase));
         if let Some(phase) = phase {
             self.status(Status {
-                tail: Some(last(output).to_owned()),
+                tail: Some(last(&masked(output)).to_owned()),
                 ..Status::new(phase, clock())
             })
             .await;
+        }
+    }
+
+    /// Puts what the process printed into the bucket, as its last act.
+    pub(super) async fn log(&self, printed: Vec<u8>) {
+        let (Some(folder), Some((place, incarnation))) = (self.bucket.clone(), self.place) else {
+            return;
+        };
+        let log = masked(&String::from_utf8_lossy(&printed)).into_bytes();
+        let key = log_key(place, incarnation);
+        let written = tokio::task::spawn_blocking(move || folder.write(&key, &log)).await;
+        if let Ok(Err(error)) = written {
+            tracing::debug!(instance = %self.id, %error, "a log was not written");
         }
     }
 

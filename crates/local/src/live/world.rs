@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::folder::Folder;
+use super::process::Output;
 
 /// Terminated instances are listed for a while, as EC2 does for about an hour; a minute is long enough for a page.
 pub(super) const LISTED_AFTER_END: Duration = Duration::from_secs(60);
@@ -73,6 +74,8 @@ pub(super) struct Machine {
     pub(super) report: Option<Status>,
     /// The tag of its image, for labels.
     pub(super) version: Option<String>,
+    /// What its process printed; nothing where it has none.
+    pub(super) output: Output,
     pub(super) ended: Option<Instant>,
     pub(super) stop: CancellationToken,
     pub(super) orders: mpsc::Sender<Order>,

@@ -117,6 +117,7 @@ impl Service {
         let _in_flight = self.metrics.begin();
         let arrived = Instant::now();
         let method = method_name(request.method());
+        let asked = request.uri().clone();
         let answer = match route {
             Route::Version => only_get(request.method(), || {
                 json(StatusCode::OK, &json!({"version": self.version}))
@@ -124,8 +125,13 @@ impl Service {
             Route::Document(_) | Route::Export => self.transfer(route, request).await,
             _ => self.as_users_see_it(route, request).await,
         };
+        let status = answer.status();
+        if status.is_server_error() {
+            // As services do: their log tells what failed. What may point at a person is not for the log's readers.
+            tracing::warn!("{method} {asked} answered {}", status.as_u16());
+        }
         self.metrics
-            .count(method, answer.status().as_u16(), route.template(), arrived.elapsed());
+            .count(method, status.as_u16(), route.template(), arrived.elapsed());
         answer
     }
 

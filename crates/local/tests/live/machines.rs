@@ -1,6 +1,7 @@
 //! What only real machines do: archives that do not run, boots that fail, files that are missing, what a restart finds.
 
 use arya_local::live::{LiveCloud, LiveError};
+use arya_plan::left::log_key;
 use arya_plan::observed::{BootPhase, InstanceState, Observed, UploadState};
 use arya_plan::plan::Step;
 use arya_plan::spec::Digest;
@@ -80,6 +81,32 @@ async fn fails_to_start(story: &Story, words: &[&str]) {
             o.instance(CANARY, 1).unwrap().state == InstanceState::Terminated
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_app_printed_is_read_while_it_stands_and_outlives_the_bucket() {
+    let stage = Stage::set().await;
+    let image = &samples().canary.reference;
+    let compose = format!(
+        "services:\n  web:\n    image: {image}\n    ports: [\"8080:8080\"]\n    environment: {{SAMPLE_ERROR_SHARE: \"/patients/4711?name=Anna\"}}\n"
+    );
+    let mut story = stage.story(&samples().canary, 5.0).await;
+    story.desired.spec.canary.compose = stage.store(compose.as_bytes());
+    fails_to_start(&story, &["SAMPLE_ERROR_SHARE=/patients/…?…"]).await;
+    let id = story.desired.id;
+    let logs = story.cloud.logs(&id).await;
+    let [log] = &logs[..] else { panic!("{logs:?}") };
+    assert_eq!((log.place, log.incarnation), (CANARY, 1));
+    assert!(
+        String::from_utf8_lossy(&log.bytes).contains("SAMPLE_ERROR_SHARE"),
+        "{log:?}"
+    );
+
+    story.apply(&Step::DeleteBucket).await.unwrap();
+    let kept = stage.data("left").join(id.to_string()).join(log_key(CANARY, 1));
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert!(kept.contains("SAMPLE_ERROR_SHARE=/patients/…?…"), "{kept}");
+    stage.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -232,6 +232,8 @@ fn the_app_and_what_it_needs_are_started() {
 fn check_mask(line: &str, expected: &str) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../provisioning/boot.sh");
     assert_eq!(bash(&[script, "mask"], line), expected);
+    // The server's own rules are the same.
+    assert_eq!(crate::discreet::masked(line), expected);
 }
 
 #[test]
@@ -257,6 +259,9 @@ fn parts_of_paths_that_may_be_identifiers_leave_no_machine() {
     check_mask("/x/550E8400-e29b-41d4-a716-446655440000", "/x/…");
     check_mask("/s/d41d8cd98f00b204e9800998ecf8427e", "/s/…");
     check_mask("/invite/abcdefGHIJ1klmnopqrst", "/invite/…");
+    check_mask("[/a/77] (/b/0a1b2c3d)x '/c/9'", "[/a/…] (/b/…)x '/c/…'");
+    check_mask("?a[0]=1]x <?q>/1<", "?…]x <?…>/…<");
+    check_mask("//12//id_2024-11-21.1/7", "//…//…/…");
 }
 
 #[test]

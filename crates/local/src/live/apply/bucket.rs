@@ -119,7 +119,15 @@ pub(super) async fn delete_bucket(inner: &Inner, desired: &Desired) -> Result<()
     if !copies.is_empty() {
         return Err(CloudError::not_yet("An upload into the bucket is still stopping."));
     }
-    let removed = tokio::task::spawn_blocking(move || folder.remove()).await;
+    let left = inner.settings.left_dir.join(desired.id.to_string());
+    let end = move || {
+        // Whoever looks for them later is told that there are none; the bucket goes all the same.
+        if let Err(error) = folder.keep(&left) {
+            tracing::warn!(%error, "the logs of a deployment could not be kept");
+        }
+        folder.remove()
+    };
+    let removed = tokio::task::spawn_blocking(end).await;
     removed
         .map_err(io::Error::other)
         .flatten()
