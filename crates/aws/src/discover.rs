@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use arya_plan::cloud::CloudError;
 use arya_plan::identity::{DeploymentId, Owner};
-use arya_plan::listener::{GroupId, ListenerId, LoadBalancerId, Rule, Site, SiteGroup, WeightedGroup, named_groups};
+use arya_plan::listener::{
+    GroupId, ListenerId, LoadBalancerId, Priority, Rule, Site, SiteGroup, WeightedGroup, named_groups,
+};
+use arya_plan::spec::{InFrontOf, Spec};
 use aws_sdk_ec2::types::{Filter, InstanceStateName};
 use aws_sdk_elasticloadbalancingv2::types as elb;
 use aws_sdk_s3::types::Bucket;
@@ -28,13 +31,21 @@ pub(crate) const OUR_PREFIX: &str = "arya-";
 /// A page of every listener shows health so many times older than looks do: half a minute. Before users come it is asked anew.
 const OF_PAGES: u32 = 16;
 
+/// A listener with what is listed of it.
+struct Listed {
+    balancer: elb::LoadBalancer,
+    listener: elb::Listener,
+    rules: Vec<Rule>,
+}
+
 /// An owner, and for a rule the listener that it stands on.
 pub(crate) type Located = (Owner, Option<ListenerId>);
 
 /// Whose health is asked anew.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fresh<'f> {
-    Every,
+    /// Of none: nobody acts on what a page shows.
+    Page,
     /// These; others' may be some minutes old.
     Only(&'f [WeightedGroup]),
 }
@@ -43,8 +54,8 @@ impl Fresh<'_> {
     /// What a group is set to changes by hand alone, and is compared with the plan for production's only.
     fn age_of_settings(self, group: &GroupId) -> Duration {
         match self {
-            Self::Only(groups) if !groups.iter().any(|one| one.group == *group) => OF_OTHERS,
-            Self::Every | Self::Only(_) => RARELY,
+            Self::Only(groups) if groups.iter().any(|one| one.group == *group) => RARELY,
+            Self::Page | Self::Only(_) => OF_OTHERS,
         }
     }
 
@@ -52,31 +63,60 @@ impl Fresh<'_> {
         match self {
             Self::Only(groups) if !groups.iter().any(|one| one.group == *group) => OF_OTHERS,
             Self::Only(_) => shared,
-            Self::Every => shared * OF_PAGES,
+            Self::Page => shared * OF_PAGES,
         }
     }
 }
 
 impl Inner {
+    /// Every listener. Groups are listed for all of them at once, and so are the owners of rules.
     pub(crate) async fn discover(&self) -> Result<Vec<Site>, CloudError> {
-        let balancers = self.load_balancers().await?;
-        let sites = stream::iter(balancers).map(|balancer| self.sites_of(balancer));
-        let sites: Vec<Vec<Site>> = sites.buffered(AT_ONCE).try_collect().await?;
-        Ok(sites.into_iter().flatten().collect())
-    }
-
-    async fn sites_of(&self, balancer: elb::LoadBalancer) -> Result<Vec<Site>, CloudError> {
-        let arn = balancer.load_balancer_arn().unwrap_or_default();
-        let (listeners, groups) = tokio::try_join!(self.listeners(arn), self.groups_of(arn))?;
+        let (balancers, groups) = tokio::try_join!(self.load_balancers(), self.all_groups())?;
+        let listed = stream::iter(balancers).map(|balancer| self.listed_of(balancer));
+        let listed: Vec<Vec<Listed>> = listed.buffered(AT_ONCE).try_collect().await?;
+        let listed: Vec<Listed> = listed.into_iter().flatten().collect();
+        let rules = listed.iter().flat_map(|one| &one.rules);
+        let arns: Vec<&str> = rules.map(|rule| rule.id.as_str()).collect();
+        let gone = self.ask_owners(&arns).await?;
         let mut sites = Vec::new();
-        for listener in &listeners {
-            let Some(rules) = self.rules(listener.listener_arn().unwrap_or_default()).await? else {
-                continue;
-            };
-            let groups = self.site_groups(&rules, &groups, Fresh::Every).await?;
-            sites.push(site(&balancer, listener, rules, groups));
+        for one in listed {
+            let rules = self.owned(one.rules, &gone);
+            let groups = self.site_groups(&rules, &groups, Fresh::Page).await?;
+            sites.push(site(&one.balancer, &one.listener, rules, groups));
         }
         Ok(sites)
+    }
+
+    async fn listed_of(&self, balancer: elb::LoadBalancer) -> Result<Vec<Listed>, CloudError> {
+        let listeners = self.listeners(balancer.load_balancer_arn().unwrap_or_default()).await?;
+        let mut listed = Vec::new();
+        for listener in listeners {
+            let rules = self.listed_rules(listener.listener_arn().unwrap_or_default()).await?;
+            let balancer = balancer.clone();
+            listed.extend(rules.map(|rules| Listed {
+                balancer,
+                listener,
+                rules,
+            }));
+        }
+        Ok(listed)
+    }
+
+    /// The listener that a spec names and the groups of its load balancer, as they are now where the chosen rule sends.
+    pub(crate) async fn site_for(&self, spec: &Spec) -> Result<Option<Site>, CloudError> {
+        let arn = spec.listener.as_str();
+        let (door, rules) = tokio::try_join!(self.listener(arn), self.rules(arn))?;
+        let door = self.memory.listeners.keep(arn.to_owned(), door);
+        let (Some((listener, balancer)), Some(rules)) = (door, rules) else {
+            return Ok(None);
+        };
+        let balancer_arn = balancer.load_balancer_arn().unwrap_or_default();
+        let listed = self.groups_of(balancer_arn).await?;
+        let listed = self.memory.groups.keep(balancer_arn.to_owned(), listed);
+        let forward = chosen(&rules, spec).and_then(Rule::forward);
+        let production: &[WeightedGroup] = forward.map_or(&[], |forward| &forward.groups);
+        let groups = self.site_groups(&rules, &listed, Fresh::Only(production)).await?;
+        Ok(Some(site(&balancer, &listener, rules, groups)))
     }
 
     /// The groups that rules name, with attributes and health.
@@ -188,6 +228,14 @@ impl Inner {
         }
         Ok(found)
     }
+}
+
+/// The rule that a spec stands in front of.
+pub(crate) fn chosen<'r>(rules: &'r [Rule], spec: &Spec) -> Option<&'r Rule> {
+    rules.iter().find(|rule| match &spec.in_front_of {
+        InFrontOf::Default => rule.priority == Priority::Default,
+        InFrontOf::Rule(id) => rule.id == *id,
+    })
 }
 
 pub(crate) fn site(

@@ -12,6 +12,7 @@ mod credentials;
 mod discover;
 mod error;
 mod evidence;
+mod left;
 mod leftovers;
 mod listing;
 mod logs;
@@ -50,7 +51,7 @@ pub use policy::{POLICY_MAX, PolicyScope, policy};
 use connect::Clients;
 use evidence::Measuring;
 use memory::Memory;
-use pace::{A_PAGE_WAITS_AT_MOST, Pace, Patience, look, paced};
+use pace::{Pace, Rank, Who, look, paced};
 use uploads::Uploads;
 
 /// What a cloud is made from.
@@ -60,6 +61,8 @@ pub struct AwsSettings {
     pub installation: InstallationId,
     /// Uploaded files, named by the 64 hexadecimal digits of their SHA-256.
     pub artifacts_dir: PathBuf,
+    /// Where logs and exports are kept when a bucket goes, in a folder of the deployment's id; `None` = they are not.
+    pub left_dir: Option<PathBuf>,
     /// Whose image the word `default` means; `None` = Debian's own account.
     pub image_owner: Option<String>,
     /// What every monitor's password is made from.
@@ -119,12 +122,20 @@ impl AwsCloud {
     /// # Errors
     /// A word stands for nothing here, or AWS does not answer.
     pub async fn resolve(&self, spec: &Spec) -> Result<Spec, CloudError> {
-        self.0.pages(self.0.resolve(spec)).await
+        self.0.person(self.0.resolve(spec)).await
+    }
+
+    /// The listener of a spec as it is now, whatever else stands in the account; `None` = there is none.
+    ///
+    /// # Errors
+    /// AWS does not answer, or does not let us look.
+    pub async fn site(&self, spec: &Spec) -> Result<Option<Site>, CloudError> {
+        self.0.person(self.0.site_for(spec)).await
     }
 
     /// What the identity may do, in front of that listener or anywhere. Changes nothing; answers are kept for a minute.
     pub async fn preflight(&self, listener: Option<&ListenerId>) -> Rights {
-        self.0.pages(self.0.preflight(listener, None)).await
+        self.0.page(self.0.preflight(listener, None)).await
     }
 
     /// What stands around the listener of a spec whose words are resolved, as facts for its plan.
@@ -132,7 +143,7 @@ impl AwsCloud {
     /// # Errors
     /// AWS does not answer. What it does not let us read is no error but a right that is missing.
     pub async fn surroundings(&self, spec: &Spec, site: &Site) -> Result<Surroundings, CloudError> {
-        self.0.pages(self.0.surroundings(spec, site)).await
+        self.0.person(self.0.surroundings(spec, site)).await
     }
 
     /// How long the credentials hold, as far as they say.
@@ -145,14 +156,19 @@ impl AwsCloud {
     /// # Errors
     /// AWS does not answer, or does not let us look.
     pub async fn leftovers(&self) -> Result<Vec<Leftover>, CloudError> {
-        self.0.pages(self.0.leftovers()).await
+        self.0.person(self.0.leftovers()).await
     }
 }
 
 impl Inner {
     /// What a person waits for.
-    async fn pages<T>(&self, work: impl Future<Output = T>) -> T {
-        paced(&self.pace, Patience::AtMost(A_PAGE_WAITS_AT_MOST), work).await
+    async fn person<T>(&self, work: impl Future<Output = T>) -> T {
+        paced(&self.pace, Who::Waits(Rank::Person), work).await
+    }
+
+    /// What is shown when it is there.
+    async fn page<T>(&self, work: impl Future<Output = T>) -> T {
+        paced(&self.pace, Who::Waits(Rank::Page), work).await
     }
 
     /// Seen from another account everything of a deployment would be gone, which is what *destroyed* looks like.
@@ -189,11 +205,11 @@ impl Inner {
 
 impl Cloud for AwsCloud {
     async fn discover(&self) -> Result<Vec<Site>, CloudError> {
-        self.0.pages(self.0.discover()).await
+        self.0.page(self.0.discover()).await
     }
 
     async fn list(&self) -> Result<Vec<DeploymentId>, CloudError> {
-        self.0.pages(self.0.list()).await
+        self.0.person(self.0.list()).await
     }
 
     async fn observe(&self, desired: &Desired, now: Timestamp) -> Result<Observed, CloudError> {
@@ -211,7 +227,7 @@ impl Cloud for AwsCloud {
     async fn apply(&self, desired: &Desired, step: &Step) -> Result<(), CloudError> {
         self.0.is_here(desired).await?;
         let work = apply::apply(&self.0, desired, step);
-        let done = paced(&self.0.pace, Patience::None, work).await;
+        let done = paced(&self.0.pace, Who::Step, work).await;
         self.0.forget_what_changed(desired, step).await;
         done
     }

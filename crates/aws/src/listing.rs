@@ -82,6 +82,16 @@ impl Inner {
 
     /// The rules of a listener in the order in which they are looked at, ours with their owner. `None` = no listener.
     pub(crate) async fn rules(&self, listener: &str) -> Result<Option<Vec<Rule>>, CloudError> {
+        let Some(listed) = self.listed_rules(listener).await? else {
+            return Ok(None);
+        };
+        let arns: Vec<&str> = listed.iter().map(|rule| rule.id.as_str()).collect();
+        let gone = self.ask_owners(&arns).await?;
+        Ok(Some(self.owned(listed, &gone)))
+    }
+
+    /// The same without saying whose they are.
+    pub(crate) async fn listed_rules(&self, listener: &str) -> Result<Option<Vec<Rule>>, CloudError> {
         let request = self.clients.reading.elb.describe_rules().listener_arn(listener);
         let pages = request.into_paginator().items();
         let listed: Vec<elb::Rule> = match ask(Call::DescribeRules, pages.send().collect::<Result<_, _>>()).await {
@@ -91,14 +101,17 @@ impl Inner {
         };
         let mut rules: Vec<Rule> = listed.iter().filter_map(words::rule).collect();
         rules.sort_by_key(|rule| rule.priority);
-        let arns: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
-        let (owners, gone) = self.owners_and_gone(&arns).await?;
-        for (rule, owner) in rules.iter_mut().zip(owners) {
-            rule.owner = owner;
+        Ok(Some(rules))
+    }
+
+    /// Rules with their owners, as far as they were asked for, without those that are gone.
+    pub(crate) fn owned(&self, mut rules: Vec<Rule>, gone: &BTreeSet<String>) -> Vec<Rule> {
+        for rule in &mut rules {
+            rule.owner = self.memory.noted_owner(rule.id.as_str());
         }
         // One of ours that was just deleted must not look like a stranger's.
         rules.retain(|rule| !gone.contains(rule.id.as_str()));
-        Ok(Some(rules))
+        rules
     }
 
     /// The same, as old as looks may share it.
@@ -111,11 +124,12 @@ impl Inner {
 
     /// Who owns each ARN of the load balancing service; strangers' are `None`.
     pub(crate) async fn owners(&self, arns: &[&str]) -> Result<Vec<Option<Owner>>, CloudError> {
-        Ok(self.owners_and_gone(arns).await?.0)
+        self.ask_owners(arns).await?;
+        Ok(arns.iter().map(|arn| self.memory.noted_owner(arn)).collect())
     }
 
-    /// And those that were gone when their tags were asked for.
-    async fn owners_and_gone(&self, arns: &[&str]) -> Result<(Vec<Option<Owner>>, BTreeSet<String>), CloudError> {
+    /// Notes who owns them; answers those that were gone when their tags were asked for.
+    pub(crate) async fn ask_owners(&self, arns: &[&str]) -> Result<BTreeSet<String>, CloudError> {
         let mut gone = BTreeSet::new();
         let unknown: Vec<&str> = arns
             .iter()
@@ -132,7 +146,7 @@ impl Inner {
                 }
             }
         }
-        Ok((arns.iter().map(|arn| self.memory.noted_owner(arn)).collect(), gone))
+        Ok(gone)
     }
 
     /// Notes the owners of at most twenty ARNs; `false` where one of them is gone.

@@ -19,9 +19,14 @@ const AT_ONCE: f64 = 2.0 * PER_S;
 /// What steps may take beyond it: that of a second. A launch asks a lot at once, and the looks after it must see what it did.
 const OWED_AT_MOST: f64 = PER_S;
 /// A look has 15 s in the engine; whoever waits longer for his turn is told so instead.
-pub(crate) const A_LOOK_WAITS_AT_MOST: Duration = Duration::from_secs(5);
-/// A person who opens a page, or a plan, waits behind the looks.
-pub(crate) const A_PAGE_WAITS_AT_MOST: Duration = Duration::from_secs(30);
+const A_LOOK_WAITS_AT_MOST: Duration = Duration::from_secs(5);
+/// A person who plans, deploys or destroys waits behind the looks.
+const A_PERSON_WAITS_AT_MOST: Duration = Duration::from_secs(30);
+/// What pages show of a whole account is asked behind everybody, also where twenty deployments leave little.
+const A_PAGE_WAITS_AT_MOST: Duration = Duration::from_secs(300);
+/// What a person leaves of the allowance, so that a look finds its turn at once, and what pages leave to both.
+const A_PERSON_LEAVES: f64 = 2.0;
+const A_PAGE_LEAVES: f64 = 4.0;
 /// Looks of several deployments within this time share what they ask alike; one deployment's own are two seconds apart.
 const SHARED_FOR: Duration = Duration::from_millis(1_900);
 /// Of twenty deployments each look comes a second after another's.
@@ -41,6 +46,8 @@ const LOOKED_AT_WITHIN: Duration = Duration::from_secs(300);
 pub enum Clock {
     #[default]
     Real,
+    /// So many times as fast, for tests of what happens at the same time.
+    Hastened(u32),
     /// Milliseconds that a test counts; waiting moves them on.
     Driven(Arc<AtomicI64>),
 }
@@ -51,6 +58,7 @@ impl Clock {
         static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
         match self {
             Self::Real => BEGAN.elapsed(),
+            Self::Hastened(times) => BEGAN.elapsed() * *times,
             Self::Driven(passed) => Duration::from_millis(passed.load(Ordering::SeqCst).unsigned_abs()),
         }
     }
@@ -58,9 +66,12 @@ impl Clock {
     async fn sleep(&self, time: Duration) {
         match self {
             Self::Real => tokio::time::sleep(time).await,
+            Self::Hastened(times) => tokio::time::sleep(time / *times).await,
             Self::Driven(passed) => {
                 let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
                 passed.fetch_add(millis.saturating_add(1), Ordering::SeqCst);
+                // As in a true wait, others come first.
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -92,8 +103,8 @@ pub(crate) struct Pace {
     clock: Clock,
     allowance: Allowance,
     state: Mutex<State>,
-    /// Whoever waits is served in the order of asking.
-    queue: tokio::sync::Mutex<()>,
+    /// Whoever waits is served in the order of asking, among his like.
+    queues: [tokio::sync::Mutex<()>; 3],
 }
 
 #[derive(Debug)]
@@ -132,7 +143,7 @@ impl Pace {
             clock,
             allowance,
             state: Mutex::new(state),
-            queue: tokio::sync::Mutex::default(),
+            queues: Default::default(),
         }
     }
 
@@ -169,23 +180,25 @@ impl Pace {
         }
     }
 
-    /// Takes one listing off the allowance, after a wait where nothing is left of it. `false` = it would be too long.
-    async fn turn(&self, waits_at_most: Duration) -> bool {
+    /// Takes one listing off the allowance, after a wait where too little is left of it. `false` = it would be too long.
+    /// Whoever leaves more to others never comes before them: while they wait, less than that is left.
+    async fn turn(&self, rank: Rank) -> bool {
         if self.allowance == Allowance::Unlimited {
             return true;
         }
         let asked = self.clock.now();
-        let _in_order = self.queue.lock().await;
+        let _in_order = self.queues[rank.queue()].lock().await;
+        let enough = 1.0 + rank.leaves();
         loop {
             let wait = {
                 let mut state = self.state();
-                if state.left >= 1.0 {
+                if state.left >= enough {
                     state.left -= 1.0;
                     return true;
                 }
-                Duration::from_secs_f64((1.0 - state.left) / PER_S)
+                Duration::from_secs_f64((enough - state.left) / PER_S)
             };
-            if self.clock.now().saturating_sub(asked) + wait > waits_at_most {
+            if self.clock.now().saturating_sub(asked) + wait > rank.waits_at_most() {
                 return false;
             }
             self.clock.sleep(wait).await;
@@ -246,18 +259,56 @@ impl Pace {
     }
 }
 
-/// Who asks: with how much patience, and how many listings it has taken.
+/// Who asks, and how many listings it has taken.
 #[derive(Debug, Clone)]
 struct Asker {
     pace: Arc<Pace>,
-    patience: Patience,
+    who: Who,
     listings: Arc<AtomicU32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Patience {
-    None,
-    AtMost(Duration),
+pub(crate) enum Who {
+    /// What changes something for a deployment is counted and never waits.
+    Step,
+    Waits(Rank),
+}
+
+/// Who comes before whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rank {
+    /// A look at a deployment: what it sees may take users away.
+    Look,
+    /// Somebody waits for the answer.
+    Person,
+    /// What pages show of everything that stands; nobody waits for it.
+    Page,
+}
+
+impl Rank {
+    const fn queue(self) -> usize {
+        match self {
+            Self::Look => 0,
+            Self::Person => 1,
+            Self::Page => 2,
+        }
+    }
+
+    const fn leaves(self) -> f64 {
+        match self {
+            Self::Look => 0.0,
+            Self::Person => A_PERSON_LEAVES,
+            Self::Page => A_PAGE_LEAVES,
+        }
+    }
+
+    const fn waits_at_most(self) -> Duration {
+        match self {
+            Self::Look => A_LOOK_WAITS_AT_MOST,
+            Self::Person => A_PERSON_WAITS_AT_MOST,
+            Self::Page => A_PAGE_WAITS_AT_MOST,
+        }
+    }
 }
 
 tokio::task_local! {
@@ -265,10 +316,10 @@ tokio::task_local! {
 }
 
 /// Does something whose listings are taken off the allowance.
-pub(crate) async fn paced<T>(pace: &Arc<Pace>, patience: Patience, work: impl Future<Output = T>) -> T {
+pub(crate) async fn paced<T>(pace: &Arc<Pace>, who: Who, work: impl Future<Output = T>) -> T {
     let asker = Asker {
         pace: pace.clone(),
-        patience,
+        who,
         listings: Arc::default(),
     };
     ASKER.scope(asker, work).await
@@ -283,7 +334,7 @@ pub(crate) async fn look<T>(
     let listings = Arc::<AtomicU32>::default();
     let asker = Asker {
         pace: pace.clone(),
-        patience: Patience::AtMost(A_LOOK_WAITS_AT_MOST),
+        who: Who::Waits(Rank::Look),
         listings: listings.clone(),
     };
     let seen = ASKER.scope(asker, work).await;
@@ -299,12 +350,12 @@ pub(crate) async fn turn(call: Call) -> bool {
         return true;
     };
     asker.listings.fetch_add(1, Ordering::Relaxed);
-    match asker.patience {
-        Patience::None => {
+    match asker.who {
+        Who::Step => {
             asker.pace.take();
             true
         }
-        Patience::AtMost(longest) => asker.pace.turn(longest).await,
+        Who::Waits(rank) => asker.pace.turn(rank).await,
     }
 }
 

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arya_plan::cloud::CloudError;
-use arya_plan::listener::{Priority, Rule};
-use arya_plan::spec::{InFrontOf, OneOrMany, SAME_AS_PRODUCTION, Spec};
+use arya_plan::listener::Rule;
+use arya_plan::spec::{OneOrMany, SAME_AS_PRODUCTION, Spec};
 use aws_sdk_ec2::types as ec2;
 
 use crate::Inner;
 use crate::calls::Call;
+use crate::discover::chosen;
 use crate::error::{Failure, ask};
 use crate::tags::ec2_owner;
 
@@ -74,11 +75,7 @@ impl Inner {
     /// The instances behind the chosen rule that are not ours.
     async fn production(&self, spec: &Spec) -> Result<Vec<ec2::Instance>, CloudError> {
         let rules = self.rules(spec.listener.as_str()).await?.unwrap_or_default();
-        let chosen = |rule: &&Rule| match &spec.in_front_of {
-            InFrontOf::Default => rule.priority == Priority::Default,
-            InFrontOf::Rule(id) => rule.id == *id,
-        };
-        let forward = rules.iter().find(chosen).and_then(Rule::forward);
+        let forward = chosen(&rules, spec).and_then(Rule::forward);
         let mut ids = BTreeSet::new();
         for weighted in forward.into_iter().flat_map(|forward| &forward.groups) {
             let targets = self.targets(weighted.group.as_str()).await?;

@@ -15,7 +15,7 @@ async fn no_ten_seconds_have_more_than_three_a_second_after_the_first() {
     let (pace, passed) = driven();
     let mut times = Vec::new();
     for _ in 0..300 {
-        assert!(pace.turn(Duration::from_secs(60)).await);
+        assert!(pace.turn(Rank::Look).await);
         times.push(passed.load(Ordering::SeqCst));
     }
     assert!(times[5] < 100, "a pause may be made up for");
@@ -31,19 +31,69 @@ async fn no_ten_seconds_have_more_than_three_a_second_after_the_first() {
 async fn who_would_wait_too_long_is_told_and_who_takes_users_away_never_waits() {
     let (pace, passed) = driven();
     for _ in 0..6 {
-        assert!(pace.turn(Duration::ZERO).await);
+        assert!(pace.turn(Rank::Look).await);
     }
-    assert!(!pace.turn(Duration::from_millis(100)).await);
     for _ in 0..30 {
-        assert!(paced(&pace, Patience::None, turn(Call::DescribeRules)).await);
+        assert!(paced(&pace, Who::Step, turn(Call::DescribeRules)).await);
     }
     assert_eq!(passed.load(Ordering::SeqCst), 0);
-    assert!(pace.turn(A_LOOK_WAITS_AT_MOST).await);
+    pace.state().left = -16.0;
+    assert!(!pace.turn(Rank::Look).await);
+    pace.state().left = -OWED_AT_MOST;
+    assert!(pace.turn(Rank::Look).await);
     let waited = passed.load(Ordering::SeqCst);
     assert!(
         (1_300..1_400).contains(&waited),
         "a second's worth is owed, and one's own turn: {waited} ms"
     );
+}
+
+#[tokio::test]
+async fn a_page_leaves_a_person_and_a_person_leaves_a_look_what_it_asks_at_once() {
+    let (pace, passed) = driven();
+    let at_once = async |rank: Rank| {
+        let mut asked = 0;
+        while passed.load(Ordering::SeqCst) == 0 && pace.turn(rank).await {
+            asked += 1;
+        }
+        // The last one waited.
+        passed.store(0, Ordering::SeqCst);
+        pace.state().counted_at = Duration::ZERO;
+        asked - 1
+    };
+    assert_eq!(at_once(Rank::Page).await, 2);
+    assert_eq!(at_once(Rank::Person).await, 2);
+    assert_eq!(at_once(Rank::Look).await, 2);
+}
+
+#[tokio::test]
+async fn while_looks_want_all_that_there_is_nobody_else_is_served() {
+    let (pace, passed) = driven();
+    let mut served = Vec::new();
+    pace.state().left = 0.0;
+    let page = async {
+        for _ in 0..3 {
+            assert!(pace.turn(Rank::Page).await);
+        }
+        "page"
+    };
+    let looks = async {
+        for _ in 0..40 {
+            assert!(pace.turn(Rank::Look).await);
+        }
+        "looks"
+    };
+    let (mut page, mut looks) = (std::pin::pin!(page), std::pin::pin!(looks));
+    let (mut page_done, mut looks_done) = (false, false);
+    while !(page_done && looks_done) {
+        tokio::select! {
+            biased;
+            name = &mut page, if !page_done => { page_done = true; served.push(name); }
+            name = &mut looks, if !looks_done => { looks_done = true; served.push(name); }
+        }
+    }
+    assert_eq!(served, ["looks", "page"]);
+    assert!(passed.load(Ordering::SeqCst) < 60_000);
 }
 
 #[tokio::test]

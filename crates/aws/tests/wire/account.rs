@@ -109,6 +109,8 @@ pub(crate) struct Account {
     pub(crate) lag: u64,
     /// Of anything in one answer.
     pub(crate) page: usize,
+    /// Load balancers besides, each with a listener, a rule and a group of its own.
+    pub(crate) others: usize,
     /// Groups whose targets answer no check, by ARN.
     pub(crate) sick: Vec<String>,
     /// Rules that are listed once more and are gone when somebody asks about them.
@@ -154,6 +156,7 @@ impl Account {
             now: 0,
             lag,
             page: FEW,
+            others: 0,
             sick: vec![],
             vanishing: vec![],
             caller: OWNER,
@@ -202,6 +205,33 @@ impl Account {
         // Production has long been up.
         account.now = 1_000;
         account
+    }
+
+    /// Whoever asks about all of them asks a lot.
+    pub(crate) fn add_balancers(&mut self, count: usize) {
+        for number in 0..count {
+            let group = other(PRODUCTION, number);
+            let forward = format!(
+                "Actions.member.1.Type=forward&Actions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn={group}\
+                 &Actions.member.1.ForwardConfig.TargetGroups.member.1.Weight=1"
+            );
+            self.rules.push(Rule {
+                arn: format!("{}/9", other(LISTENER, number).replace(":listener/", ":listener-rule/")),
+                priority: None,
+                asked: Tree::from_form(forward.as_bytes()),
+                tags: Tags::new(),
+            });
+            let asked = format!("Name=other-{number}&Protocol=HTTP&Port=8080&TargetType=instance");
+            self.groups.push(Group {
+                arn: group,
+                asked: Tree::from_form(asked.as_bytes()),
+                tags: Tags::new(),
+                attributes: BTreeMap::new(),
+                targets: BTreeMap::new(),
+                used_since: Some(0),
+            });
+        }
+        self.others = count;
     }
 
     pub(crate) fn number(&mut self) -> u64 {
@@ -354,6 +384,12 @@ impl Account {
             .chain(self.buckets.keys().cloned())
             .collect()
     }
+}
+
+/// An ARN of the seeded account's, of another load balancer.
+pub(crate) fn other(arn: &str, number: usize) -> String {
+    arn.replacen("/app/shop/", &format!("/app/other-{number}/"), 1)
+        .replacen("/shop-web/", &format!("/other-{number}/"), 1)
 }
 
 /// Bucket and key of a presigned URL.

@@ -1,18 +1,27 @@
 //! Elastic Load Balancing's side of the wire.
 
-use crate::account::{Account, BALANCER, Group, LISTENER, No, PRODUCTION, Rule, SUBNET, Tags, VPC};
+use crate::account::{Account, BALANCER, Group, LISTENER, No, PRODUCTION, Rule, SUBNET, Tags, VPC, other};
 use crate::tree::{Tree, el, members, text};
 
 pub(crate) fn answer(account: &mut Account, operation: &str, asked: &Tree) -> Result<String, No> {
     match operation {
-        "DescribeLoadBalancers" => Ok(el("LoadBalancers", &members([balancer()]))),
-        "DescribeListeners" => Ok(el("Listeners", &members([listener()]))),
+        "DescribeLoadBalancers" => {
+            let named = asked.texts("LoadBalancerArns");
+            let all = arns(account, BALANCER).filter(|arn| named.is_empty() || named.contains(&arn.as_str()));
+            Ok(el("LoadBalancers", &members(all.map(|arn| balancer(&arn)))))
+        }
+        "DescribeListeners" => {
+            let (named, of) = (asked.texts("ListenerArns"), asked.text("LoadBalancerArn"));
+            let pairs = arns(account, LISTENER).zip(arns(account, BALANCER));
+            let asked_for = |(arn, balancer): &(String, String)| named.contains(&arn.as_str()) || balancer == of;
+            let told = pairs.filter(asked_for).map(|(arn, balancer)| listener(&arn, &balancer));
+            Ok(el("Listeners", &members(told)))
+        }
         "DescribeRules" => {
-            let named = asked.texts("RuleArns");
-            let kept = account
-                .rules
-                .iter()
-                .filter(|one| named.is_empty() || named.contains(&one.arn.as_str()));
+            let (named, of) = (asked.texts("RuleArns"), asked.text("ListenerArn"));
+            let stands_on = format!("{}/", of.replace(":listener/", ":listener-rule/"));
+            let asked_for = |one: &&Rule| named.contains(&one.arn.as_str()) || one.arn.starts_with(&stands_on);
+            let kept = account.rules.iter().filter(asked_for);
             let told: Vec<String> = kept.map(rule).collect();
             if told.is_empty() {
                 return Err(No::bad("RuleNotFound"));
@@ -21,7 +30,8 @@ pub(crate) fn answer(account: &mut Account, operation: &str, asked: &Tree) -> Re
         }
         "DescribeTargetGroups" => {
             let names = asked.texts("Names");
-            let used = |one: &&Group| asked.text("LoadBalancerArn").is_empty() || is_used(account, &one.arn);
+            let of = asked.text("LoadBalancerArn");
+            let used = |one: &&Group| of.is_empty() || is_used(account, &one.arn, of);
             let kept = account
                 .groups
                 .iter()
@@ -152,12 +162,20 @@ fn created_tags(asked: &Tree) -> Tags {
         .collect()
 }
 
-fn is_used(account: &Account, arn: &str) -> bool {
-    account.rules.iter().any(|rule| rule.asked.xml().contains(arn))
+fn is_used(account: &Account, arn: &str, balancer: &str) -> bool {
+    let stands_on = balancer.replace(":loadbalancer/", ":listener-rule/");
+    let mut rules = account.rules.iter().filter(|rule| rule.arn.starts_with(&stands_on));
+    rules.any(|rule| rule.asked.xml().contains(arn))
 }
 
-fn balancer() -> String {
-    text("LoadBalancerArn", BALANCER)
+/// The seeded one's and those of the other load balancers.
+fn arns(account: &Account, arn: &'static str) -> impl Iterator<Item = String> {
+    let others = (0..account.others).map(|number| other(arn, number));
+    std::iter::once(arn.to_owned()).chain(others)
+}
+
+fn balancer(arn: &str) -> String {
+    text("LoadBalancerArn", arn)
         + &text("LoadBalancerName", "shop")
         + &text("DNSName", "shop-1.eu-west-1.elb.amazonaws.com")
         + &text("VpcId", VPC)
@@ -167,10 +185,10 @@ fn balancer() -> String {
         + &el("SecurityGroups", &members(["sg-balancer".to_owned()]))
 }
 
-fn listener() -> String {
+fn listener(arn: &str, balancer: &str) -> String {
     let forward = text("Type", "forward") + &text("TargetGroupArn", PRODUCTION);
-    text("ListenerArn", LISTENER)
-        + &text("LoadBalancerArn", BALANCER)
+    text("ListenerArn", arn)
+        + &text("LoadBalancerArn", balancer)
         + &text("Port", 80)
         + &text("Protocol", "HTTP")
         + &el("DefaultActions", &members([forward]))

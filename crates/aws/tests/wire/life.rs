@@ -13,6 +13,7 @@ use arya_plan::desired::{Actor, Change};
 use arya_plan::identity::DeploymentId;
 use arya_plan::observed::UploadState;
 use arya_plan::phase::Phase;
+use arya_plan::spec::Spec;
 use arya_plan::timing::Timing;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -31,6 +32,7 @@ const WHILE_UPLOADING: Duration = Duration::from_millis(100);
 
 pub(crate) struct Life {
     pub(crate) endpoint: Endpoint,
+    pub(crate) cloud: AwsCloud,
     store: Arc<Store>,
     reconciler: Reconciler<AwsCloud, Silence>,
     id: DeploymentId,
@@ -75,13 +77,18 @@ pub(crate) fn engine(began: Timestamp, clock: &Arc<AtomicI64>) -> EngineSettings
 impl Life {
     /// A deployment is planned and stored; nothing of it stands. `lag` is what EC2's listings lag behind, in seconds.
     pub(crate) async fn begin(files: Files, lag: u64) -> Self {
+        Self::begin_by(files, lag, |_| ()).await
+    }
+
+    /// The same over a connection that is set otherwise.
+    pub(crate) async fn begin_by(files: Files, lag: u64, set: impl FnOnce(&mut ConnectionSettings)) -> Self {
         let clock: Arc<AtomicI64> = Arc::default();
         let endpoint = Endpoint::start(lag, clock.clone()).await;
         let store = Arc::new(Store::in_memory().unwrap());
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let cloud = AwsCloud::connect(settings(&endpoint, dir.path(), &store))
-            .await
-            .unwrap();
+        let mut settings = settings(&endpoint, dir.path(), &store);
+        set(&mut settings.connection);
+        let cloud = AwsCloud::connect(settings).await.unwrap();
         let spec = cloud.resolve(&common::spec(dir.path(), LISTENER, files)).await.unwrap();
         let site = cloud.discover().await.unwrap().remove(0);
         let mut desired = common::desired(spec, &site);
@@ -90,9 +97,10 @@ impl Life {
         store
             .create(&desired, &site, &Actor::Person("Ana".into()), began)
             .unwrap();
-        let reconciler = Reconciler::new(store.clone(), cloud, Silence, engine(began, &clock));
+        let reconciler = Reconciler::new(store.clone(), cloud.clone(), Silence, engine(began, &clock));
         Self {
             endpoint,
+            cloud,
             store,
             reconciler,
             id,
@@ -115,6 +123,10 @@ impl Life {
         settings.connection.credentials = Some(SharedCredentialsProvider::new(credentials));
         let cloud = AwsCloud::connect(settings).await.unwrap();
         self.reconciler = Reconciler::new(self.store.clone(), cloud, Silence, engine(self.began, &self.clock));
+    }
+
+    pub(crate) fn spec(&self) -> Spec {
+        self.store.deployment(&self.id).unwrap().unwrap().desired.spec
     }
 
     pub(crate) fn script(&self, lines: Vec<Line>) {

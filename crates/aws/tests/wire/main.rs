@@ -18,6 +18,7 @@ mod metrics;
 mod s3;
 mod tree;
 
+mod crowd;
 mod faults;
 mod lives;
 mod logins;
