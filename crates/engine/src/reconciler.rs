@@ -301,7 +301,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             waiting,
             look_again_in,
         });
-        memory.cloud_error = Some(error.to_string());
+        memory.cloud_error = Some(error.clone());
         self.report(stored, memory)
     }
 
@@ -386,7 +386,8 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             observed: memory.observed.as_deref().cloned(),
             plan: memory.plan.clone(),
             tracks: memory.judged.tracks.clone(),
-            cloud_error: memory.cloud_error.clone(),
+            cloud_error: memory.cloud_error.as_ref().map(ToString::to_string),
+            cloud_said: memory.cloud_error.as_ref().map(|error| error.kind),
             ..unseen
         }
     }

@@ -1,6 +1,7 @@
 //! What a look found and led to: the value that pages, API and command line read.
 
 use arya_judge::{Outcome, Timestamp, TrackPoint, Verdict};
+use arya_plan::cloud::ErrorKind;
 use arya_plan::desired::{Desired, Goal, MainRule};
 use arya_plan::observed::Observed;
 use arya_plan::phase::Phase;
@@ -31,6 +32,8 @@ pub struct Report {
     pub closed_at: Option<Timestamp>,
     /// Why the latest look failed, if it did; `observed` is then older than `as_of`.
     pub cloud_error: Option<String>,
+    /// What kind of *no* that was.
+    pub cloud_said: Option<ErrorKind>,
     pub as_of: Timestamp,
 }
 
@@ -72,6 +75,7 @@ impl Report {
             restore_proof: stored.restore_proof.clone(),
             closed_at: stored.closed_at,
             cloud_error: None,
+            cloud_said: None,
             as_of: stored.closed_at.unwrap_or(now),
         }
     }

@@ -41,7 +41,7 @@ pub(crate) use config::{Config, ConnectionConfig, Pace};
 pub(crate) use measured::Measured;
 use monitors::Watching;
 use profiles::{Means, Profile, profiles};
-pub(crate) use remains::Found;
+pub(crate) use remains::{Found, Removal};
 
 /// Every connection by its name. Clones are the same accounts.
 #[derive(Debug, Clone)]
@@ -72,11 +72,11 @@ impl Accounts {
 
     /// # Errors
     /// There is no connection of that name.
-    pub(crate) async fn sighting(&self, connection: &str, look: Look) -> Result<Sighting, CloudError> {
-        let account = self.account(connection)?;
+    pub(crate) async fn sighting(&self, spec: &Spec, look: Look) -> Result<Sighting, CloudError> {
+        let account = self.account(&spec.connection)?;
         Ok(match look {
             Look::Last => account.last().await,
-            Look::Fresh => account.look().await,
+            Look::Fresh => account.look_at(spec).await,
         })
     }
 

@@ -100,19 +100,19 @@ impl World {
         }
     }
 
-    /// What one connection shows.
+    /// What the connection of a spec shows. A fresh look is one at the spec's own listener.
     ///
     /// # Errors
     /// There is no such connection, or it does not answer and has shown nothing yet.
-    pub(crate) async fn sighting(&self, connection: &str, look: Look, now: Timestamp) -> Result<Sighting, CloudError> {
+    pub(crate) async fn sighting(&self, spec: &Spec, look: Look, now: Timestamp) -> Result<Sighting, CloudError> {
         let sighting = match self {
             // A spec for elsewhere may be tried here, whatever connection it names.
             Self::Local(cloud) => Sighting {
-                connection: connection.into(),
+                connection: spec.connection.clone(),
                 ..local(cloud, now).await
             },
             #[cfg(feature = "aws")]
-            Self::Aws(accounts) => accounts.sighting(connection, look).await?,
+            Self::Aws(accounts) => accounts.sighting(spec, look).await?,
         };
         match &sighting.error {
             Some(error) if look == Look::Fresh || sighting.as_of.is_none() => Err(error.clone()),

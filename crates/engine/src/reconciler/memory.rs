@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arya_judge::{Outcome, Timestamp};
+use arya_plan::cloud::CloudError;
 use arya_plan::desired::Change;
 use arya_plan::identity::Place;
 use arya_plan::observed::{BootPhase, Observed};
@@ -30,7 +31,7 @@ pub(crate) struct Memory {
     pub(crate) seen: Seen,
     pub(crate) observed: Option<Arc<Observed>>,
     pub(crate) plan: Option<Plan>,
-    pub(crate) cloud_error: Option<String>,
+    pub(crate) cloud_error: Option<CloudError>,
     pub(crate) blind_since: Option<Timestamp>,
     pub(crate) attempts: Attempts,
     pub(crate) judged: Judged,

@@ -30,7 +30,7 @@ impl App {
 
     /// The plan by what its connection shows, and when that was seen.
     async fn preview(&self, spec: &Spec, look: Look) -> Result<(Preview, Timestamp), Problem> {
-        let sighting = self.world.sighting(&spec.connection, look, self.now()).await;
+        let sighting = self.world.sighting(spec, look, self.now()).await;
         let sighting = sighting.map_err(cloud_problem)?;
         let as_of = sighting.as_of.unwrap_or_else(|| self.now());
         let sites = sighting.sites;

@@ -24,10 +24,12 @@ use crate::world::{Identity, Look, Sighting};
 const CONNECT_WITHIN: Duration = Duration::from_secs(12);
 /// After a connection could not be made, the next one that needs it waits no longer than this for another try.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// A look at every load balancer of an account with some dozens.
+/// What a person waits for: one listener, and what stands around it.
 const LOOK_WITHIN: Duration = Duration::from_secs(30);
+/// A look at every load balancer of an account with some hundreds, behind all that somebody waits for.
+const LOOK_AROUND_WITHIN: Duration = Duration::from_secs(20 * 60);
 /// A page that is open asks again and again; the account is looked at this often at most for its sake. All calls of an
-/// account share ten a second (Elastic Load Balancing, "API throttling").
+/// account share ten a second (Elastic Load Balancing, "API throttling"). After a long look it rests as long as that took.
 const LOOKS_APART: Duration = Duration::from_secs(15);
 /// And so often at least, so that a page that is opened has something to show.
 const LOOKS_ANYWAY: Duration = Duration::from_secs(300);
@@ -144,12 +146,13 @@ impl Account {
         self.seen.borrow().clone()
     }
 
-    /// What is seen now. A look that brings nothing keeps what was seen before, with why.
+    /// What is seen now of everything. A look that brings nothing keeps what was seen before, with why.
     pub(super) async fn look(&self) -> Sighting {
         let looked = match self.cloud().await {
             Ok(cloud) => {
-                let found = timeout(LOOK_WITHIN, cloud.discover()).await;
-                let found = found.unwrap_or_else(|_| Err(no_answer(&self.name, "show its listeners", LOOK_WITHIN)));
+                let found = timeout(LOOK_AROUND_WITHIN, cloud.discover()).await;
+                let late = |_| Err(no_answer(&self.name, "show its listeners", LOOK_AROUND_WITHIN));
+                let found = found.unwrap_or_else(late);
                 (Some(cloud), found)
             }
             Err(error) => (None, Err(error)),
@@ -172,15 +175,32 @@ impl Account {
         self.seen.borrow().clone()
     }
 
+    /// What is seen now of the listener that a spec names, and what was seen last of the others.
+    pub(super) async fn look_at(&self, spec: &Spec) -> Sighting {
+        let asked = async { self.cloud().await?.site(spec).await };
+        let (found, mut sighting) = tokio::join!(timeout(LOOK_WITHIN, asked), self.last());
+        match found.unwrap_or_else(|_| Err(no_answer(&self.name, "show the listener", LOOK_WITHIN))) {
+            Ok(site) => {
+                let others = sighting.sites.iter().filter(|one| one.listener != spec.listener);
+                sighting.sites = others.cloned().chain(site).collect();
+                sighting.as_of = Some(self.clock.now());
+                sighting.error = None;
+            }
+            Err(error) => sighting.error = Some(error),
+        }
+        sighting
+    }
+
     /// Looks now, and then whenever somebody has asked, never too often.
     pub(super) async fn watch(&self) {
         loop {
+            let begun = Instant::now();
             let sighting = self.look().await;
             if let Some(error) = &sighting.error {
                 tracing::warn!(connection = self.name, %error, "the account could not be looked at");
             }
             self.ask_for_rights().await;
-            tokio::time::sleep(LOOKS_APART).await;
+            tokio::time::sleep(LOOKS_APART.max(begun.elapsed())).await;
             let _ = timeout(LOOKS_ANYWAY, self.asked.notified()).await;
         }
     }

@@ -2,19 +2,23 @@
 
 mod asking;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use arya_aws::{Leftover, PolicyScope, policy};
 use arya_plan::identity::{DeploymentId, InstallationId};
 use clap::Args;
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::aws::{Config, ConnectionConfig, Found, PARTS, Pace};
+use crate::aws::{Config, ConnectionConfig, Found, PARTS, Pace, Removal};
 use crate::output;
 use asking::{Asked, ask, nothing_stands};
+
+/// Each waits some minutes for its targets to drain and its instances to end, and all share the account's allowance of
+/// listings: so many looks every two seconds are within it.
+const REMOVED_AT_ONCE: usize = 4;
 
 /// Which accounts are asked.
 #[derive(Debug, Clone, Args)]
@@ -154,26 +158,50 @@ fn is_called(id: DeploymentId, word: &str) -> bool {
     Uuid::parse_str(word).is_ok_and(|meant| DeploymentId::new(meant) == id) || id.short() == word
 }
 
-/// Removes all of them at the same time: each waits for its own targets to drain.
+/// Removes all of them, a few at a time, and says of each what came of it. The law's order: first nobody's users are sent
+/// to any of them any more, then they go.
 async fn remove(found: &[Found], pace: Pace, as_json: bool) -> Vec<anyhow::Result<()>> {
-    let one = |one: &Found| {
-        let (one, short) = (one.clone(), one.id().short());
-        async move {
-            let say = |sentence: &str| {
-                let line = format!("{short}: {sentence}");
-                // Whoever reads JSON reads it alone; and a reader who left changes nothing about what is removed.
-                if as_json {
-                    output::complain(&line);
-                } else {
-                    let _ = output::line(&line);
-                }
-            };
-            let proof = one.remove(pace.timing(), say).await?;
-            anyhow::ensure!(proof.holds(), "something of ours is left on the listener");
-            Ok(())
+    let say = |one: &Found, sentence: &str| {
+        let line = format!("{}: {sentence}", one.id().short());
+        // Whoever reads JSON reads it alone; and a reader who left changes nothing about what is removed.
+        if as_json {
+            output::complain(&line);
+        } else {
+            let _ = output::line(&line);
         }
     };
-    join_all(found.iter().map(one)).await
+    let begin = async |at: usize| {
+        let mut begun = found[at].begin(pace.timing()).await?;
+        // What fails here is tried again in its second turn, which tells.
+        let _ = begun.take_users_away(|sentence| say(&found[at], sentence)).await;
+        anyhow::Ok(begun)
+    };
+    let finish = async |(at, begun): (usize, Option<anyhow::Result<Removal>>)| {
+        let mut removal = match begun {
+            Some(begun) => begun?,
+            None => found[at].begin(pace.timing()).await?,
+        };
+        let proof = removal.finish(|sentence| say(&found[at], sentence)).await?;
+        anyhow::ensure!(proof.holds(), "something of ours is left on the listener");
+        Ok(())
+    };
+    let (first, then): (Vec<usize>, Vec<usize>) = (0..found.len()).partition(|at| found[*at].has_users());
+    let begun = in_turn(first.clone(), begin).await.into_iter().map(Some);
+    let all: Vec<_> = first
+        .into_iter()
+        .zip(begun)
+        .chain(then.into_iter().map(|at| (at, None)))
+        .collect();
+    let order: Vec<usize> = all.iter().map(|(at, _)| *at).collect();
+    let gone = in_turn(all, finish).await;
+    let by_place: BTreeMap<usize, anyhow::Result<()>> = order.into_iter().zip(gone).collect();
+    by_place.into_values().collect()
+}
+
+/// Does it for each in that order, a few at a time.
+async fn in_turn<T, R>(all: Vec<T>, work: impl AsyncFn(T) -> R) -> Vec<R> {
+    let each = stream::iter(all).map(|one| work(one));
+    each.buffered(REMOVED_AT_ONCE).collect().await
 }
 
 /// What is said below a list.
@@ -199,25 +227,19 @@ fn listed(asked: &Asked, below: &str, as_json: bool) -> anyhow::Result<()> {
 }
 
 fn finished(before: &Asked, removed: &[anyhow::Result<()>], after: &Asked, as_json: bool) -> anyhow::Result<u8> {
-    let outcomes = || before.found.iter().zip(removed);
-    let mut failed = 0;
-    for (one, outcome) in outcomes() {
+    for (one, outcome) in before.found.iter().zip(removed) {
         if let Err(error) = outcome {
-            failed += 1;
             output::complain(&format!("{}: {error:#}", one.id().short()));
         }
     }
-    let done: Vec<String> = outcomes()
-        .filter(|(_, outcome)| outcome.is_ok())
-        .map(|(one, _)| one.id().to_string())
-        .collect();
-    let is_done = after.found.is_empty() && failed == 0;
-    let said = if is_done {
-        let where_looked = asking::in_words(&after.places());
-        format!("{} removed. Nothing of it is left in {where_looked}.", done.len())
-    } else {
-        format!("{} removed, {} still there.", done.len(), after.found.len())
-    };
+    // What was not seen again is only known to be gone where everybody answered who had shown it.
+    let is_left = |one: &Found| after.found.iter().any(|left| left.id() == one.id());
+    let is_asked = after.missed.len() == before.missed.len();
+    let outcomes = before.found.iter().zip(removed);
+    let gone = outcomes.filter(|(one, outcome)| !is_left(one) && (is_asked || outcome.is_ok()));
+    let done: Vec<String> = gone.map(|(one, _)| one.id().to_string()).collect();
+    let is_done = done.len() == before.found.len() && after.found.is_empty() && is_asked;
+    let said = outcome_in_words(done.len(), before.found.len(), after);
     if as_json {
         output::line(&before.document(&done, &after.found, &said).to_string())?;
     } else {
@@ -228,6 +250,19 @@ fn finished(before: &Asked, removed: &[anyhow::Result<()>], after: &Asked, as_js
     }
     let unasked = after.complain();
     Ok(if is_done { unasked } else { super::TOOL_ERROR })
+}
+
+/// How many of those that were to go have gone.
+fn outcome_in_words(gone: usize, of: usize, after: &Asked) -> String {
+    if gone < of {
+        return format!("{gone} of {of} removed, {} still there.", after.found.len());
+    }
+    let places = asking::in_words(&after.places());
+    match after.found.len() {
+        0 if places.is_empty() => format!("{gone} removed. Nobody answered when asked what is left."),
+        0 => format!("{gone} removed. Nothing of it is left in {places}."),
+        new => format!("{gone} removed, {new} there that began meanwhile."),
+    }
 }
 
 fn document(found: &Found) -> Value {
@@ -256,6 +291,8 @@ fn in_words(found: &Found) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+
     use super::*;
 
     #[test]
@@ -277,6 +314,26 @@ mod tests {
         };
         let refused = destroy("shop-next", &nowhere, true).await.unwrap_err().to_string();
         assert!(refused.contains("`shop-next` is no id"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn only_a_few_go_at_a_time_and_in_the_order_that_was_asked_for() {
+        let (running, most) = (Cell::new(0), Cell::new(0));
+        let begun = RefCell::new(Vec::new());
+        let one = async |number: usize| {
+            begun.borrow_mut().push(number);
+            running.set(running.get() + 1);
+            most.set(most.get().max(running.get()));
+            for _ in 0..10 - number % 10 {
+                tokio::task::yield_now().await;
+            }
+            running.set(running.get() - 1);
+            number * 2
+        };
+        let all: Vec<usize> = (0..50).collect();
+        let done = in_turn(all.clone(), one).await;
+        assert_eq!(done, all.iter().map(|number| number * 2).collect::<Vec<_>>());
+        assert_eq!((most.get(), begun.into_inner()), (REMOVED_AT_ONCE, all));
     }
 
     #[test]
