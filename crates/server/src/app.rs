@@ -1,5 +1,6 @@
 //! What every handler gets: the engine, the world, the files, who may ask.
 
+mod about;
 mod act;
 mod ask;
 mod evidence;
@@ -22,9 +23,13 @@ use crate::auth::Auth;
 use crate::counters::Counters;
 use crate::guard::Hosts;
 use crate::tools::Shown;
+use crate::standing::Standings;
 use crate::world::World;
 
 pub(crate) use evidence::{Closer, Scores};
+#[cfg(feature = "aws")]
+pub(crate) use about::TOKEN_FILE;
+pub(crate) use about::{About, ConnectionLine};
 #[cfg(test)]
 pub(crate) use lab::judged_again;
 pub(crate) use lab::{Backtest, Chosen, Named, RUNS_MAX, RUNS_USUAL};
@@ -41,6 +46,8 @@ pub(crate) struct App {
     /// Kayenta's latest score of each deployment.
     pub(crate) scores: Scores,
     /// Whoever judges past deployments again: one at a time.
+    /// What stands without a deployment.
+    pub(crate) standings: Arc<Standings>,
     pub(crate) lab: Arc<Semaphore>,
     /// Cancelled when the server ends, so that streams do not hold it up.
     pub(crate) stopping: CancellationToken,

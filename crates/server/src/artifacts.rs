@@ -22,7 +22,7 @@ use crate::patience::UPLOAD_QUIET_AT_MOST;
 /// The largest file that is taken, in bytes: an image of a model server is about 10 GiB, and the disk is the user's.
 pub(crate) const SIZE_LIMIT: u64 = 20 * 1024 * 1024 * 1024;
 /// All files together, in bytes: five of the largest, or years of ordinary ones.
-const TOTAL_LIMIT: u64 = 5 * SIZE_LIMIT;
+pub(crate) const TOTAL_LIMIT: u64 = 5 * SIZE_LIMIT;
 /// A file that nobody planned with or uploaded for this long, and that no open deployment names, is removed: a week
 /// covers the pipeline that runs every Monday.
 pub(crate) const KEPT_UNUSED: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -129,6 +129,11 @@ impl Artifacts {
     /// Where files lie, named by the 64 digits of their digest.
     pub(crate) fn dir(&self) -> &Path {
         &self.0.dir
+    }
+
+    /// Bytes of all files, those on their way included.
+    pub(crate) fn held(&self) -> u64 {
+        self.0.held.load(Ordering::Relaxed)
     }
 
     /// Begins to take a file.

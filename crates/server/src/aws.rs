@@ -7,6 +7,7 @@ mod measured;
 mod monitors;
 mod profiles;
 mod remains;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

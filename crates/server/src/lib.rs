@@ -30,6 +30,7 @@ mod serve_mode;
 mod signals;
 mod sources;
 mod tools;
+mod standing;
 mod try_mode;
 mod web;
 mod world;

@@ -63,6 +63,7 @@ impl Running {
             auth: Auth::new([(parts.token.as_str(), "You")]),
             counters,
             scores: Scores::default(),
+            standings: Arc::default(),
             lab: Arc::new(Semaphore::new(1)),
             settings: Arc::new(Settings {
                 hosts: Hosts::of(address.ip()),
@@ -74,6 +75,7 @@ impl Running {
             stopping: CancellationToken::new(),
         };
         tokio::spawn(app.clone().keep_house(app.engine.subscribe()));
+        tokio::spawn(app.clone().watch_standing());
         Ok(Self {
             listener: parts.listener,
             tools: parts.tools.map(|(listener, _)| listener),

@@ -12,7 +12,7 @@ use arya_judge::JudgeConfig;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::app::App;
+use crate::app::{App, TOKEN_FILE};
 use crate::artifacts::Artifacts;
 use crate::auth::secret;
 use crate::aws::{Accounts, ConnectionConfig, Measured, Pace, Shared};
@@ -23,8 +23,6 @@ use crate::tools::ToolsUrl;
 use crate::world::World;
 use crate::{output, signals};
 
-/// The API token, in the data directory. It stays the same from start to start, so that pipelines may keep it.
-const TOKEN_FILE: &str = "api-token";
 /// What the monitors' passwords are made from, beside it.
 const DOOR_KEY_FILE: &str = "door-key";
 /// What a service prints is kept in logs, where more people read it than may log in.

@@ -47,6 +47,13 @@ impl Shown {
     }
 }
 
+impl Shown {
+    /// Where it is, in words.
+    pub(crate) fn said(&self) -> String {
+        self.place.to_string()
+    }
+}
+
 /// What runs on a monitor behind its door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {

@@ -100,6 +100,10 @@ impl Account {
 
     /// What the monitor of a deployment is shown at its door.
     pub(super) fn authorization(&self, deployment: &DeploymentId) -> String {
+    pub(super) const fn settings(&self) -> &AwsSettings {
+        &self.settings
+    }
+
         self.settings.door_key.door(deployment).authorization()
     }
 

@@ -1,5 +1,6 @@
 //! Where the tools' listener is, for the browser that looks at a page: as it was stated, or as the page itself was reached.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
@@ -36,6 +37,15 @@ pub(crate) enum Place {
     /// In front of it stands something that only people know of.
     Stated(ToolsUrl),
     Listening(SocketAddr),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stated(ToolsUrl(url)) => write!(f, "shown at {url}"),
+            Self::Listening(address) => write!(f, "shown at port {} of {}", address.port(), address.ip()),
+        }
+    }
 }
 
 impl Place {

@@ -1,15 +1,20 @@
 //! Documents as the API makes them, for tests and for looking at pages without a server.
 
+use std::collections::BTreeMap;
+
 use arya_judge::{Outcome, Timestamp};
 use arya_plan::desired::Harmful;
-use arya_plan::identity::{DeploymentId, Role};
+use arya_plan::identity::{DeploymentId, InstallationId, Role};
 use arya_plan::observed::{BootPhase, Status};
 use arya_plan::phase::Phase;
 use arya_plan::spec::Spec;
 use arya_plan::surroundings::MissingRight;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::api::documents::*;
+use crate::app::{About, ConnectionLine};
+use crate::standing::{Remnant, Removal, Sight, Standing};
 use crate::web::frame::Around;
 use crate::web::judged::{self, Worse};
 use crate::world::{Access, PolicyText, ProfileLine};
@@ -303,6 +308,63 @@ pub(crate) fn access() -> Access {
             means: "single sign-on",
         }],
     }
+}
+
+pub(crate) fn about() -> About {
+    About {
+        installation: InstallationId::new(Uuid::from_u128(1)),
+        data_dir: "/var/lib/arya".into(),
+        token_file: None,
+        connections: vec![ConnectionLine {
+            name: HOSTILE.into(),
+            profile: "prod".into(),
+            role: Some("arn:aws:iam::123456789012:role/arya".into()),
+            region: None,
+            endpoint: None,
+            measured_by: "CloudWatch",
+        }],
+        open: 2,
+        files_bytes: 1_234_567_890,
+        database_bytes: 4_567_890,
+    }
+}
+
+/// What stands, and what is being removed.
+pub(crate) type Left = (Sight, BTreeMap<DeploymentId, Removal>);
+
+/// One of ours, one of somebody else's, one that is being removed, one that could not be.
+pub(crate) fn left() -> Left {
+    let id = |number| DeploymentId::new(Uuid::from_u128(number));
+    let remnant = |number, installation| Remnant {
+        deployment: id(number),
+        installation: InstallationId::new(Uuid::from_u128(installation)),
+        places: vec!["the instance canary-0".into(), "the bucket".into()],
+    };
+    let standing = |connection: &str, found, error: Option<&str>| Standing {
+        connection: connection.into(),
+        place: "123456789012 · eu-west-1".into(),
+        error: error.map(str::to_owned),
+        found,
+    };
+    let found = vec![remnant(1, 1), remnant(2, 2), remnant(3, 1), remnant(4, 1)];
+    let ended = |ended| Removal {
+        lines: vec!["The instances were ended.".into()],
+        ended,
+    };
+    let removals = [
+        (id(3), ended(None)),
+        (id(4), ended(Some(Err("The role lacks ec2:TerminateInstances.".into())))),
+        (id(5), ended(Some(Ok(())))),
+    ];
+    let sight = Sight {
+        as_of: Some(at(0)),
+        all: vec![
+            standing("production", found, None),
+            standing("away", vec![], Some("Nobody answers.")),
+        ]
+        .into(),
+    };
+    (sight, removals.into())
 }
 
 pub(crate) fn listeners() -> ListenersDocument {

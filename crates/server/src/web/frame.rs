@@ -22,6 +22,8 @@ pub(crate) struct Frame {
     /// The page's own path, which a GET answers; the address in the bar may be that of a refused form.
     pub(crate) page: String,
     pub(crate) reload_s: Option<u32>,
+    /// The same where there is no stream, with JavaScript too.
+    pub(crate) refresh_s: Option<u32>,
     pub(crate) version: &'static str,
     pub(crate) assets: assets::Urls,
 }
@@ -37,6 +39,7 @@ impl Frame {
             stream: None,
             page: String::new(),
             reload_s: None,
+            refresh_s: None,
             version: env!("CARGO_PKG_VERSION"),
             assets: assets::urls(),
         }

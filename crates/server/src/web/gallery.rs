@@ -8,10 +8,12 @@ use arya_judge::kayenta::Thresholds;
 use arya_judge::kayenta::minutes::usual_config;
 use arya_judge::{MetricKind, Outcome};
 use arya_plan::phase::Phase;
+use arya_plan::timing::Timing;
 use askama::Template;
 
 use super::fixtures::{self as fx, HOSTILE};
 use super::form::{NewForm, Problems};
+use super::frame::Around;
 use super::judged::{self, MANY, USUAL, Worse};
 use super::pages::connect::ConnectPage;
 use super::pages::deployment::{DeploymentPage, Sources, Versions};
@@ -23,7 +25,8 @@ use super::pages::new::{Filled, NewPage};
 use super::pages::plan::PlanPanel;
 use super::pages::report::ReportPage;
 use crate::api::documents::{BacktestDocument, DeploymentDocument, VerdictDocument};
-use crate::app::{Backtest, Chosen, Closer, Named, judged_again};
+use super::pages::settings::{SettingsPage, Shown};
+use crate::app::{About, Backtest, Chosen, Closer, Named, judged_again};
 
 fn deployment_page(document: &DeploymentDocument, outcome: Outcome) -> String {
     shown(document, &fx::verdict(outcome), None)
@@ -112,6 +115,31 @@ fn lab_pages() -> Vec<(&'static str, String)> {
 }
 
 fn new_page(document: Option<serde_json::Value>) -> String {
+fn settings_pages() -> Vec<(&'static str, String)> {
+    let page = |around: &Around, about: &About, timing: &Timing, (sight, removals): &fx::Left| {
+        let shown = Shown {
+            about,
+            tools: None,
+            timing,
+            sight,
+            removals,
+        };
+        SettingsPage::of(around, &shown, fx::at(30)).render().unwrap()
+    };
+    let nothing = fx::Left::default();
+    vec![
+        ("settings", page(&fx::around(), &fx::about(), &Timing::TRY, &nothing)),
+        (
+            "settings-aws",
+            page(&fx::on_aws(), &fx::about(), &Timing::AWS, &fx::left()),
+        ),
+        (
+            "settings-aws-nothing",
+            page(&fx::on_aws(), &fx::about(), &Timing::AWS, &nothing),
+        ),
+    ]
+}
+
     let form = document.as_ref().map_or_else(NewForm::empty, NewForm::of_document);
     let (_, problems) = form.document();
     let plan = document.is_some().then(|| PlanPanel::of(&fx::plan(), 4.0));
@@ -203,6 +231,7 @@ fn all_pages() -> Vec<(&'static str, String)> {
     pages.extend(lab_pages());
     pages
 }
+    pages.extend(settings_pages());
 
 #[test]
 fn gallery_is_written_where_it_is_asked_for() {
@@ -305,6 +334,19 @@ fn pages_say_what_matters() {
     check("connect", &["What this server sees", "/api/*"]);
 }
 
+    check("settings", &["ends with this program", "not part of arya try"]);
+    check(
+        "settings-aws",
+        &[
+            "The connection away was not looked at",
+            "no open deployment needs it",
+            "Made by the installation",
+            "Being removed: The instances were ended.",
+            "It could not be removed.",
+            "every 10 s",
+        ],
+    );
+    check("settings-aws-nothing", &["Nothing with Arya's tags"]);
 #[test]
 fn judging_pages_say_what_matters() {
     check(

@@ -24,6 +24,8 @@ pub(crate) fn router() -> Router<App> {
         .route("/new", get(pages::new::get).post(pages::new::post))
         .route("/lab", get(pages::lab::get).post(pages::lab::post))
         .route("/connect", get(pages::connect::get))
+        .route("/settings", get(pages::settings::get))
+        .route("/settings/standing/{id}/remove", post(pages::settings::remove))
         .route("/deployments/{id}", get(pages::deployment::get))
         .route("/deployments/{id}/live", get(live::deployment))
         .route("/deployments/{id}/tools/{tool}", get(crate::tools::hand_over))

@@ -18,4 +18,5 @@ mod served;
 mod world;
 
 mod alone;
+mod left;
 mod story;

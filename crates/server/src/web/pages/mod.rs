@@ -9,3 +9,4 @@ pub(crate) mod login;
 pub(crate) mod new;
 pub(crate) mod plan;
 pub(crate) mod report;
+pub(crate) mod settings;
