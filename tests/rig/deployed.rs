@@ -1,10 +1,7 @@
 //! What an app instance is told to run: the sample service in an archive of ours, its compose file, its settings.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::time::{Duration, Instant};
 
-use arya_bundle::pack::{ImageSpec, Layer, LayerWriter, docker_save_classic};
 use arya_plan::identity::Role;
 use arya_plan::listener::Protocol;
 use arya_plan::observed::{BootPhase, Status};
@@ -13,10 +10,11 @@ use arya_plan::user_data::{Birth, Patience, Settings, user_data};
 use serde_json::Value;
 
 use crate::bucket::{Bucket, Version};
-use crate::machine;
+use crate::{machine, sample};
 
-pub(crate) const PORT: u16 = 8080;
-const REFERENCE: &str = "charthealth/records:1.0";
+pub(crate) use sample::PORT;
+/// What runs on an instance alone.
+const VERSION: &str = "1.0";
 pub(crate) const STATUS: &str = "status/canary-0-1.json";
 pub(crate) const LOGS: &str = "logs/canary-0-1.txt";
 
@@ -41,7 +39,7 @@ impl Order {
     /// A healthy one, complete but for the image archive, whose upload still runs.
     pub(crate) fn new() -> Self {
         let bucket = Bucket::open(machine::bridge());
-        let image = sample_image();
+        let image = sample::image(VERSION, &[]);
         let compose = compose_file();
         bucket.store("compose", compose.as_bytes());
         let settings = Settings {
@@ -137,30 +135,5 @@ fn status(version: &Version) -> Status {
 }
 
 pub(crate) fn compose_file() -> String {
-    format!("services:\n  web:\n    image: {REFERENCE}\n    ports: [\"{PORT}:{PORT}\"]\n    restart: unless-stopped\n")
-}
-
-/// The product's own sample service with the libraries that its program is linked to.
-fn sample_image() -> Vec<u8> {
-    let program = tests::arya_binary();
-    let mut layer = LayerWriter::new(Vec::new());
-    let libraries = machine::libraries_of(&program);
-    let files = libraries.iter().map(|path| (path.trim_start_matches('/'), path.into()));
-    for (name, path) in files.chain([("arya", program)]) {
-        let mut bytes = Vec::new();
-        File::open(&path).unwrap().read_to_end(&mut bytes).unwrap();
-        layer.file(name, 0o755, bytes.len() as u64, bytes.as_slice()).unwrap();
-    }
-    let layer = layer.finish().unwrap();
-    let spec = ImageSpec {
-        reference: REFERENCE.into(),
-        architecture: "amd64".into(),
-        env: vec![format!("PORT={PORT}"), "SAMPLE_VERSION=1.0".into()],
-        entrypoint: vec!["/arya".into(), "sample".into()],
-        exposed_ports: vec![PORT],
-        ..ImageSpec::default()
-    };
-    let mut archive = Vec::new();
-    docker_save_classic(&spec, &[Layer::Bytes(&layer)], &mut archive).unwrap();
-    archive
+    sample::compose_file(VERSION)
 }

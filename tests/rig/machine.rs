@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ pub(crate) enum Image {
 /// Removed when dropped, also by a test that failed.
 pub(crate) struct Machine {
     name: String,
+    id: String,
     pub(crate) started: Instant,
     _seed: TempDir,
 }
@@ -60,6 +61,11 @@ impl Machine {
     }
 
     pub(crate) fn launch_with(image: Image, user_data: &[u8], more: &[&str]) -> Self {
+        Self::launch_as(None, image, user_data, more)
+    }
+
+    /// With the id that a cloud gave it.
+    pub(crate) fn launch_as(id: Option<&str>, image: Image, user_data: &[u8], more: &[&str]) -> Self {
         let seed = tempfile::tempdir().unwrap();
         let name = format!(
             "arya-rig-{}",
@@ -71,7 +77,8 @@ impl Machine {
                 .trim_start_matches('.')
         );
         std::fs::write(seed.path().join("user-data"), user_data).unwrap();
-        std::fs::write(seed.path().join("meta-data"), format!("instance-id: i-{name}\n")).unwrap();
+        let id = id.map_or_else(|| format!("i-{name}"), str::to_owned);
+        std::fs::write(seed.path().join("meta-data"), format!("instance-id: {id}\n")).unwrap();
         let volume = format!("{}:/var/lib/cloud/seed/nocloud:ro", seed.path().display());
         let started = Instant::now();
         let image = match image {
@@ -84,6 +91,7 @@ impl Machine {
         run.push(image);
         let machine = Self {
             name: name.clone(),
+            id,
             started,
             _seed: seed,
         };
@@ -91,8 +99,8 @@ impl Machine {
         machine
     }
 
-    pub(crate) fn id(&self) -> String {
-        format!("i-{}", self.name)
+    pub(crate) fn id(&self) -> &str {
+        &self.id
     }
 
     pub(crate) fn address(&self) -> IpAddr {
@@ -133,6 +141,11 @@ impl Machine {
         docker(&["restart", "--time", "20", &self.name]);
     }
 
+    /// Power off as `TerminateInstances` does: the system is told, and has a while for its last words.
+    pub(crate) fn shut_down(&self) {
+        docker(&["stop", "--time", "20", &self.name]);
+    }
+
     /// Whether it shut itself down within `limit`.
     pub(crate) fn ends_within(&self, limit: Duration) -> bool {
         let limit = limit.as_secs().to_string();
@@ -152,9 +165,19 @@ impl Drop for Machine {
     }
 }
 
+/// Where the checkout lies, for the tests of whichever package this is read by.
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut above = package.ancestors();
+    above
+        .find(|folder| folder.join("provisioning").is_dir())
+        .unwrap()
+        .to_owned()
+}
+
 /// The name that the monitor's compose file asks for.
 pub(crate) fn prometheus_name() -> String {
-    let images = std::fs::read_to_string(tests::workspace_root().join("provisioning/monitor/images.env")).unwrap();
+    let images = std::fs::read_to_string(root().join("provisioning/monitor/images.env")).unwrap();
     let name = images.lines().find_map(|line| line.strip_prefix("PROMETHEUS_IMAGE="));
     name.unwrap().to_owned()
 }
@@ -178,20 +201,12 @@ pub(crate) fn bridge() -> IpAddr {
     network.split('/').next().unwrap().parse().unwrap()
 }
 
-fn try_docker(arguments: &[&str]) -> Output {
+pub(crate) fn try_docker(arguments: &[&str]) -> Output {
     Command::new("docker").args(arguments).output().unwrap()
 }
 
-fn docker(arguments: &[&str]) -> String {
+pub(crate) fn docker(arguments: &[&str]) -> String {
     let output = try_docker(arguments);
     assert!(output.status.success(), "docker {arguments:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// The shared libraries that a program of this machine needs, for an image that has nothing else.
-pub(crate) fn libraries_of(program: &Path) -> Vec<String> {
-    let output = Command::new("ldd").arg(program).output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    let paths = said.split_whitespace().filter(|word| word.starts_with('/'));
-    paths.map(str::to_owned).collect()
 }

@@ -7,8 +7,10 @@ mod bucket;
 mod configured;
 mod deployed;
 mod faults;
+#[allow(dead_code, reason = "the story on an account uses more of it")]
 mod machine;
 mod monitor;
+mod sample;
 
 use std::time::Duration;
 

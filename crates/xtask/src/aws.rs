@@ -12,18 +12,31 @@ use crate::stages::{root, run};
 const REQUIREMENTS: &str = "tests/aws/requirements.txt";
 
 pub(crate) fn test() -> Result<()> {
+    let mut command = with_moto()?;
+    command.args(["--lib", "--test", "moto", "--test", "wire", "--test", "aws"]);
+    run(&mut command)
+}
+
+/// The tests whose instances are machines. They need images that `cargo xtask rig` makes, and Docker.
+pub(crate) fn on_machines() -> Result<Command> {
+    let mut command = with_moto()?;
+    command.args(["--test", "rig"]);
+    Ok(command)
+}
+
+/// `cargo test` of the adapter and the program, to be told which tests.
+fn with_moto() -> Result<Command> {
     install_moto()?;
     let mut command = Command::new(env!("CARGO"));
     // The program with them, in one run of cargo: another choice of packages would be other features, and the SDK twice. Its
     // tests that need no AWS are the unit stage's.
     command.args(["test", "--package", "arya-aws", "--package", "arya"]);
-    command.args(["--features", "arya/on-moto", "--quiet", "--lib"]);
-    command.args(["--test", "moto", "--test", "wire", "--test", "aws"]);
+    command.args(["--features", "arya/on-moto", "--quiet"]);
     // The lints in the compiler's place while the tests are built. `cargo clippy` would compile the SDK a second time, and
     // its largest crate alone takes minutes and 8 GB.
     command.env("RUSTC_WORKSPACE_WRAPPER", clippy_driver()?);
     command.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
-    run(&mut command)
+    Ok(command)
 }
 
 /// A life on the account that the variable names, which the test compares with the one that the credentials are of.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::aws;
 use crate::stages::{binary, build, find_program, root, run};
 
 /// Which stories.
@@ -54,14 +55,21 @@ pub(crate) fn prepare() -> Result<()> {
     })
 }
 
+/// Compiles the stories on an account, and the SDK with them unless the AWS adapter's stage did.
+pub(crate) fn compile_on_account() -> Result<()> {
+    with_docker(|docker| docker.test_on_account(&["--no-run"]))
+}
+
 /// Runs the stories against the images.
 pub(crate) fn rig(stories: Stories) -> Result<()> {
     with_docker(|docker| {
-        let all = ["--", "--nocapture", "--test-threads=1"];
+        let mut arguments = vec!["--", "--nocapture", "--test-threads=1"];
         match stories {
-            Stories::Ci => docker.test(&[all.as_slice(), &["story"]].concat()),
-            Stories::All => docker.test(&all),
+            Stories::Ci => arguments.push("story"),
+            Stories::All => {}
         }
+        docker.test(&arguments)?;
+        docker.test_on_account(&arguments)
     })
 }
 
@@ -70,6 +78,7 @@ pub(crate) fn whole(stories: Stories) -> Result<()> {
     if cannot().is_none() {
         build()?;
         prepare()?;
+        compile_on_account()?;
     }
     rig(stories)
 }
@@ -257,7 +266,17 @@ impl Docker {
         command
             .args(["test", "--package", "tests", "--test", "rig", "--quiet"])
             .args(arguments);
-        self.tell_where(&mut command);
+        self.run(&mut command)
+    }
+
+    fn test_on_account(&self, arguments: &[&str]) -> Result<()> {
+        let mut command = aws::on_machines()?;
+        command.args(arguments);
+        self.run(&mut command)
+    }
+
+    fn run(&self, command: &mut Command) -> Result<()> {
+        self.tell_where(command);
         run(command.env("ARYA_BIN", binary()))
     }
 }

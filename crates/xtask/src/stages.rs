@@ -19,7 +19,7 @@ struct Stage {
     run: fn() -> Result<()>,
 }
 
-const STAGES: [Stage; 18] = [
+const STAGES: [Stage; 19] = [
     Stage {
         name: "fmt",
         budget_s: 20,
@@ -87,6 +87,13 @@ const STAGES: [Stage; 18] = [
         run: rig::prepare,
     },
     Stage {
+        // Seconds, once the stage `aws` has compiled the SDK.
+        name: "account",
+        budget_s: 960,
+        needs: &[("python3", "python3-venv")],
+        run: rig::compile_on_account,
+    },
+    Stage {
         name: "rig",
         budget_s: 300,
         needs: &[],
@@ -149,7 +156,7 @@ pub(crate) fn test(only: &[String]) -> Result<()> {
     let wanted = |stage: &&Stage| {
         asked(&[stage.name])
             || (stage.name == "build" && asked(&["api", "stories", "browser", "rig", "bench"]))
-            || (stage.name == "machines" && asked(&["rig"]))
+            || (["machines", "account"].contains(&stage.name) && asked(&["rig"]))
             || (stage.name == "lives" && asked(&["sim"]))
             || (stage.name == "canaries" && asked(&["judge"]))
             || (stage.name == "benches" && asked(&["bench"]))

@@ -1,6 +1,6 @@
-//! One moto server on a free port of loopback, which ends with the test.
+//! One moto server on a free port, which ends with the test.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,16 +15,21 @@ pub(crate) struct Moto {
 
 impl Moto {
     pub(crate) async fn start() -> Self {
+        Self::start_on(Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    /// Where others than this machine's programs reach it too.
+    pub(crate) async fn start_on(host: IpAddr) -> Self {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/moto/bin/moto_server");
         assert!(
             program.exists(),
             "moto is not installed in target/moto. Run `cargo xtask test --only aws`, which installs it."
         );
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let free = TcpListener::bind((host, 0)).unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
         let server = Command::new(program)
-            .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
+            .args(["-H", &host.to_string(), "-p", &address.port().to_string()])
             // Its own 1,300 images take a second and more to load; the account registers the one that it needs.
             .env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
             .env("MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION", "1")

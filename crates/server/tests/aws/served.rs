@@ -15,6 +15,10 @@ pub(crate) struct Home {
     pub(crate) folder: PathBuf,
     pub(crate) config: PathBuf,
     pub(crate) data: PathBuf,
+    /// More of the environment, or other values.
+    pub(crate) variables: Vec<(&'static str, String)>,
+    /// Where a server's standard error goes; `None` = where the test's goes.
+    pub(crate) log: Option<PathBuf>,
 }
 
 impl Home {
@@ -28,6 +32,7 @@ impl Home {
             .env("AWS_ACCESS_KEY_ID", "testing")
             .env("AWS_SECRET_ACCESS_KEY", "testing")
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
     }
@@ -66,6 +71,9 @@ impl Server {
         let config = home.config.to_str().unwrap();
         let mut command = home.command(&["serve", "--json", "--listen", "127.0.0.1:0", "--config", config]);
         command.args(["--data-dir", data]).stdout(Stdio::piped());
+        if let Some(log) = &home.log {
+            command.stderr(std::fs::File::create(log).unwrap());
+        }
         let started = move || {
             let mut child = command.spawn().unwrap();
             let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -112,8 +120,12 @@ impl Server {
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         let path = path.to_owned();
-        self.call(move |agent, ui, bearer| agent.get(format!("{ui}{path}")).header("authorization", bearer).call())
-            .await
+        self.call(move |agent, ui, bearer| {
+            let asked = agent.get(format!("{ui}{path}")).header("authorization", bearer);
+            // A feed that is asked for without it never ends.
+            asked.header("accept", "application/json").call()
+        })
+        .await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {

@@ -35,6 +35,8 @@ impl World {
             folder: folder.path().to_owned(),
             config: folder.path().join("serve.yaml"),
             data: folder.path().join("data"),
+            variables: vec![],
+            log: None,
         };
         let config = format!(
             "timing: emulator\nconnections:\n- {{name: shop, region: {REGION}, endpoint: '{}', image_owner: '{OWNER}'}}\n",

@@ -1,0 +1,112 @@
+//! The main job with everything real but AWS itself.
+
+use std::time::{Duration, Instant};
+
+use arya_local::load::{Load, LoadSettings};
+use serde_json::{Value, json};
+
+use crate::secrets::Secrets;
+use crate::served::Server;
+use crate::world::World;
+
+/// Three machines at once on two cores, packages of the monitor included.
+const SERVING_WITHIN: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_secs(60);
+/// Requests a second: enough to be seen, little beside what boots.
+const RATE: u32 = 20;
+
+fn is(phase: &'static str) -> impl Fn(&Value) -> bool {
+    move |document| document["phase"] == phase
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn story_an_account_whose_instances_are_machines() {
+    let world = World::build().await;
+    let users = Load::start(LoadSettings {
+        rate: RATE,
+        ..LoadSettings::to(world.balanced.balancer.address())
+    })
+    .unwrap();
+    let server = Server::start(&world.home).await;
+    let spec = world.spec(&server).await;
+    let id = begun(&server, spec).await;
+    let began = Instant::now();
+    let serving = world
+        .until(&server, &id, "serving", SERVING_WITHIN, is("serving"))
+        .await;
+    eprintln!("created to serving: {:.1} s", began.elapsed().as_secs_f64());
+    both_arms_answer(&world, &serving);
+    everything_is_scraped(&world);
+    let secrets = Secrets::of(&world, &server, &id).await;
+    secrets.are_told_to_nobody(&world, &server, &id).await;
+
+    let path = format!("/api/v1/deployments/{id}");
+    let (status, answer) = server.post(&format!("{path}/destroy"), &json!({})).await;
+    assert_eq!(status, 202, "{answer}");
+    let destroyed = world.until(&server, &id, "destroyed", SOON, is("destroyed")).await;
+    assert_eq!(destroyed["restore_proof"]["differences"], json!([]));
+    world
+        .until_so("its machines are gone", SOON, || world.fleet.ours().is_empty())
+        .await;
+    world.is_as_before().await;
+    secrets.stay_with_the_server(&world, &server, &id).await;
+    let counts = users.counts();
+    eprintln!("{counts:?}");
+    let lost = [counts.status_5xx, counts.failed, counts.reset, counts.timed_out];
+    assert_eq!(lost, [0; 4], "{counts:?}");
+}
+
+/// Plans, accepts what may be accepted, and starts.
+async fn begun(server: &Server, mut spec: Value) -> String {
+    let (status, plan) = server.post("/api/v1/plans", &spec).await;
+    assert_eq!(status, 200, "{plan:#}");
+    let problems = plan["problems"].as_array().unwrap().iter();
+    let names = problems.filter(|problem| problem["acknowledgeable"] == true);
+    spec["acknowledged"] = names.map(|problem| problem["name"].clone()).collect();
+    let (_, plan) = server.post("/api/v1/plans", &spec).await;
+    assert_eq!(plan["applicable"], true, "{:#}", plan["problems"]);
+    spec["plan_digest"] = plan["digest"].clone();
+    let (status, created) = server.post("/api/v1/deployments", &spec).await;
+    assert_eq!(status, 201, "{created:#}");
+    created["id"].as_str().unwrap().to_owned()
+}
+
+/// By the load balancer's own checks, not by what moto says of every target.
+fn both_arms_answer(world: &World, serving: &Value) {
+    let groups = world.balanced.balancer.group_states();
+    let healthy: Vec<usize> = groups
+        .iter()
+        .map(|group| world.balanced.healthy(group.id.as_str()))
+        .collect();
+    let mut counts = healthy.clone();
+    counts.sort_unstable();
+    assert_eq!(
+        counts,
+        [1, 1, 2],
+        "production's two and one of each arm: {groups:#?}\n{serving:#}"
+    );
+}
+
+/// Both arms' apps and both node_exporters, by the monitor's own Prometheus.
+fn everything_is_scraped(world: &World) {
+    let monitor = world.fleet.of_role("monitor");
+    let asking = "for i in $(seq 30); do curl --silent 'http://127.0.0.1:9090/api/v1/query?query=count(up==1)' >/tmp/up; \
+                  grep --quiet '\"4\"' /tmp/up && break; sleep 1; done; \
+                  curl --silent 'http://127.0.0.1:9090/api/v1/query?query=up'";
+    let said: Value = serde_json::from_str(&monitor.machine.run(asking)).unwrap();
+    let series = said["data"]["result"].as_array().unwrap().iter();
+    let mut up: Vec<[&str; 3]> = series
+        .map(|one| {
+            let label = |name: &str| one["metric"][name].as_str().unwrap_or_default();
+            [label("arm"), label("job"), one["value"][1].as_str().unwrap()]
+        })
+        .collect();
+    up.sort_unstable();
+    let expected = [
+        ["baseline", "app", "1"],
+        ["baseline", "node", "1"],
+        ["canary", "app", "1"],
+        ["canary", "node", "1"],
+    ];
+    assert_eq!(up, expected, "{said:#}");
+}
