@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arya_plan::cloud::CloudError;
 use arya_plan::identity::{Arm, DeploymentId, InstallationId, Owner, SecurityGroupKind};
+use arya_plan::left::Log;
 use arya_plan::listener::{GroupHealth, Rule};
 use arya_plan::observed::Status;
 use arya_plan::surroundings::{Rights, Surroundings};
@@ -48,6 +49,8 @@ pub(crate) struct Memory {
     pub(crate) secured: Remembered<DeploymentId, Vec<SecurityGroupKind>>,
     /// Buckets whose tags and rules are known to be as they should.
     pub(crate) whole_buckets: Remembered<String, ()>,
+    /// What the containers of a deployment printed.
+    pub(crate) logs: Shared<DeploymentId, Arc<[Log]>>,
     /// By object and its ETag.
     pub(crate) reports: Remembered<(String, String), Option<Status>>,
 }
@@ -81,6 +84,7 @@ impl Memory {
             our_groups: Remembered::new(clock),
             secured: Remembered::new(clock),
             whole_buckets: Remembered::new(clock),
+            logs: Shared::new(clock),
             reports: Remembered::new(clock),
         }
     }

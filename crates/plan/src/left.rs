@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::identity::{LogicalId, Place, Role};
 
 /// Where the containers' logs lie.
-const LOGS: &str = "logs";
+pub const LOGS: &str = "logs";
 /// Where a monitor puts what it recorded.
 const EXPORTS: &str = "export";
 /// What its archive is called there.

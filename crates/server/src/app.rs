@@ -7,6 +7,7 @@ mod evidence;
 mod examples;
 mod housekeeping;
 mod lab;
+mod logs;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -23,6 +23,7 @@ use arya_plan::cost::Prices;
 use arya_plan::desired::Desired;
 use arya_plan::identity::{DeploymentId, InstallationId};
 use arya_plan::instance_type::architecture;
+use arya_plan::left::Log;
 use arya_plan::listener::{Protocol, Site};
 use arya_plan::observed::Observed;
 use arya_plan::plan::Step;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::door::Door;
+use crate::left;
 use crate::tools;
 use crate::world::{Access, Look, PolicyText, ProfileLine, Sighting};
 use account::Account;
@@ -104,6 +106,11 @@ impl Accounts {
         let account = self.account(&report.desired.spec.connection).ok()?;
         let authorization = HeaderValue::try_from(account.authorization(&report.desired.id)).ok()?;
         Door::new(monitor.address?, certificate, authorization)
+    }
+
+    /// What the containers of a deployment printed so far.
+    pub(crate) async fn logs(&self, desired: &Desired) -> Result<Arc<[Log]>, CloudError> {
+        self.cloud(desired).await?.logs(desired).await
     }
 
     fn account(&self, name: &str) -> Result<&Arc<Account>, CloudError> {
@@ -196,6 +203,7 @@ impl Shared {
             },
             installation: self.installation,
             artifacts_dir: self.artifacts_dir.clone(),
+            left_dir: self.artifacts_dir.parent().map(left::folder),
             image_owner: config.image_owner.clone(),
             door_key: self.door_key.clone(),
         }

@@ -18,6 +18,7 @@ mod counters;
 mod door;
 pub mod foreign;
 mod guard;
+mod left;
 mod login;
 mod output;
 mod pages;

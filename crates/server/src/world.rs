@@ -8,6 +8,8 @@ use arya_judge::Timestamp;
 use arya_local::live::LiveCloud;
 use arya_plan::cloud::{Cloud as _, CloudError};
 use arya_plan::cost::Prices;
+use arya_plan::desired::Desired;
+use arya_plan::left::Log;
 use arya_plan::listener::{Protocol, RuleId, Site};
 use arya_plan::preview::Capabilities;
 use arya_plan::spec::Spec;
@@ -192,6 +194,15 @@ impl World {
             }
             #[cfg(feature = "aws")]
             Self::Aws(accounts) => accounts.door(report),
+        }
+    }
+
+    /// What the containers of a deployment printed so far.
+    pub(crate) async fn logs(&self, desired: &Desired) -> Result<Arc<[Log]>, CloudError> {
+        match self {
+            Self::Local(cloud) => Ok(cloud.logs(&desired.id).await.into()),
+            #[cfg(feature = "aws")]
+            Self::Aws(accounts) => accounts.logs(desired).await,
         }
     }
 

@@ -115,7 +115,7 @@ impl Inner {
         }
         let bucket = bucket_name(desired, &self.identity.account);
         self.abort_parts(&bucket).await?;
-        self.empty(&bucket).await?;
+        self.empty(desired, &bucket).await?;
         self.memory.whole_buckets.forget(&bucket);
         let request = self.clients.changing.s3.delete_bucket().bucket(&bucket);
         match ask(Call::DeleteBucket, request.send()).await {
@@ -144,7 +144,7 @@ impl Inner {
         Ok(())
     }
 
-    async fn empty(&self, bucket: &str) -> Result<(), CloudError> {
+    async fn empty(&self, desired: &Desired, bucket: &str) -> Result<(), CloudError> {
         let pages = self.clients.reading.s3.list_objects_v2().bucket(bucket);
         let mut pages = pages.into_paginator().send();
         while let Some(page) = pages.next().await {
@@ -153,6 +153,7 @@ impl Inner {
                 Err(failure) if failure.meaning == Meaning::Gone => return Ok(()),
                 Err(failure) => return Err(failure.into()),
             };
+            self.keep_what_is_left(desired, bucket, &objects).await;
             let keys: Vec<ObjectIdentifier> = objects
                 .into_iter()
                 .filter_map(|object| ObjectIdentifier::builder().key(object.key?).build().ok())

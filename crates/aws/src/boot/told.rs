@@ -7,6 +7,7 @@ use std::time::Duration;
 use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
 use arya_plan::identity::{Arm, Place, Role};
+use arya_plan::left::log_key;
 use arya_plan::spec::{Digest, Version, short};
 use arya_plan::user_data::monitor::{Monitor, Scraped};
 use arya_plan::user_data::{Birth, NulByte, OUTLIVES_BY, Once, Patience, PresignedUrl, Settings, started, user_data};
@@ -29,7 +30,7 @@ impl Inner {
     /// Puts the settings of an instance and its own files into the bucket, and makes its user data.
     pub(super) async fn told(&self, desired: &Desired, place: Place, incarnation: u32) -> Result<Vec<u8>, CloudError> {
         let signing = Signing::of(self, desired);
-        let logs = signing.put(&key_of("logs", place, incarnation)).await?;
+        let logs = signing.put(&log_key(place, incarnation)).await?;
         let version = match place.role {
             Role::Baseline => Some(&desired.spec.baseline),
             Role::Canary => Some(&desired.spec.canary),

@@ -54,6 +54,7 @@ async fn a_deployment_lives_and_leaves_nothing() {
         connection: ConnectionSettings::default(),
         installation: common::installation(),
         artifacts_dir: artifacts.path().to_owned(),
+        left_dir: None,
         image_owner: None,
         door_key: DoorKey::new(*Digest::of(account.as_bytes()).hex().as_bytes().first_chunk().unwrap()),
     };

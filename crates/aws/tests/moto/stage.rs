@@ -47,6 +47,7 @@ pub(crate) fn settings(endpoint: String, artifacts: &Path) -> AwsSettings {
         },
         installation: installation(),
         artifacts_dir: artifacts.to_owned(),
+        left_dir: Some(artifacts.join("left")),
         image_owner: Some(OWNER.into()),
         door_key: DoorKey::new([7; 32]),
     }

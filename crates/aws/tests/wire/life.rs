@@ -56,6 +56,7 @@ fn settings_of(who: &str, endpoint: &Endpoint, files: &Path, store: &Store) -> A
         },
         installation: store.installation(),
         artifacts_dir: files.to_owned(),
+        left_dir: Some(files.join("left")),
         image_owner: Some(OWNER.into()),
         door_key: DoorKey::new([7; 32]),
     }

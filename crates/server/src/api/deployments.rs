@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json as Answer};
 use serde::Deserialize;
 
-use super::documents::{DeploymentDocument, ListenersDocument, PlanDocument, VerdictDocument};
+use super::documents::{DeploymentDocument, ListenersDocument, LogsDocument, PlanDocument, VerdictDocument};
 use super::input::{Ignored, Json, SpecBody, accepts, deployment_id};
 use super::problem::Problem;
 use crate::app::App;
@@ -36,6 +36,10 @@ pub(crate) async fn list(State(app): State<App>) -> Result<Answer<serde_json::Va
 
 pub(crate) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Answer<DeploymentDocument>, Problem> {
     app.deployment_with_probe(&deployment_id(&id)?).map(Answer)
+}
+
+pub(crate) async fn logs(State(app): State<App>, Path(id): Path<String>) -> Result<Answer<LogsDocument>, Problem> {
+    app.logs(&deployment_id(&id)?).await.map(Answer)
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,7 +7,7 @@ use super::problem::PROBLEM_TYPE;
 use super::routes::{Body, Route, routes};
 
 /// The recorded answers by name; tests rewrite and check them.
-const EXAMPLES: [(&str, &str); 12] = [
+const EXAMPLES: [(&str, &str); 13] = [
     ("artifact", include_str!("../../../../docs/api/artifact.json")),
     ("backtest", include_str!("../../../../docs/api/backtest.json")),
     ("control", include_str!("../../../../docs/api/control.json")),
@@ -17,6 +17,7 @@ const EXAMPLES: [(&str, &str); 12] = [
     ("healthz", include_str!("../../../../docs/api/healthz.json")),
     ("listeners", include_str!("../../../../docs/api/listeners.json")),
     ("plan", include_str!("../../../../docs/api/plan.json")),
+    ("logs", include_str!("../../../../docs/api/logs.json")),
     ("report", include_str!("../../../../docs/api/report.json")),
     ("spec", include_str!("../../../../docs/api/spec.json")),
     ("verdict", include_str!("../../../../docs/api/verdict.json")),

@@ -142,6 +142,13 @@ fn reading() -> Vec<Route> {
         )
         .refuses(&[404]),
         Route::get(
+            "/deployments/{id}/logs",
+            "logs",
+            "What the containers printed, the end of each; also when the deployment is gone",
+            get(deployments::logs),
+        )
+        .refuses(&[404]),
+        Route::get(
             "/deployments/{id}/report",
             "report",
             "The whole story: one HTML file, or JSON by Accept",

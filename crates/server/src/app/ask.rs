@@ -122,6 +122,7 @@ impl App {
             deployment: self.deployment(id)?,
             verdict: self.with_tracks(id, self.scored_verdict(id).await?).await?,
             events: self.all_events(id)?,
+            logs: self.log_tails(id).await?,
             made_at: self.now(),
         })
     }

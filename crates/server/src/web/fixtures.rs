@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use arya_judge::{Outcome, Timestamp};
 use arya_plan::desired::Harmful;
-use arya_plan::identity::{DeploymentId, InstallationId, Role};
+use arya_plan::identity::{DeploymentId, InstallationId, Place, Role};
+use arya_plan::left::Log;
 use arya_plan::observed::{BootPhase, Status};
 use arya_plan::phase::Phase;
 use arya_plan::spec::Spec;
@@ -584,11 +585,26 @@ pub(crate) fn destroyed(name: &str) -> DeploymentDocument {
     document
 }
 
+/// Of both arms; one of them prints what somebody hostile sent.
+pub(crate) fn logs() -> LogsDocument {
+    let log = |role, text: &str| Log {
+        place: Place { role, index: 0 },
+        incarnation: 1,
+        bytes: text.as_bytes().to_vec(),
+    };
+    let logs = [
+        log(Role::Canary, &format!("GET /patients/4711 answered 500 {HOSTILE}\n")),
+        log(Role::Baseline, ""),
+    ];
+    LogsDocument::of(&logs, 1024, None, at(99))
+}
+
 pub(crate) fn report() -> ReportDocument {
     ReportDocument {
         deployment: destroyed(HOSTILE),
         verdict: verdict(Outcome::Harmful),
         events: events(HOSTILE),
+        logs: logs(),
         made_at: at(100),
     }
 }

@@ -21,6 +21,7 @@ use super::pages::destroy::DestroyPage;
 use super::pages::home::HomePage;
 use super::pages::lab::{Answer, LabForm, LabPage};
 use super::pages::login::LoginPage;
+use super::pages::logs::LogsPage;
 use super::pages::new::{Filled, NewPage};
 use super::pages::plan::PlanPanel;
 use super::pages::report::ReportPage;
@@ -195,6 +196,7 @@ fn all_pages() -> Vec<(&'static str, String)> {
             "destroy-gone",
             DestroyPage::of(&around, &past, &events).render().unwrap(),
         ),
+        ("logs", LogsPage::of(&around, &live[0], &fx::logs()).render().unwrap()),
         ("report", ReportPage::of(&fx::report(), versions).render().unwrap()),
         ("login", LoginPage::new("one-time".into(), None).render().unwrap()),
         (

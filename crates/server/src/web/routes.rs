@@ -28,6 +28,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/settings/standing/{id}/remove", post(pages::settings::remove))
         .route("/deployments/{id}", get(pages::deployment::get))
         .route("/deployments/{id}/live", get(live::deployment))
+        .route("/deployments/{id}/logs", get(pages::logs::get))
         .route("/deployments/{id}/tools/{tool}", get(crate::tools::hand_over))
         .route("/deployments/{id}/weight", post(pages::deployment::weight))
         .route("/deployments/{id}/override", post(pages::deployment::overrule))

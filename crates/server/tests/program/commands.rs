@@ -38,6 +38,7 @@ fn a_harmful_canary_fails_the_pipeline_and_destroying_restores() {
         "Users reach",
     );
     check(&running.command(&["report", "emr-bad", "--json"]), 0, "\"events\"");
+    check(&running.command(&["report", "emr-bad", "--json"]), 0, "answered 500");
     check(&running.command(&["destroy", "emr-bad", "--wait"]), 0, "0 differences");
     check(&running.command(&["check", "emr-bad"]), 3, "no live deployment");
 }

@@ -239,6 +239,11 @@ fn restored(running: &Running, id: &str) {
         .header("accept", "application/json")
         .send();
     example("report", &report.json());
+    let logs = running.get(format!("/api/v1/deployments/{id}/logs")).send().json();
+    example("logs", &logs);
+    let logs = logs["logs"].as_array().unwrap().clone();
+    let roles: Vec<&str> = logs.iter().map(|log| log["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["baseline", "canary"], "they outlive their instances");
     let page = running
         .get(format!("/api/v1/deployments/{id}/report"))
         .header("accept", "text/html")

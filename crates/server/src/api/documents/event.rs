@@ -5,7 +5,7 @@ use arya_judge::Timestamp;
 use arya_plan::identity::DeploymentId;
 use serde::Serialize;
 
-use super::{DeploymentDocument, VerdictDocument};
+use super::{DeploymentDocument, LogsDocument, VerdictDocument};
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct EventDocument {
@@ -40,5 +40,7 @@ pub(crate) struct ReportDocument {
     pub(crate) verdict: VerdictDocument,
     /// Oldest first.
     pub(crate) events: Vec<EventDocument>,
+    /// The end of each.
+    pub(crate) logs: LogsDocument,
     pub(crate) made_at: Timestamp,
 }

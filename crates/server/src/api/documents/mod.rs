@@ -9,6 +9,7 @@ mod deployment;
 mod event;
 mod kayenta;
 mod listeners;
+mod logs;
 mod plan;
 mod progress;
 mod rule;
@@ -23,6 +24,7 @@ pub(crate) use deployment::{DeploymentDocument, LinksDocument, Look, ProofDocume
 pub(crate) use event::{EventDocument, ReportDocument};
 pub(crate) use kayenta::KayentaDocument;
 pub(crate) use listeners::{ConnectionDocument, ListenersDocument, LoadBalancerDocument};
+pub(crate) use logs::{LogDocument, LogsDocument};
 pub(crate) use plan::{PlanDocument, ProblemLine};
 pub(crate) use progress::{CheckDocument, State};
 pub(crate) use rule::RuleDocument;

@@ -6,6 +6,7 @@ pub(crate) mod destroy;
 pub(crate) mod home;
 pub(crate) mod lab;
 pub(crate) mod login;
+pub(crate) mod logs;
 pub(crate) mod new;
 pub(crate) mod plan;
 pub(crate) mod report;

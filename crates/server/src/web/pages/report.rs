@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::deployment::{EventLine, Versions};
+use super::logs::LogView;
 use crate::api::documents::ReportDocument;
 use crate::api::input::deployment_id;
 use crate::app::App;
@@ -84,6 +85,8 @@ pub(crate) struct ReportPage {
     facts: Vec<Fact>,
     events: Vec<EventLine>,
     proof: Option<ProofView>,
+    logs: Vec<LogView>,
+    no_logs: Option<String>,
     spec: String,
     made_at: String,
     closed: bool,
@@ -107,6 +110,8 @@ impl ReportPage {
             facts: facts::facts(document),
             events: report.events.iter().map(EventLine::of).collect(),
             proof: document.restore_proof.as_ref().map(ProofView::of),
+            logs: report.logs.logs.iter().map(LogView::of).collect(),
+            no_logs: report.logs.missing.clone(),
             spec: serde_saphyr::to_string(&document.spec).unwrap_or_default(),
             made_at: words::day(report.made_at),
             closed,
