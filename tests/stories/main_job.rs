@@ -9,7 +9,7 @@ use tests::load::{Walk, cycles_under_load, versions};
 
 const SERVING_MAX: Duration = Duration::from_secs(15);
 const DESTROYED_MAX: Duration = Duration::from_secs(15);
-const HARMFUL_MAX: Duration = Duration::from_secs(60);
+const HARMFUL_MAX: Duration = Duration::from_secs(30);
 const RULE_GONE_MAX: Duration = Duration::from_secs(2);
 
 fn host_and_port(url: &str) -> String {

@@ -11,10 +11,11 @@ use crate::sequential::combine;
 use crate::sequential::guard::REFERENCE_BLOCK_S;
 use crate::together::{Heard, hear};
 use crate::twins::Twins;
+use crate::walk::group::blocks_per_span;
 use crate::walk::{Charts, Doubt, Rehearsed, Walk, level};
 use crate::{
-    Beside, Block, Evidence, JudgeConfig, MetricConfig, MetricVerdict, Outcome, Reason, Timestamp, Together,
-    TwinsUnfit, Verdict, words,
+    Beside, Block, Evidence, JudgeConfig, MetricConfig, MetricKind, MetricVerdict, Outcome, Reason, Timestamp,
+    Together, TwinsUnfit, Verdict, words,
 };
 
 /// What is said of a metric for which there is no evidence at all.
@@ -57,9 +58,26 @@ pub struct TrackPoint {
 /// How one metric's estimate, interval and evidence grew: evenly spaced points up to the present, at most
 /// [`crate::MAX_TRACK_POINTS`].
 pub fn history(config: &JudgeConfig, evidence: &Evidence) -> Vec<TrackPoint> {
-    let mut judging = Judging::new(config);
+    let metric = config.metrics.iter().find(|metric| metric.name == evidence.metric);
+    let charts = metric.map_or(Charts::None, |metric| Charts::of(spans(metric.kind, evidence)));
+    let mut judging = Judging::following(config, charts);
     judging.advance(evidence);
     judging.track(&evidence.metric)
+}
+
+/// So many spans some evidence is looked at in, at most; of levels none are foreseen, for they are looked at by the minute.
+fn spans(kind: MetricKind, evidence: &Evidence) -> usize {
+    let blocks = evidence.blocks.len();
+    match kind {
+        MetricKind::ErrorShare | MetricKind::EventRate => blocks / stride(blocks),
+        MetricKind::Histogram => blocks / stride(blocks) / blocks_per_span(evidence.length_s() * stride(blocks) as f64),
+        MetricKind::Gauge | MetricKind::Leak => 0,
+    }
+}
+
+/// So many blocks are judged as one, when there are so many.
+fn stride(blocks: usize) -> usize {
+    blocks.div_ceil(MAX_BLOCKS).next_power_of_two()
 }
 
 /// A canary that is being judged: what every metric showed so far, ready for the next blocks.
@@ -78,7 +96,7 @@ pub struct Judging {
 impl Judging {
     /// Nothing seen yet; charts are kept.
     pub fn new(config: &JudgeConfig) -> Self {
-        Self::following(config, Charts::Kept)
+        Self::following(config, Charts::Kept { every: 1 })
     }
 
     /// Nothing seen yet, and no charts: for those who only ask for verdicts.
@@ -353,7 +371,7 @@ impl Followed {
         let late = self.join_beside(evidence, metric);
         let changed = self.join(fresh) || late;
         self.revision += usize::from(changed);
-        let stride = self.known.len().div_ceil(MAX_BLOCKS).next_power_of_two();
+        let stride = stride(self.known.len());
         if changed || stride != self.stride || self.walk.is_none() {
             self.stride = stride;
             self.walk = None;

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use arya_judge::{
-    Block, CountBlock, Evidence, JudgeConfig, MAX_TRACK_POINTS, MetricConfig, Outcome, Reason, Silent, SourceError,
-    Timestamp, Verdict, history, judge,
+    Block, CountBlock, Evidence, JudgeConfig, Judging, MAX_TRACK_POINTS, MetricConfig, Outcome, Reason, Silent,
+    SourceError, Timestamp, Verdict, history, judge,
 };
 
 /// Failures and requests of baseline and canary in every block.
@@ -314,6 +314,30 @@ fn a_configuration_says_only_what_differs() {
     let config: JudgeConfig = serde_json::from_str(r#"{"metrics":[{"name":"errors"}]}"#).unwrap();
     assert_eq!(config.metrics, [MetricConfig::error_share("errors", "")]);
     assert!(serde_json::from_str::<JudgeConfig>(r#"{"alpha":0.1}"#).is_err());
+}
+
+#[test]
+fn a_chart_found_anew_is_the_one_that_grew() {
+    for blocks in [1, 119, 120, 121, 240, 959, 960] {
+        let whole = evidence(
+            "errors",
+            15.0,
+            (0..blocks).map(|i| (around(6.0, i), 900.0, around(7.0, i + 3), 900.0)),
+        );
+        let mut judging = Judging::new(&config());
+        for piece in whole.blocks.chunks(7) {
+            let blocks = piece.to_vec();
+            judging.advance(&Evidence {
+                blocks,
+                ..whole.clone()
+            });
+        }
+        assert_eq!(
+            history(&config(), &whole),
+            judging.track("errors"),
+            "of {blocks} blocks"
+        );
+    }
 }
 
 #[test]

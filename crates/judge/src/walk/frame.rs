@@ -12,10 +12,21 @@ pub const MAX_TRACK_POINTS: usize = 120;
 /// Whether the way of the estimate is kept for a chart; it costs a confidence sequence every so often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Charts {
-    /// Kept.
-    Kept,
+    /// Kept, with a point every so many spans at first: 1 where nobody knows how many there will be.
+    Kept { every: usize },
     /// Not kept.
     None,
+}
+
+impl Charts {
+    /// Only the points that are left of so many spans in the end: the same ones, and two thirds of the work spared.
+    pub(crate) fn of(spans: usize) -> Self {
+        let mut every = 1;
+        while spans / every >= MAX_TRACK_POINTS {
+            every *= 2;
+        }
+        Self::Kept { every }
+    }
 }
 
 /// A regression that was shown.
@@ -63,7 +74,8 @@ pub(crate) struct Frame {
     share: ShareCheck,
     counts_requests: bool,
     charts: Charts,
-    points: Vec<TrackPoint>,
+    /// Each with the number of the span that it is of.
+    points: Vec<(usize, TrackPoint)>,
     points_every: usize,
     spans: usize,
     /// What was settled after the latest block: a mark, a point and the verdict ask the same.
@@ -84,7 +96,10 @@ impl Frame {
             counts_requests: matches!(kind, MetricKind::ErrorShare | MetricKind::Histogram),
             charts,
             points: Vec::new(),
-            points_every: 1,
+            points_every: match charts {
+                Charts::Kept { every } => every,
+                Charts::None => 1,
+            },
             spans: 0,
             settled: OnceLock::new(),
         }
@@ -172,27 +187,25 @@ impl Frame {
     /// Counts a span that was judged; whether its point is to be kept.
     pub(crate) fn is_point_due(&mut self) -> bool {
         self.spans += 1;
-        self.charts == Charts::Kept && self.spans.is_multiple_of(self.points_every)
+        self.charts != Charts::None && self.spans.is_multiple_of(self.points_every)
     }
 
-    /// Keeps a point. The spacing doubles when there are too many.
+    /// Keeps a point. The spacing doubles when there would be too many.
     pub(crate) fn keep(&mut self, point: TrackPoint) {
-        self.points.push(point);
-        // One less than the most, for the present is added to them.
-        if self.points.len() >= MAX_TRACK_POINTS {
-            let mut index = 0;
-            self.points.retain(|_| {
-                index += 1;
-                index % 2 == 0
-            });
+        self.points.push((self.spans, point));
+        // By the spans, not by the points: which ones stay does not depend on those that had no estimate yet. One less than the
+        // most, for the present is added to them.
+        while self.spans / self.points_every >= MAX_TRACK_POINTS {
             self.points_every *= 2;
+            let every = self.points_every;
+            self.points.retain(|(span, _)| span.is_multiple_of(every));
         }
     }
 
     /// The points kept, and the present one if it is none of them.
     pub(crate) fn track(&self, now: impl FnOnce() -> Option<TrackPoint>) -> Vec<TrackPoint> {
-        let mut points = self.points.clone();
-        if self.charts == Charts::Kept && !self.spans.is_multiple_of(self.points_every) {
+        let mut points: Vec<TrackPoint> = self.points.iter().map(|(_, point)| *point).collect();
+        if self.charts != Charts::None && !self.spans.is_multiple_of(self.points_every) {
             points.extend(now());
         }
         points

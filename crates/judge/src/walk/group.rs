@@ -3,7 +3,8 @@
 
 use crate::sequential::guard::REFERENCE_BLOCK_S;
 
-fn blocks_per_span(block_s: f64) -> usize {
+/// So many blocks of a length in seconds are judged as one span.
+pub(crate) fn blocks_per_span(block_s: f64) -> usize {
     ((REFERENCE_BLOCK_S / block_s).round() as usize).max(1)
 }
 

@@ -37,6 +37,9 @@ fn side(who: &str, count: &crate::ArmCount) -> String {
     format!("{who} {} ({})", share(count), counts(count))
 }
 
+/// What is said of a dispersion that the configuration names.
+const KNOWN_BEFOREHAND: &str = "How much it scatters is known from two old instances.";
+
 impl MetricVerdict {
     /// What production beside the baseline taught, as a sentence; `None` where there was no such thing, or a better past.
     pub fn learnt_beside(&self) -> Option<String> {
@@ -56,8 +59,9 @@ impl MetricVerdict {
             DispersionFrom::Production => {
                 Some(format!("Dispersion {}, learnt from {beside}.", digits(self.dispersion)))
             }
-            DispersionFrom::Assumption => Some(capitalised(&format!("{beside} showed no more scatter than that."))),
-            DispersionFrom::History => None,
+            DispersionFrom::Assumption | DispersionFrom::History => {
+                Some(capitalised(&format!("{beside} showed no more scatter than that.")))
+            }
         }
     }
 
@@ -88,7 +92,8 @@ impl MetricVerdict {
         if let Some(from) = &self.learnt_from {
             return Some(format!("Its scatter was learnt from {from}."));
         }
-        let parts = [self.assumption(), self.learnt_beside()];
+        let known = (self.dispersion_from == DispersionFrom::History).then(|| KNOWN_BEFOREHAND.to_owned());
+        let parts = [known, self.assumption(), self.learnt_beside()];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join(" "))
     }

@@ -168,14 +168,15 @@ fn buckets(tally: &Tally) -> Buckets {
     }
 }
 
-/// The ends (in seconds) of the finished blocks that lie whole inside the window and the balancer's memory. Aligned to
-/// the clock, so that two looks at overlapping windows speak of the same blocks.
+/// The ends (in seconds) of the finished blocks that lie whole inside the window and the balancer's memory. The first begins
+/// with the window, so that nobody waits for the clock; whoever asks on from the end of a block goes on with the same ones.
 fn block_ends(window: &RangeInclusive<Timestamp>, now: Timestamp) -> impl Iterator<Item = i64> + use<> {
     let last = window.end().as_second().min(now.as_second() - FINISHED_AFTER_S);
     // The oldest second may be half overwritten.
     let oldest = now.as_second() - REMEMBERED_SECONDS + 1;
-    let first = ceiling(window.start()).max(oldest);
-    let first_end = (first + BLOCK_S - 1).div_euclid(BLOCK_S) * BLOCK_S + BLOCK_S;
+    let first = ceiling(window.start());
+    let forgotten = (oldest - first).max(0);
+    let first_end = first + (forgotten + BLOCK_S - 1).div_euclid(BLOCK_S) * BLOCK_S + BLOCK_S;
     (0..)
         .map(move |block| first_end + block * BLOCK_S)
         .take_while(move |end| *end <= last)
@@ -204,11 +205,12 @@ mod tests {
     fn only_whole_finished_blocks_are_asked() {
         check(at(10_000)..=at(10_017), 20_000, &[]);
         check(at(10_000)..=at(10_017), 10_100, &[10_005, 10_010, 10_015]);
-        check(at(10_001)..=at(10_015), 10_100, &[10_010, 10_015]);
+        check(at(10_001)..=at(10_015), 10_100, &[10_006, 10_011]);
+        check(at(10_006)..=at(10_020), 10_100, &[10_011, 10_016]);
         check(at(10_000)..=at(10_015), 10_016, &[10_005, 10_010]);
         check(at(10_000)..=at(10_015), 10_017, &[10_005, 10_010, 10_015]);
         let a_bit_later = at(10_000).checked_add(jiff::SignedDuration::from_millis(1)).unwrap();
-        check(a_bit_later..=at(10_010), 10_100, &[10_010]);
+        check(a_bit_later..=at(10_010), 10_100, &[10_006]);
     }
 
     #[test]
