@@ -49,7 +49,7 @@ mask() {
     local end='([]/?&#[:space:]"'\''(),;<>:|]|$)' id
     # `HTTP/2` is no path; it is hidden while the paths are masked.
     local -a program=(-e 's#HTTP/#HTTP\x01#g')
-    program+=(-e 's#\?[^][:space:]"'\''<>]+#?…#g')
+    program+=(-e 's#\?[^[:space:]"'\''<>]+#?…#g')
     for id in \
         '[0-9]+' \
         '[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}' \

@@ -28,7 +28,7 @@ fn mask_line(line: &str, shown: &mut String) {
         shown.push_str(before);
         let after = &from[1..];
         if from.starts_with('?') {
-            let ends = |c: char| c.is_ascii_whitespace() || matches!(c, ']' | '"' | '\'' | '<' | '>');
+            let ends = |c: char| c.is_ascii_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
             let query = after.find(ends).unwrap_or(after.len());
             shown.push('?');
             if query > 0 {

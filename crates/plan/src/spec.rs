@@ -1,6 +1,7 @@
 //! What the user asks for. The form, a YAML file and the API all write the same document; it is parsed once, here.
 
 mod document;
+mod grpc;
 mod metrics;
 mod ranges;
 

@@ -205,7 +205,7 @@ impl Settings {
         block.text("APP_SCHEME", scheme)?;
         block.text("APP_PROTOCOL", protocol)?;
         block.text("HEALTH_PATH", &self.app.health_check_path)?;
-        block.list("WARM_PATHS", warm_up.paths.iter().map(String::as_str))?;
+        block.list("WARM_PATHS", self.app.warm_up_paths().into_iter())?;
         block.text("WARM_HOST", warm_up.host.as_deref().unwrap_or_default())?;
         block.number("WARM_IN_A_ROW", warm_up.in_a_row.into());
         block.number("WARM_UNDER_MS", warm_up.under_ms.into());

@@ -4,7 +4,7 @@ use super::{PreviewRequest, Quota};
 use crate::desired::{ACKNOWLEDGE_PRODUCTION_ZERO, OurGroupSettings, Placement};
 use crate::listener::shares::CanaryPercent;
 use crate::listener::{
-    Forward, Priority, Rule, Site, TargetStickiness, TargetType, WeightedGroup, compose, limits as alb,
+    Forward, Priority, Protocol, Rule, Site, TargetStickiness, TargetType, WeightedGroup, compose, limits as alb,
 };
 use crate::problem::Problem;
 use crate::spec::{InFrontOf, Spec};
@@ -132,6 +132,23 @@ fn group_problems(site: &Site, weighted: &WeightedGroup, spec: &Spec, problems: 
             "Set `stickiness_s` to production's duration.",
         ),
         TargetStickiness::LoadBalancerCookie => {}
+    }
+    let grpc = [group.settings.protocol, spec.app.protocol].map(|protocol| protocol == Protocol::Grpc);
+    if group.settings.target_type != TargetType::Lambda && grpc[0] != grpc[1] {
+        let (theirs, ours) = if grpc[0] {
+            ("gRPC", "does not")
+        } else {
+            ("HTTP", "speaks gRPC")
+        };
+        let sentence = format!(
+            "Production's group {name} speaks {theirs} and the app of this spec {ours}; AWS forwards to groups of one \
+             protocol version only."
+        );
+        refuse(
+            "protocol_version",
+            sentence,
+            "Set `app.protocol` to what production speaks, or choose another rule.",
+        );
     }
     if weighted.weight > 0 && group.health.healthy == 0 {
         let sentence = format!("Production's group {name} has no healthy target now; our rule could not stand.");

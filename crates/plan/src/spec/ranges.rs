@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Spec, limits};
-use crate::listener::{Protocol, limits as alb};
+use crate::listener::limits as alb;
 use crate::problem::Problem;
 
 /// Characters of somebody else's text that a sentence repeats.
@@ -66,13 +66,7 @@ impl Spec {
                 "Choose a number in that range.",
             );
         }
-        if self.app.protocol == Protocol::Grpc {
-            refuse(
-                "app.protocol",
-                "gRPC is not supported yet.".into(),
-                "Use http or https.",
-            );
-        }
+        super::grpc::problems(&self.app, &mut problems);
         self.warm_up_problems(&mut problems);
         self.analysis_problems(&mut problems);
         self.path_problems(&mut problems);

@@ -2,7 +2,7 @@
 
 use arya_bundle::Digest;
 use arya_plan::listener::shares::CanaryPercent;
-use arya_plan::listener::{Action, Forward, GroupId, RuleId, Site, TargetStickiness, TargetType, WeightedGroup};
+use arya_plan::listener::{Action, Forward, GroupId, Protocol, RuleId, Site, TargetStickiness, TargetType, WeightedGroup};
 use arya_plan::preview::{Files, Preview};
 use arya_plan::problem::Severity;
 use arya_plan::spec::{InFrontOf, OneOrMany, Spec};
@@ -162,6 +162,19 @@ fn a_rule_that_cannot_take_a_canary_is_explained() {
         |_, site, _| production_settings(site).target_type = TargetType::Lambda,
         "lambda",
         &["Lambda"],
+    );
+    blocks(
+        |_, site, _| production_settings(site).protocol = Protocol::Grpc,
+        "protocol_version",
+        &["speaks gRPC and the app of this spec does not"],
+    );
+    blocks(
+        |spec, _, _| {
+            spec.app.protocol = Protocol::Grpc;
+            spec.app.health_check_path = "/grpc.health.v1.Health/Check".into();
+        },
+        "protocol_version",
+        &["speaks HTTP"],
     );
     blocks(
         |_, site, _| production_settings(site).stickiness = TargetStickiness::AppCookie,
