@@ -21,6 +21,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 pub use door::{Door, DoorKey};
+pub(crate) use signing::Signing;
 
 use crate::Inner;
 use crate::calls::Call;

@@ -52,6 +52,7 @@ use connect::Clients;
 use evidence::Measuring;
 use memory::Memory;
 use pace::{Pace, Rank, Who, look, paced};
+pub use uploads::BareBucket;
 use uploads::Uploads;
 
 /// What a cloud is made from.

@@ -1,6 +1,7 @@
 //! Files on their way into a deployment's bucket: one task each, whose progress the looks read. What arrived is told by
 //! the bucket alone, so nothing is lost in a crash but parts under way, which the bucket's own rule removes.
 
+mod bare;
 mod sending;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +17,7 @@ use arya_plan::spec::Digest;
 use tokio_util::sync::CancellationToken;
 
 use crate::Inner;
+pub use bare::BareBucket;
 
 const FILES: &str = "files/";
 
@@ -149,7 +151,7 @@ pub(crate) async fn start(inner: &Arc<Inner>, desired: &Desired, digest: &Digest
         let (inner, deployment, digest) = (Arc::clone(inner), desired.id, digest.clone());
         let bucket = bucket_name(desired, &inner.identity.account);
         tokio::spawn(async move {
-            let send = sending::send(&inner, &bucket, &digest, &path, size, &stop, |sent| {
+            let send = sending::send(&inner.clients, &bucket, &digest, &path, size, &stop, |sent| {
                 inner.uploads.note(deployment, &digest, |upload| upload.sent = sent);
             });
             let outcome = send.await;

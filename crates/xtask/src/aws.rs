@@ -10,6 +10,10 @@ use crate::stages::{root, run};
 
 /// What the tests need of the independent AWS, with versions.
 const REQUIREMENTS: &str = "tests/aws/requirements.txt";
+/// The `aws` command that uploads are measured beside.
+const AWS_COMMAND: &str = "tests/aws/awscli.txt";
+/// The newest that this compiler builds.
+const S3_SERVER: &str = "0.14.1";
 
 pub(crate) fn test() -> Result<()> {
     let mut command = with_moto()?;
@@ -26,7 +30,7 @@ pub(crate) fn on_machines() -> Result<Command> {
 
 /// `cargo test` of the adapter and the program, to be told which tests.
 fn with_moto() -> Result<Command> {
-    install_moto()?;
+    install("target/moto", REQUIREMENTS)?;
     let mut command = Command::new(env!("CARGO"));
     // The program with them, in one run of cargo: another choice of packages would be other features, and the SDK twice. Its
     // tests that need no AWS are the unit stage's.
@@ -37,6 +41,21 @@ fn with_moto() -> Result<Command> {
     command.env("RUSTC_WORKSPACE_WRAPPER", clippy_driver()?);
     command.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
     Ok(command)
+}
+
+/// The upload beside the `aws` command, and presigned URLs, at a server that checks what was signed.
+pub(crate) fn bench_s3() -> Result<()> {
+    install("target/awscli", AWS_COMMAND)?;
+    let server = root().join("target/s3s-fs");
+    if !server.join("bin/s3s-fs").is_file() {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["install", "--quiet", "--locked", "--version", S3_SERVER, "s3s-fs"]);
+        command.args(["--features", "binary", "--root"]).arg(&server);
+        // Its dependencies are none of ours.
+        run(command.env("CARGO_TARGET_DIR", server.join("build")))?;
+    }
+    let args = ["test", "--release", "--package", "arya-aws", "--test", "s3"];
+    run(Command::new(env!("CARGO")).args(args))
 }
 
 /// A life on the account that the variable names, which the test compares with the one that the credentials are of.
@@ -67,9 +86,9 @@ fn clippy_driver() -> Result<PathBuf> {
     Ok(driver)
 }
 
-/// Installs moto into `target/moto`, unless what is there was made from the same list.
-fn install_moto() -> Result<()> {
-    let (folder, list) = (root().join("target/moto"), root().join(REQUIREMENTS));
+/// Installs Python packages into a folder, unless what is there was made from the same list.
+fn install(into: &str, list: &str) -> Result<()> {
+    let (folder, list) = (root().join(into), root().join(list));
     let (done, wanted) = (folder.join("installed.txt"), std::fs::read(&list)?);
     if std::fs::read(&done).is_ok_and(|installed| installed == wanted) {
         return Ok(());
@@ -77,5 +96,5 @@ fn install_moto() -> Result<()> {
     run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
     let install = ["install", "--quiet", "--disable-pip-version-check", "--requirement"];
     run(Command::new(folder.join("bin/pip")).args(install).arg(&list))?;
-    std::fs::write(done, wanted).context("target/moto could not be written to")
+    std::fs::write(done, wanted).with_context(|| format!("{into} could not be written to"))
 }

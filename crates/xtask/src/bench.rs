@@ -4,6 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::aws;
 use crate::stages::{binary, build, run};
 
 /// How long it may take.
@@ -18,8 +19,19 @@ pub(crate) enum Form {
 /// The one bench that needs no program: it lies with the judge, beside the plain version that it is measured against.
 const JUDGE: &str = "judge";
 
-/// Runs these benches, or all.
+/// The one that needs the AWS SDK, another S3 server and the `aws` command, and so is run only by its name.
+const S3: &str = "s3";
+
+/// Runs these benches, or all but those with the AWS SDK.
 pub(crate) fn bench(names: &[String], form: Form) -> Result<()> {
+    let (s3, names): (Vec<String>, Vec<String>) = names.iter().cloned().partition(|name| name == S3);
+    if !s3.is_empty() {
+        println!("== {S3}");
+        aws::bench_s3()?;
+        if names.is_empty() {
+            return Ok(());
+        }
+    }
     let (judge, others): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.as_str() == JUDGE);
     if names.is_empty() || !judge.is_empty() {
         println!("== {JUDGE}");

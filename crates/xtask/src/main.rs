@@ -33,7 +33,8 @@ enum Command {
     },
     /// The long run before a release: twenty cycles under load, crashing canaries, ten minutes of a healthy one
     Soak,
-    /// Speed and memory beside known programs: judge, balancer, planner, pages, upload, memory, or all of them
+    /// Speed and memory beside known programs: judge, balancer, planner, pages, upload, memory, or all of them; and by its
+    /// name alone s3, which compiles the AWS SDK in release
     Bench {
         names: Vec<String>,
         /// The short form that CI runs

@@ -8,16 +8,15 @@ use arya_plan::spec::Digest;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::file_key;
-use crate::Inner;
 use crate::calls::Call;
+use crate::connect::Clients;
 use crate::error::ask;
 
 /// Small enough to be kept until S3 has it, large enough that 10,000 of them hold 80 GB. S3's least is 5 MiB.
@@ -29,7 +28,7 @@ const PARTS_AT_ONCE: usize = 4;
 
 /// Sends a file; the sentence says why it is not there. `note` hears how many bytes have arrived.
 pub(super) async fn send(
-    inner: &Inner,
+    clients: &Clients,
     bucket: &str,
     digest: &Digest,
     path: &Path,
@@ -44,22 +43,16 @@ pub(super) async fn send(
     if first.len() < part {
         source.matches(digest)?;
         let bytes = first.len() as u64;
-        let request = inner.clients.sending.s3.put_object().bucket(bucket).key(key);
+        let request = clients.sending.s3.put_object().bucket(bucket).key(key);
         let sent = ask(Call::PutObject, request.body(ByteStream::from(first)).send());
         return or_stop(stop, async { sent.await.map_err(CloudError::from) })
             .await
             .map(|_| note(bytes));
     }
-    let request = inner
-        .clients
-        .sending
-        .s3
-        .create_multipart_upload()
-        .bucket(bucket)
-        .key(&key);
+    let request = clients.sending.s3.create_multipart_upload().bucket(bucket).key(&key);
     let begun = ask(Call::CreateMultipartUpload, request.send()).await.map_err(said)?;
     let upload = Parts {
-        inner,
+        clients,
         bucket,
         key,
         id: begun.upload_id.unwrap_or_default(),
@@ -136,9 +129,16 @@ fn unreadable(error: &std::io::Error) -> String {
     format!("The stored file could not be read: {error}. Upload it again.")
 }
 
+/// A part's task ended without an answer.
+fn broken<T>(error: JoinError) -> Result<T, CloudError> {
+    Err(CloudError::not_yet(format!(
+        "A part of the upload was given up ({error}). It is sent again."
+    )))
+}
+
 /// A multipart upload that has begun.
 struct Parts<'u> {
-    inner: &'u Inner,
+    clients: &'u Clients,
     bucket: &'u str,
     key: String,
     id: String,
@@ -153,20 +153,28 @@ impl Parts<'_> {
         stop: &CancellationToken,
         note: impl Fn(u64) + Send,
     ) -> Result<Vec<CompletedPart>, String> {
-        let (mut parts, mut in_the_air) = (Vec::new(), FuturesUnordered::new());
+        // Tasks, so that parts go on while the next one is read and hashed. With the set they end.
+        let (mut parts, mut in_the_air) = (Vec::new(), JoinSet::new());
         let (mut number, mut arrived, mut next) = (1, 0, Some(first));
+        let mut is_last = false;
         loop {
-            while in_the_air.len() < PARTS_AT_ONCE
-                && let Some(bytes) = next.take()
-            {
-                let is_last = bytes.len() < part;
-                in_the_air.push(self.part(number, bytes));
-                number += 1;
-                if !is_last {
-                    next = Some(source.next(part).await?).filter(|bytes| !bytes.is_empty());
+            // Read only when there is room for it, so that no more parts are in memory than in the air.
+            while in_the_air.len() < PARTS_AT_ONCE && !is_last {
+                let bytes = match next.take() {
+                    Some(first) => first,
+                    None => source.next(part).await?,
+                };
+                is_last = bytes.len() < part;
+                if !bytes.is_empty() {
+                    in_the_air.spawn(self.part(number, bytes));
+                    number += 1;
                 }
             }
-            let Some((completed, bytes)) = or_stop(stop, async { in_the_air.next().await.transpose() }).await? else {
+            let landed = or_stop(stop, async {
+                let landed = in_the_air.join_next().await;
+                landed.map(|part| part.unwrap_or_else(broken)).transpose()
+            });
+            let Some((completed, bytes)) = landed.await? else {
                 break;
             };
             arrived += bytes;
@@ -177,39 +185,32 @@ impl Parts<'_> {
         Ok(parts)
     }
 
-    async fn part(&self, number: i32, bytes: Bytes) -> Result<(CompletedPart, u64), CloudError> {
+    fn part(
+        &self,
+        number: i32,
+        bytes: Bytes,
+    ) -> impl Future<Output = Result<(CompletedPart, u64), CloudError>> + Send + 'static {
         let length = bytes.len() as u64;
-        let request = self
-            .inner
-            .clients
-            .sending
-            .s3
-            .upload_part()
-            .bucket(self.bucket)
-            .key(&self.key);
+        let request = self.clients.sending.s3.upload_part().bucket(self.bucket).key(&self.key);
         let request = request
             .upload_id(&self.id)
             .part_number(number)
             .body(ByteStream::from(bytes));
-        let answer = ask(Call::UploadPart, request.send()).await?;
-        let completed = CompletedPart::builder()
-            .part_number(number)
-            .set_e_tag(answer.e_tag)
-            .set_checksum_crc32(answer.checksum_crc32)
-            .set_checksum_crc32_c(answer.checksum_crc32_c)
-            .set_checksum_crc64_nvme(answer.checksum_crc64_nvme);
-        Ok((completed.build(), length))
+        async move {
+            let answer = ask(Call::UploadPart, request.send()).await?;
+            let completed = CompletedPart::builder()
+                .part_number(number)
+                .set_e_tag(answer.e_tag)
+                .set_checksum_crc32(answer.checksum_crc32)
+                .set_checksum_crc32_c(answer.checksum_crc32_c)
+                .set_checksum_crc64_nvme(answer.checksum_crc64_nvme);
+            Ok((completed.build(), length))
+        }
     }
 
     async fn finish(&self, parts: Vec<CompletedPart>) -> Result<(), String> {
         let all = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        let request = self
-            .inner
-            .clients
-            .sending
-            .s3
-            .complete_multipart_upload()
-            .bucket(self.bucket);
+        let request = self.clients.sending.s3.complete_multipart_upload().bucket(self.bucket);
         let request = request.key(&self.key).upload_id(&self.id).multipart_upload(all);
         ask(Call::CompleteMultipartUpload, request.send())
             .await
@@ -219,13 +220,7 @@ impl Parts<'_> {
 
     /// As well as it goes: what stays is removed by the bucket's own rule, and with the bucket.
     async fn abort(&self) {
-        let request = self
-            .inner
-            .clients
-            .changing
-            .s3
-            .abort_multipart_upload()
-            .bucket(self.bucket);
+        let request = self.clients.changing.s3.abort_multipart_upload().bucket(self.bucket);
         let request = request.key(&self.key).upload_id(&self.id);
         if let Err(failure) = ask(Call::AbortMultipartUpload, request.send()).await {
             tracing::warn!(%failure, "an unfinished upload stays until the bucket goes");
