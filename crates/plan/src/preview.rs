@@ -23,7 +23,7 @@ use crate::observed::Observed;
 use crate::plan::{Step, plan};
 use crate::problem::Problem;
 use crate::seen::Seen;
-use crate::spec::{Digest, Spec};
+use crate::spec::{Digest, Instances, Spec};
 use crate::surroundings::Surroundings;
 use crate::timing::Timing;
 
@@ -166,6 +166,10 @@ pub struct Preview {
     pub problems: Vec<Problem>,
     pub quotas: Vec<Quota>,
     pub price_per_hour: f64,
+    /// What that figure is and is not; `None` where nothing costs anything.
+    pub price_note: Option<String>,
+    /// What is launched, with what *same as production* stands for where that was asked.
+    pub instances: Instances,
     pub other_doors: Vec<OtherDoor>,
     pub time_to_verdict: TimeToVerdict,
     pub shares: Option<SharesLine>,
@@ -217,6 +221,8 @@ pub fn preview(request: &PreviewRequest<'_>) -> Preview {
         problems,
         quotas: site.map_or(vec![], quotas),
         price_per_hour: cost::per_hour(spec, request.capabilities.prices),
+        price_note: cost::says(spec, request.capabilities.prices),
+        instances: spec.instances.clone(),
         other_doors: vec![],
         time_to_verdict: time_to_verdict(request),
         shares: draft.as_ref().and_then(shares),

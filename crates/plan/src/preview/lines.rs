@@ -167,6 +167,22 @@ fn forward_in_words(site: &Site, forward: &Forward) -> String {
     format!("forward to {}{sticky}", groups.join(", "))
 }
 
+fn door_in_words(rule: &Rule, site: &Site, chosen_site: &Site) -> String {
+    let at = match site.listener == chosen_site.listener {
+        true => String::new(),
+        false => format!(" at {}", site.address),
+    };
+    let which = match rule.conditions.is_empty() {
+        true => format!("All that no other rule takes{at} reaches production by the default rule and misses"),
+        false => format!(
+            "Requests where {}{at} reach production by rule {} and miss",
+            conditions_in_words(&rule.conditions),
+            rule.priority
+        ),
+    };
+    format!("{which} this canary.")
+}
+
 pub(super) fn other_doors(sites: &[Site], chosen_site: &Site, placement: &Placement) -> Vec<OtherDoor> {
     let ours: BTreeSet<_> = placement.production.iter().map(|g| &g.group).collect();
     let mut doors = Vec::new();
@@ -180,11 +196,7 @@ pub(super) fn other_doors(sites: &[Site], chosen_site: &Site, placement: &Placem
                 doors.push(OtherDoor {
                     listener: site.listener.to_string(),
                     rule: rule.id.to_string(),
-                    sentence: format!(
-                        "Requests where {} reach production by rule {} and miss this canary.",
-                        conditions_in_words(&rule.conditions),
-                        rule.priority
-                    ),
+                    sentence: door_in_words(rule, site, chosen_site),
                 });
             }
         }

@@ -8,7 +8,7 @@ use arya_plan::identity::{DeploymentId, InstallationId, Place, Role};
 use arya_plan::left::Log;
 use arya_plan::observed::{BootPhase, Status};
 use arya_plan::phase::Phase;
-use arya_plan::spec::Spec;
+use arya_plan::spec::{Instances, OneOrMany, Spec};
 use arya_plan::surroundings::MissingRight;
 use serde_json::json;
 use uuid::Uuid;
@@ -516,6 +516,12 @@ pub(crate) fn plan() -> PlanDocument {
             limit: 100,
         }],
         price_per_hour: 0.125,
+        price_note: Some("List prices.".into()),
+        instances: Some(Instances {
+            instance_type: "m5.large".into(),
+            subnets: OneOrMany::Many(vec!["subnet-1".into(), "subnet-2".into()]),
+            ..Instances::default()
+        }),
         other_doors: vec![OtherDoor {
             listener: "web".into(),
             rule: "default".into(),
@@ -605,6 +611,7 @@ pub(crate) fn report() -> ReportDocument {
         verdict: verdict(Outcome::Harmful),
         events: events(HOSTILE),
         logs: logs(),
+        export: Some("/api/v1/deployments/x/export".into()),
         made_at: at(100),
     }
 }

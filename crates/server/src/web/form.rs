@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arya_plan::spec::Digest;
+use arya_plan::spec::{Digest, SAME_AS_PRODUCTION};
 use serde_json::{Map, Value, json};
 
 use crate::api::input::shown;
@@ -27,6 +27,8 @@ enum Kind {
     Number,
     /// Separated by commas.
     List,
+    /// The same, or the word for *as production has it*.
+    SameOrList,
 }
 
 /// A key of the spec that the form shows as one input.
@@ -41,7 +43,7 @@ const fn key(name: &'static str, kind: Kind, needed: Option<&'static str>) -> Ke
     Key { name, kind, needed }
 }
 
-const KEYS: [Key; 22] = [
+const KEYS: [Key; 31] = [
     key("name", Kind::Text, Some("Give it a name, e.g. emr-1.1.")),
     key("connection", Kind::Text, None),
     key("listener", Kind::Text, Some("Choose a rule to stand in front of.")),
@@ -88,6 +90,15 @@ const KEYS: [Key; 22] = [
     key("analysis.aa_spell_s", Kind::Number, None),
     key("lifetime_h", Kind::Number, None),
     key("instances.per_arm", Kind::Number, None),
+    key("instances.type", Kind::Text, None),
+    key("instances.subnets", Kind::SameOrList, None),
+    key("instances.security_groups", Kind::SameOrList, None),
+    key("instances.profile", Kind::Text, None),
+    key("instances.key_pair", Kind::Text, None),
+    key("instances.ami", Kind::Text, None),
+    key("monitor.type", Kind::Text, None),
+    key("monitor.reach", Kind::Text, None),
+    key("monitor.allow_cidrs", Kind::List, None),
 ];
 
 /// A condition as the form has it.
@@ -384,7 +395,8 @@ impl NewForm {
 fn value_of(key: &Key, text: &str, problems: &mut Problems) -> Option<Value> {
     match key.kind {
         Kind::Text => Some(json!(text)),
-        Kind::List => Some(json!(split(text))),
+        Kind::SameOrList if text == SAME_AS_PRODUCTION => Some(json!(text)),
+        Kind::List | Kind::SameOrList => Some(json!(split(text))),
         Kind::Number => {
             let number = number(text);
             if number.is_none() {

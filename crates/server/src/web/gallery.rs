@@ -25,8 +25,8 @@ use super::pages::logs::LogsPage;
 use super::pages::new::{Filled, NewPage};
 use super::pages::plan::PlanPanel;
 use super::pages::report::ReportPage;
-use crate::api::documents::{BacktestDocument, DeploymentDocument, VerdictDocument};
 use super::pages::settings::{SettingsPage, Shown};
+use crate::api::documents::{BacktestDocument, DeploymentDocument, VerdictDocument};
 use crate::app::{About, Backtest, Chosen, Closer, Named, judged_again};
 
 fn deployment_page(document: &DeploymentDocument, outcome: Outcome) -> String {
@@ -115,7 +115,6 @@ fn lab_pages() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn new_page(document: Option<serde_json::Value>) -> String {
 fn settings_pages() -> Vec<(&'static str, String)> {
     let page = |around: &Around, about: &About, timing: &Timing, (sight, removals): &fx::Left| {
         let shown = Shown {
@@ -141,6 +140,7 @@ fn settings_pages() -> Vec<(&'static str, String)> {
     ]
 }
 
+fn new_page(document: Option<serde_json::Value>) -> String {
     let form = document.as_ref().map_or_else(NewForm::empty, NewForm::of_document);
     let (_, problems) = form.document();
     let plan = document.is_some().then(|| PlanPanel::of(&fx::plan(), 4.0));
@@ -231,9 +231,9 @@ fn all_pages() -> Vec<(&'static str, String)> {
     ];
     pages.extend(verdict_pages());
     pages.extend(lab_pages());
+    pages.extend(settings_pages());
     pages
 }
-    pages.extend(settings_pages());
 
 #[test]
 fn gallery_is_written_where_it_is_asked_for() {
@@ -334,8 +334,10 @@ fn pages_say_what_matters() {
     check("report", &["Restore proof", "What happened", "What was asked"]);
     check("login", &["Log in", "works once"]);
     check("connect", &["What this server sees", "/api/*"]);
-}
-
+    check(
+        "new-filled",
+        &["now m5.large", "now subnet-1, subnet-2", "List prices."],
+    );
     check("settings", &["ends with this program", "not part of arya try"]);
     check(
         "settings-aws",
@@ -349,6 +351,8 @@ fn pages_say_what_matters() {
         ],
     );
     check("settings-aws-nothing", &["Nothing with Arya's tags"]);
+}
+
 #[test]
 fn judging_pages_say_what_matters() {
     check(

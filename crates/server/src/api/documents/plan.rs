@@ -3,6 +3,7 @@
 use arya_judge::Timestamp;
 use arya_plan::preview::{OtherDoor, Preview, Quota, ResourceLine, RuleLine, SharesLine, TimeToVerdict};
 use arya_plan::problem::{Problem, Severity};
+use arya_plan::spec::Instances;
 use serde::Serialize;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,6 +21,12 @@ pub(crate) struct PlanDocument {
     pub(crate) quotas: Vec<Quota>,
     /// US dollars.
     pub(crate) price_per_hour: f64,
+    /// What that figure is and is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) price_note: Option<String>,
+    /// What is launched, with what *same as production* stands for; absent where machines are none of AWS's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) instances: Option<Instances>,
     pub(crate) other_doors: Vec<OtherDoor>,
     pub(crate) time_to_verdict: TimeToVerdict,
     pub(crate) shares: Option<SharesLine>,
@@ -76,6 +83,8 @@ impl PlanDocument {
             problems,
             quotas: preview.quotas.clone(),
             price_per_hour: preview.price_per_hour,
+            price_note: preview.price_note.clone(),
+            instances: preview.price_note.is_some().then(|| preview.instances.clone()),
             other_doors: preview.other_doors.clone(),
             time_to_verdict: preview.time_to_verdict.clone(),
             shares: preview.shares.clone(),

@@ -101,3 +101,24 @@ fn the_chosen_rule_names_its_connection_unless_it_is_the_usual_one() {
     let of_file = NewForm::of_document(&json!({"listener": "local:web", "connection": "default"}));
     assert_eq!(of_file.chosen(), "local:web default");
 }
+
+#[test]
+fn machines_are_as_productions_or_as_named() {
+    let of = |text: &str| {
+        let mut form = NewForm::empty();
+        form.set("instances.subnets", text);
+        form.document().0.pointer("/instances/subnets").cloned()
+    };
+    assert_eq!(of(""), None);
+    assert_eq!(of("same_as_production"), Some(json!("same_as_production")));
+    assert_eq!(of("subnet-1, subnet-2"), Some(json!(["subnet-1", "subnet-2"])));
+    let named = json!({"instances": {"subnets": ["subnet-1", "subnet-2"], "http_proxy": "http://p:3128"}});
+    let form = NewForm::of_document(&named);
+    assert_eq!(form.get("instances.subnets"), "subnet-1, subnet-2");
+    let (again, _) = form.document();
+    assert_eq!(again["instances"]["subnets"], named["instances"]["subnets"]);
+    assert_eq!(
+        again["instances"]["http_proxy"], "http://p:3128",
+        "what has no input is handed on"
+    );
+}

@@ -1,6 +1,6 @@
 //! A new canary: one page in five parts, with the plan beside it. The form and a YAML file are the same thing.
 
-use arya_plan::spec::{Digest, Spec};
+use arya_plan::spec::{Digest, Instances, OneOrMany, SAME_AS_PRODUCTION, Spec};
 use askama::Template;
 use axum::Extension;
 use axum::extract::{Query, State};
@@ -25,7 +25,7 @@ use crate::web::parts::rule as rule_words;
 use crate::web::parts::share::SharesView;
 
 /// Keys that have a place for their sentence on the page.
-const SHOWN: [&str; 17] = [
+const SHOWN: [&str; 26] = [
     "name",
     "listener",
     "canary_percent",
@@ -33,6 +33,15 @@ const SHOWN: [&str; 17] = [
     "app.port",
     "app.health_check_path",
     "app.version_path",
+    "instances.type",
+    "instances.subnets",
+    "instances.security_groups",
+    "instances.profile",
+    "instances.key_pair",
+    "instances.ami",
+    "monitor.type",
+    "monitor.reach",
+    "monitor.allow_cidrs",
     "app.warm_up.paths",
     "app.warm_up.in_a_row",
     "app.warm_up.under_ms",
@@ -228,6 +237,8 @@ pub(crate) struct NewPage {
     exporters: Vec<ExporterRow>,
     shares: Option<SharesView>,
     sides: [SideFiles; 2],
+    machines: Vec<MachineInput>,
+    reaches: [(&'static str, &'static str); 3],
     comparison: Vec<String>,
     samples: bool,
     plan: Option<PlanPanel>,
@@ -331,6 +342,8 @@ impl NewPage {
                 side("baseline", "Baseline: today's version", &form, artifact),
                 side("canary", "Canary: the new version", &form, artifact),
             ],
+            machines: machines(&form, plan.as_ref()),
+            reaches: REACHES,
             comparison,
             samples: around.local,
             plan,
@@ -340,6 +353,68 @@ impl NewPage {
             problems,
         }
     }
+}
+
+/// What a machine of the arms is like: an input, and what production has.
+#[derive(Debug, Clone)]
+pub(crate) struct MachineInput {
+    /// The spec's key.
+    key: &'static str,
+    title: &'static str,
+    /// What an empty input means.
+    usual: &'static str,
+    value: String,
+    /// What that stands for, once a plan has asked.
+    stands_for: Option<String>,
+}
+
+/// How the server reaches the monitor.
+const REACHES: [(&str, &str); 3] = [
+    ("vpc", "vpc: privately, from this server's network"),
+    ("public", "public: by a public address, from the networks below"),
+    ("bucket", "bucket: not at all; it writes what it measured"),
+];
+
+fn machines(form: &NewForm, plan: Option<&PlanPanel>) -> Vec<MachineInput> {
+    let known = plan.and_then(|plan| plan.instances.as_ref());
+    let input = |key: &'static str, title, usual, stands_for: Option<String>| MachineInput {
+        key,
+        title,
+        usual,
+        value: form.get(key).to_owned(),
+        stands_for: stands_for.filter(|known| known != usual && known != form.get(key)),
+    };
+    let one = |of: fn(&Instances) -> &String| known.map(|known| of(known).clone());
+    let many = |of: fn(&Instances) -> &OneOrMany| {
+        known.map(|known| match of(known) {
+            OneOrMany::One(word) => word.clone(),
+            OneOrMany::Many(ids) => ids.join(", "),
+        })
+    };
+    let same = SAME_AS_PRODUCTION;
+    vec![
+        input(
+            "instances.type",
+            "Instance type",
+            same,
+            one(|known| &known.instance_type),
+        ),
+        input("instances.subnets", "Subnets", same, many(|known| &known.subnets)),
+        input(
+            "instances.security_groups",
+            "Security groups, beside Arya's",
+            same,
+            many(|known| &known.security_groups),
+        ),
+        input(
+            "instances.profile",
+            "Instance profile",
+            "none",
+            one(|known| &known.profile),
+        ),
+        input("instances.key_pair", "Key pair", "none", one(|known| &known.key_pair)),
+        input("instances.ami", "Image (AMI)", "default", one(|known| &known.ami)),
+    ]
 }
 
 fn yaml(document: &Value) -> String {

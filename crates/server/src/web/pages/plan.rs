@@ -3,6 +3,7 @@
 
 use arya_plan::preview::RuleLine;
 use arya_plan::problem::Severity;
+use arya_plan::spec::Instances;
 
 use crate::api::documents::{PlanDocument, ProblemLine};
 use crate::web::words;
@@ -21,6 +22,9 @@ pub(crate) struct PlanPanel {
     pub(crate) quotas: Vec<QuotaView>,
     pub(crate) other_doors: Vec<String>,
     pub(crate) price: String,
+    pub(crate) price_note: Option<String>,
+    /// What is launched, with no word left.
+    pub(crate) instances: Option<Instances>,
     pub(crate) price_lifetime: String,
     pub(crate) price_forgotten: String,
     pub(crate) free: bool,
@@ -84,6 +88,8 @@ impl PlanPanel {
                 .collect(),
             other_doors: plan.other_doors.iter().map(|door| door.sentence.clone()).collect(),
             price: words::money(plan.price_per_hour),
+            price_note: plan.price_note.clone(),
+            instances: plan.instances.clone(),
             price_lifetime: words::money(plan.price_per_hour * lifetime_h),
             price_forgotten: words::money(plan.price_per_hour * FORGOTTEN_H),
             free: plan.price_per_hour == 0.0,
