@@ -330,6 +330,15 @@ pub(crate) fn about() -> About {
     }
 }
 
+/// Looked for, and not found.
+pub(crate) fn nothing_left() -> Left {
+    let (mut sight, _) = left();
+    let mut all = sight.all.to_vec();
+    all.iter_mut().for_each(|one| one.found.clear());
+    sight.all = all.into();
+    (sight, BTreeMap::new())
+}
+
 /// What stands, and what is being removed.
 pub(crate) type Left = (Sight, BTreeMap<DeploymentId, Removal>);
 

@@ -135,7 +135,7 @@ fn settings_pages() -> Vec<(&'static str, String)> {
         ),
         (
             "settings-aws-nothing",
-            page(&fx::on_aws(), &fx::about(), &Timing::AWS, &nothing),
+            page(&fx::on_aws(), &fx::about(), &Timing::AWS, &fx::nothing_left()),
         ),
     ]
 }
@@ -350,7 +350,10 @@ fn pages_say_what_matters() {
             "every 10 s",
         ],
     );
-    check("settings-aws-nothing", &["Nothing with Arya's tags"]);
+    check(
+        "settings-aws-nothing",
+        &["Nothing with Arya's tags in production (123456789012"],
+    );
 }
 
 #[test]

@@ -148,9 +148,29 @@ pub(crate) fn short_arn(id: &str) -> &str {
     }
 }
 
+/// An ARN of a listener or a rule by what people know it by: the load balancer's name, and the end that tells it from
+/// others. Other ids as they are.
+pub(crate) fn known_by(id: &str) -> String {
+    let own = short_arn(id);
+    let parts: Vec<&str> = own.split('/').collect();
+    match parts.as_slice() {
+        ["listener" | "listener-rule", _, balancer, .., end] if own != id => format!("{balancer} … {end}"),
+        _ => own.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_arn_is_known_by_its_balancer_and_its_end() {
+        let listener = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/shop/1f0b/8d66";
+        assert_eq!(known_by(listener), "shop … 8d66");
+        let rule = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener-rule/app/shop/1f0b/8d66/7d31";
+        assert_eq!(known_by(rule), "shop … 7d31");
+        assert_eq!(known_by("local:web"), "local:web");
+    }
 
     #[test]
     fn shares_keep_the_digits_that_matter() {

@@ -48,12 +48,23 @@ pub(crate) const fn phase_word(phase: Phase) -> &'static str {
 const UP: [Phase; 4] = [Phase::Uploading, Phase::Provisioning, Phase::WarmingUp, Phase::Serving];
 const DOWN: [Phase; 3] = [Phase::Draining, Phase::Destroying, Phase::Destroyed];
 
-/// The way up, then the way down; *held* and *failed* take the place of *serving*.
+/// The way up, then the way down; *held* takes the place of *serving*, *failed* that of the whole way up.
 pub(crate) fn rail(phase: Phase) -> Vec<RailDocument> {
     let mut stops: Vec<Phase> = UP.to_vec();
-    if matches!(phase, Phase::Held | Phase::Failed) {
-        stops.pop();
-        stops.push(phase);
+    match phase {
+        Phase::Held => {
+            stops.pop();
+            stops.push(phase);
+        }
+        // How far it came on the way up, the checklist says.
+        Phase::Failed => stops = vec![phase],
+        Phase::Uploading
+        | Phase::Provisioning
+        | Phase::WarmingUp
+        | Phase::Serving
+        | Phase::Draining
+        | Phase::Destroying
+        | Phase::Destroyed => {}
     }
     stops.extend(DOWN);
     let now = stops.iter().position(|stop| *stop == phase).unwrap_or_default();
@@ -180,6 +191,11 @@ mod tests {
             Phase::Held,
             "uploading+ provisioning+ warming up+ held* draining destroying destroyed",
         );
+    }
+
+    #[test]
+    fn what_failed_claims_no_step_that_it_did_not_reach() {
+        check(Phase::Failed, "failed* draining destroying destroyed");
     }
 
     #[test]

@@ -19,8 +19,18 @@ use crate::world::{Access, PolicyText, ProfileLine};
 
 pub(crate) async fn get(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
     let around = Around::of(&app, Some(&caller));
-    let access = app.world.access();
+    let access = access(&app).await;
     html(&ConnectPage::of(&around, &app.listeners().await, &access, app.now()))
+}
+
+/// Names in files of this user, which may lie on a slow disk.
+async fn access(app: &App) -> Access {
+    let world = app.world.clone();
+    let read = tokio::task::spawn_blocking(move || world.access()).await;
+    read.unwrap_or_else(|broken| {
+        tracing::error!(error = %broken, "the profiles of this user could not be read");
+        Access::default()
+    })
 }
 
 #[derive(Debug, Template)]

@@ -75,6 +75,8 @@ pub(crate) struct SettingsPage {
     connections: Vec<[String; 5]>,
     looked: String,
     unlooked: Vec<String>,
+    /// Where nothing was found, in words.
+    bare: String,
     remnants: Vec<RemnantView>,
     gone: Vec<String>,
     kept: Vec<(&'static str, String)>,
@@ -114,6 +116,7 @@ impl SettingsPage {
                 None => "being looked for; look again in a moment".into(),
             },
             unlooked: sight.all.iter().filter_map(unlooked).collect(),
+            bare: bare(sight),
             remnants: remnants(shown),
             gone: gone(shown),
             kept: kept(shown.about),
@@ -167,6 +170,12 @@ fn connections(about: &About) -> Vec<[String; 5]> {
         ]
     };
     about.connections.iter().map(line).collect()
+}
+
+fn bare(sight: &Sight) -> String {
+    let looked = sight.all.iter().filter(|one| one.error.is_none());
+    let places = looked.map(|one| format!("{} ({})", one.connection, one.place));
+    places.collect::<Vec<_>>().join(", ")
 }
 
 fn unlooked(standing: &Standing) -> Option<String> {

@@ -33,8 +33,11 @@ pub(crate) fn facts(document: &DeploymentDocument) -> Vec<Fact> {
     facts.push(fact("Cost so far", words::money(document.cost.so_far)));
     facts.push(fact("Cost per hour", words::money(document.cost.per_hour)));
     facts.push(fact("Started", words::day(document.created_at)));
-    facts.push(fact("Listener", spec.listener.to_string()));
-    facts.push(fact("In front of", String::from(spec.in_front_of.clone())));
+    facts.push(fact("Listener", words::known_by(spec.listener.as_str())));
+    facts.push(fact(
+        "In front of",
+        words::known_by(&String::from(spec.in_front_of.clone())),
+    ));
     facts.push(fact("Stickiness", stickiness));
     facts.push(fact("Health path", spec.app.health_check_path.clone()));
     facts.push(fact("Generation", document.generation.to_string()));
