@@ -12,12 +12,18 @@
 
 use super::{Charts, Walk};
 use crate::beside::turned;
+use crate::sequential::guard::REFERENCE_BLOCK_S;
 use crate::{Block, JudgeConfig, MetricConfig};
 
-/// The log evidence that no rehearsal may pass: two to one. Hours that are past show the noise as often as they are many;
-/// here it is seen for no longer than the canary is, so less of it has to count. Ten to one was tried: it met a sixth of
-/// the false alarms, this one half of them, and costs a twentieth of the time at 5 requests a second and none at 50.
-const QUIET: f64 = 0.7;
+/// The log evidence that no rehearsal may pass: three to two. Hours that are past show the noise as often as they are many;
+/// here it is seen for no longer than the canary is, so less of it has to count. Ten to one met a sixth of the false alarms
+/// of drifts and outages, two to one half of them, this one a little more.
+const QUIET: f64 = 0.4;
+/// The same where a span holds fewer events than [`MANY_EVENTS`], seven to four: so few are louder by chance, and less than
+/// this costs a tenth of the time to find a canary that fails twice as often at 5 requests a second.
+const QUIET_OF_FEW: f64 = 0.55;
+/// From so many events of both in 15 s on their difference is about normal, as the dispersion guard has it.
+const MANY_EVENTS: f64 = 5.0;
 /// However unlike production and baseline are, the alarm is doubted at most so many times more, scatter and caution
 /// together: a lasting difference of old machines and new ones must not hide a canary that is plainly broken.
 const MOST_CAUTION: f64 = 4.0;
@@ -58,6 +64,8 @@ pub(crate) struct Rehearsed {
     doubt: Doubt,
     /// The minute in which the scatter was read last.
     read_at: Option<i64>,
+    /// Events of both so far: requests, where they are measured.
+    events: f64,
 }
 
 /// One of them as the canary.
@@ -78,6 +86,7 @@ impl Rehearsed {
             ways: [way(), way()],
             doubt: Doubt::NONE,
             read_at: None,
+            events: 0.0,
         }
     }
 
@@ -91,10 +100,18 @@ impl Rehearsed {
             // The two ways round scatter alike.
             (self.doubt.dispersion, self.doubt.plain_dispersion) = self.ways[0].walk.follow().scatter();
         }
+        self.events += events(block);
+        let quiet = self.quiet();
         let assumed = 0.5 * (1.0 + 1.0 / machines.max(1.0));
         for way in &mut self.ways {
-            self.doubt.caution = way.needed(minute, assumed, &self.doubt);
+            self.doubt.caution = way.needed(minute, (assumed, quiet), &self.doubt);
         }
+    }
+
+    /// The log evidence that neither way round may pass.
+    fn quiet(&self) -> f64 {
+        let in_a_span = self.events * REFERENCE_BLOCK_S / self.compared_s().max(REFERENCE_BLOCK_S);
+        if in_a_span < MANY_EVENTS { QUIET_OF_FEW } else { QUIET }
     }
 
     /// Seconds in which both were seen.
@@ -111,11 +128,11 @@ impl Rehearsed {
 impl Way {
     /// The caution that keeps it quiet, at least what was needed before. Of the excess scatter that is assumed of a pair of
     /// single machines this pair has a part.
-    fn needed(&mut self, minute: i64, assumed: f64, doubt: &Doubt) -> f64 {
+    fn needed(&mut self, minute: i64, (assumed, quiet): (f64, f64), doubt: &Doubt) -> f64 {
         let (walk, caution) = (self.walk.follow(), doubt.caution);
         // Tempering divides what the evidence cannot exceed, and evidence that is quiet at less doubt is quiet at more.
         let least = caution * doubt.dispersion;
-        if caution >= MOST_CAUTION || walk.ceiling() <= QUIET * least || walk.log_e_at(least) <= QUIET {
+        if caution >= MOST_CAUTION || walk.ceiling() <= quiet * least || walk.log_e_at(least) <= quiet {
             return caution;
         }
         let own = match self.read {
@@ -127,7 +144,16 @@ impl Way {
             return caution;
         }
         let dispersion = (1.0 + assumed * (own - 1.0)).max(doubt.dispersion);
-        least_quiet(|caution| walk.log_e_at(caution * dispersion) > QUIET, caution)
+        least_quiet(|caution| walk.log_e_at(caution * dispersion) > quiet, caution)
+    }
+}
+
+/// How much a block says of both: events, or requests where they are measured.
+fn events(block: &Block) -> f64 {
+    match block {
+        Block::Counts(counts) => counts.baseline_events + counts.canary_events,
+        Block::Histogram(_) => block.exposures().map_or(0.0, |(baseline, canary)| baseline + canary),
+        Block::Gauge(_) => 0.0,
     }
 }
 
