@@ -94,6 +94,7 @@ calls! {
     GetMetricData: "cloudwatch:GetMetricData", Discover, Anything, "read the load balancer's metrics";
     DescribeTags: "elasticloadbalancing:DescribeTags", Discover, Anything, "read tags";
     DescribeInstances: "ec2:DescribeInstances", Discover, Anything, "list the instances";
+    GetConsoleOutput: "ec2:GetConsoleOutput", Discover, Ours, "read what a silent instance printed";
     DescribeSecurityGroups: "ec2:DescribeSecurityGroups", Discover, Anything, "list the security groups";
     DescribeSubnets: "ec2:DescribeSubnets", Discover, Anything, "see where instances would stand";
     DescribeRouteTables: "ec2:DescribeRouteTables", Discover, Anything, "see how instances would reach the world";

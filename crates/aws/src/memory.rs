@@ -51,6 +51,8 @@ pub(crate) struct Memory {
     pub(crate) whole_buckets: Remembered<String, ()>,
     /// What the containers of a deployment printed.
     pub(crate) logs: Shared<DeploymentId, Arc<[Log]>>,
+    /// By instance, of those that never said anything.
+    pub(crate) consoles: Remembered<String, Option<String>>,
     /// By object and its ETag.
     pub(crate) reports: Remembered<(String, String), Option<Status>>,
 }
@@ -85,6 +87,7 @@ impl Memory {
             secured: Remembered::new(clock),
             whole_buckets: Remembered::new(clock),
             logs: Shared::new(clock),
+            consoles: Remembered::new(clock),
             reports: Remembered::new(clock),
         }
     }

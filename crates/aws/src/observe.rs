@@ -1,5 +1,7 @@
 //! One look at one deployment: what carries its tags, and the listener that it stands on.
 
+mod console;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -42,6 +44,12 @@ impl Inner {
         if let Some(objects) = &objects {
             for one in &mut seen {
                 one.report = self.report(desired, one, objects).await?;
+            }
+        }
+        for one in &mut seen {
+            let listed = instances.iter().find(|listed| listed.instance_id() == Some(&one.id));
+            if one.report.is_none() && listed.is_some_and(|listed| console::is_worth_reading(listed, now)) {
+                one.console = self.console(&one.id).await;
             }
         }
         let groups = [(Arm::Baseline, baseline), (Arm::Canary, canary)];
@@ -248,6 +256,7 @@ fn instance(desired: &Desired, listed: &ec2::Instance) -> Option<Instance> {
         address: address.map(|address| SocketAddr::new(address, port)),
         report: None,
         ended_because: ended_because(listed),
+        console: None,
     })
 }
 

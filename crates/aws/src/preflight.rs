@@ -226,9 +226,12 @@ impl Inner {
         let changing = &self.clients.changing;
         let mut told = Vec::new();
         if let Some(id) = instance {
-            let request = changing.ec2.terminate_instances().dry_run(true).instance_ids(id);
+            let request = changing.ec2.terminate_instances().dry_run(true).instance_ids(&id);
             let answer = ask(Call::TerminateInstances, request.send()).await;
             told.push(dry_run(Call::TerminateInstances, &answer));
+            let request = self.clients.reading.ec2.get_console_output().dry_run(true);
+            let answer = ask(Call::GetConsoleOutput, request.instance_id(id).send()).await;
+            told.push(dry_run(Call::GetConsoleOutput, &answer));
         }
         if let Some(id) = group {
             let opening = ec2::IpPermission::builder()

@@ -63,6 +63,7 @@ fn instance(desired: &Desired, world: &mut Observed, step: &Step) {
             address: None,
             report: Some(Status::new(BootPhase::Ready, world.at)),
             ended_because: None,
+            console: None,
         }),
         Step::TerminateInstance { place, incarnation } => {
             for instance in &mut world.instances {

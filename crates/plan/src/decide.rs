@@ -272,7 +272,9 @@ fn too_slow(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timing
         .find(|place| longer(Fact::NotReady(*place, desired.incarnation(*place)), timing.boot_at_most))
     {
         let limit = timing.boot_at_most.as_secs();
-        format!("The {place} did not report ready within {limit} s of its start.")
+        let printed = wanted(desired, observed, place).and_then(|instance| instance.console);
+        let printed = printed.map_or_else(String::new, |end| format!(" It said nothing; its console ends: {end}"));
+        format!("The {place} did not report ready within {limit} s of its start.{printed}")
     } else {
         let slow = Arm::BOTH
             .into_iter()

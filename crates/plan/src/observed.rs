@@ -177,6 +177,9 @@ pub struct Instance {
     /// Why the cloud ended it, in the cloud's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_because: Option<String>,
+    /// The end of what it printed on its console, masked, where it runs and never said anything itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<String>,
 }
 
 impl Instance {

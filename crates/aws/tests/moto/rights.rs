@@ -248,8 +248,9 @@ impl Checked {
     }
 }
 
-/// Read for a plan's problems alone, which are no errors.
-const ONLY_PLANS: [&str; 3] = [
+/// Read for a plan's problems alone, which are no errors, or of an instance that never says anything.
+const ONLY_PLANS: [&str; 4] = [
+    "ec2:GetConsoleOutput",
     "ec2:DescribeSubnets",
     "ec2:DescribeRouteTables",
     "ec2:DescribeNatGateways",

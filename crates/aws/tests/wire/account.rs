@@ -4,7 +4,9 @@
 mod balancing;
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
+use arya_judge::Timestamp;
 use arya_plan::spec::Digest;
 use serde_json::json;
 
@@ -51,7 +53,7 @@ pub(crate) struct Instance {
     pub(crate) subnet: String,
     pub(crate) groups: Vec<String>,
     pub(crate) address: String,
-    launched: u64,
+    pub(crate) launched: u64,
     terminated: Option<u64>,
     /// Base64, as it was sent.
     pub(crate) user_data: String,
@@ -117,6 +119,10 @@ pub(crate) struct Account {
     pub(crate) vanishing: Vec<String>,
     /// Whose key we sign with.
     pub(crate) caller: &'static str,
+    /// Its instances never get so far as to say anything.
+    pub(crate) is_mute: bool,
+    /// When its clock stood at nothing.
+    pub(crate) began: Timestamp,
     /// Its objects were written hours ago.
     pub(crate) is_aged: bool,
     made: u64,
@@ -160,6 +166,9 @@ impl Account {
             sick: vec![],
             vanishing: vec![],
             caller: OWNER,
+            is_mute: false,
+            // Its clock begins at a thousand seconds.
+            began: Timestamp::now() - Duration::from_secs(1_000),
             is_aged: false,
             made: 0,
             tokens: HashMap::new(),
@@ -300,7 +309,7 @@ impl Account {
         let (now, ready_after) = (self.now, STARTS_S + BOOTS_S);
         for instance in &mut self.instances {
             let up = instance.terminated.is_none() && now >= instance.launched + ready_after;
-            if instance.ready || !up || instance.user_data.is_empty() {
+            if self.is_mute || instance.ready || !up || instance.user_data.is_empty() {
                 continue;
             }
             let user_data = unpacked(&instance.user_data);

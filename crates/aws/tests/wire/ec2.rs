@@ -1,5 +1,7 @@
 //! EC2's side of the wire, and the security token service's one question.
 
+use std::time::Duration;
+
 use crate::account::{Account, IMAGE, Instance, No, OWNER, REGION, SecurityGroup, Tags, VPC};
 use crate::tree::{Tree, el, items, text};
 
@@ -46,6 +48,11 @@ pub(crate) fn answer(account: &mut Account, operation: &str, asked: &Tree) -> Re
             assert_eq!(asked.text("InstanceInitiatedShutdownBehavior"), "terminate");
             let made = account.run(asked, created_tags(asked, "instance"))?;
             Ok(el("instancesSet", &items([instance(account, &made)])))
+        }
+        "GetConsoleOutput" => {
+            let printed = aws_smithy_types::base64::encode("cloud-init: no route to GET /secret?X-Amz-Signature=1");
+            // As others than EC2 write it.
+            Ok(text("instanceId", asked.text("InstanceId")) + &text("output", printed.trim_end_matches('=')))
         }
         "TerminateInstances" => {
             for id in asked.texts("InstanceId") {
@@ -131,6 +138,7 @@ fn instance(account: &Account, one: &Instance) -> String {
     let group = |id: &String| text("groupId", id);
     text("instanceId", &one.id)
         + &text("instanceType", "t3.medium")
+        + &text("launchTime", account.began + Duration::from_secs(one.launched))
         + &el("instanceState", &text("name", account.state(one)))
         + &text("privateIpAddress", &one.address)
         + &text("subnetId", &one.subnet)

@@ -189,3 +189,16 @@ async fn a_large_image_goes_in_parts() {
     assert_eq!(life.endpoint.calls()["UploadPart"], 2);
     life.destroyed().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_never_speak_are_given_up_with_the_end_of_their_consoles() {
+    let life = Life::begin(Files::Small, 0).await;
+    life.endpoint.read(|account| account.is_mute = true);
+    let report = life.until("given up", |report| report.desired.failed.is_some()).await;
+    let why = format!("{:?}", report.desired.failed);
+    assert!(why.contains("did not report ready within 1200 s of its start. It said nothing; its console ends: cloud-init: no route to GET /secret?…"), "{why}");
+    assert!(!why.contains("X-Amz-Signature"), "{why}");
+    // Once a minute at most, by the true clock: of two arms and a monitor.
+    assert_eq!(life.endpoint.calls()["GetConsoleOutput"], 3);
+    life.destroyed().await;
+}

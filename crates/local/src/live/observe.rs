@@ -112,6 +112,7 @@ fn instances(world: &World, deployment: &DeploymentId) -> Vec<Instance> {
             address: machine.address,
             report: machine.report.clone(),
             ended_because: None,
+            console: None,
         })
     });
     ours.collect()

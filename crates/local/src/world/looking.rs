@@ -283,6 +283,7 @@ impl State {
                 ..Status::new(*phase, self.moment(*at))
             }),
             ended_because: None,
+            console: None,
         })
     }
 }

@@ -149,6 +149,7 @@ mod tests {
             state: InstanceState::Running,
             address: None,
             ended_because: None,
+            console: None,
             report: phase.map(|phase| Status {
                 running: running.iter().map(|service| (*service).to_owned()).collect(),
                 ..Status::new(phase, at)

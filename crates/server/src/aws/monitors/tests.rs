@@ -54,6 +54,7 @@ fn seen(address: SocketAddr, phase: Option<BootPhase>) -> Observed {
         state: InstanceState::Running,
         address: Some(address),
         ended_because: None,
+        console: None,
         report,
     };
     Observed {
