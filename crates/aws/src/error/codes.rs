@@ -34,6 +34,8 @@ const MEANINGS: &[(&str, Meaning)] = &[
     ("InvalidInstanceID.NotFound", Meaning::Gone),
     ("InvalidGroup.NotFound", Meaning::Gone),
     ("InvalidGroupId.NotFound", Meaning::Gone),
+    // Of an empty object every range is: who has its URL may have written nothing.
+    ("InvalidRange", Meaning::Gone),
     ("ListenerNotFound", Meaning::Gone),
     ("LoadBalancerNotFound", Meaning::Gone),
     ("NoSuchBucket", Meaning::Gone),

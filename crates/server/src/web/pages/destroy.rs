@@ -1,5 +1,6 @@
 //! Destroy: first what will happen, in order, and what it cannot undo; then how far it is; at the end the proof.
 
+use arya_plan::phase::Phase;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -107,11 +108,21 @@ impl DestroyPage {
                 Vec::new()
             },
             waiting: verdict::waiting(document),
-            headline: document.headline.clone(),
+            headline: headline(document),
             proof: document.restore_proof.as_ref().map(ProofView::of),
             took: took(document, events),
             events: events.iter().take(EVENTS_SHOWN).map(EventLine::of).collect(),
             twin: format!("arya destroy {}", words::argument(&document.name)),
+        }
+    }
+}
+
+/// Until a look has seen that it goes, what was said before is no news of that.
+fn headline(document: &DeploymentDocument) -> String {
+    match document.phase {
+        Phase::Draining | Phase::Destroying | Phase::Destroyed => document.headline.clone(),
+        Phase::Uploading | Phase::Provisioning | Phase::WarmingUp | Phase::Serving | Phase::Held | Phase::Failed => {
+            "It will be removed. The next look at the cloud tells how far that is.".into()
         }
     }
 }
