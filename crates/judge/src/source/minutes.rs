@@ -27,7 +27,8 @@ const MINUTES_MAX: i64 = 24 * 60;
 pub struct Minute {
     /// Requests that the load balancer meant for one of its targets.
     pub requests: f64,
-    /// Answers that targets gave, with a status of 200 to 599.
+    /// Answers that targets gave, with a status of 200 to 599. Load balancers tell of no others: a request that is answered
+    /// by switching to another protocol (101) is never counted as answered, on both arms alike.
     pub answered: f64,
     /// Of them, those with status 500 to 599.
     pub failed: f64,
@@ -88,9 +89,10 @@ impl Minutes {
     /// Requests that were never answered, by the minute in which that was known.
     ///
     /// What is outstanding at the end of a minute is all requests less all answers until then: those under way, and those
-    /// lost for good. Whatever exceeds the most of the minutes before is taken as lost. So requests under way, which are more at
-    /// one moment and fewer at another, count next to nothing, while a target that lets requests hang is seen in full. A
-    /// client that goes away before the answer counts as well, since nobody tells it apart.
+    /// lost for good. Whatever of it is still outstanding a minute later, and exceeds the most of the minutes before, is taken
+    /// as lost. So requests under way, which are more at one moment and fewer at another, do not count, while a target
+    /// that lets requests hang is seen in full, a minute later. A client that goes away before the answer counts as well,
+    /// since nobody tells it apart.
     fn lost(&self) -> BTreeMap<i64, f64> {
         let Some(last) = self.0.last_key_value().map(|(last, _)| *last) else {
             return BTreeMap::new();
@@ -103,11 +105,13 @@ impl Minutes {
             // In minutes without any request nothing changes.
             let quiet = expected.map_or(0, |expected| (ends - expected) / MINUTE_S);
             outstanding.extend((0..quiet).map(|_| before));
-            let from = outstanding.len().saturating_sub(OUTSTANDING_MINUTES);
-            let most = outstanding[from..].iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let now = before + minute.requests - minute.answered;
-            if outstanding.len() >= SETTLING_MINUTES {
-                lost.insert(*ends, (now - most).clamp(0.0, minute.requests));
+            if let Some((latest, earlier)) = outstanding.split_last()
+                && earlier.len() >= SETTLING_MINUTES
+            {
+                let from = earlier.len().saturating_sub(OUTSTANDING_MINUTES);
+                let most = earlier[from..].iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                lost.insert(*ends, (latest.min(now) - most).clamp(0.0, minute.requests));
             }
             outstanding.push(now);
             expected = Some(ends + MINUTE_S);
