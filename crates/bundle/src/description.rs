@@ -7,23 +7,34 @@ use serde::{Deserialize, Serialize};
 use crate::compose::ComposeFile;
 use crate::digest::Digest;
 
-/// Which of the two things a user can hand over.
+/// What a user can hand over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     ImageArchive,
     Compose,
+    /// Anything else, kept as it is: the app's own configuration.
+    File,
 }
 
 /// What a stream turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     pub kind: Kind,
-    /// At least one for an image archive, none for a compose file.
+    /// At least one for an image archive, none for anything else.
     pub images: Vec<ImageDescription>,
     /// Present exactly for a compose file. Not serialised: its environment may hold secrets; parse the file again.
     #[serde(skip)]
     pub compose: Option<ComposeFile>,
+}
+
+impl Description {
+    /// Of what is not looked into.
+    pub const FILE: Self = Self {
+        kind: Kind::File,
+        images: Vec::new(),
+        compose: None,
+    };
 }
 
 /// One image of an archive.

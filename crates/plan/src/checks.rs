@@ -124,7 +124,8 @@ fn image(
             [first, ..] => Some(first.clone()),
         },
         Some(Description {
-            kind: Kind::Compose, ..
+            kind: Kind::Compose | Kind::File,
+            ..
         })
         | None => None,
     };

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use arya_bundle::{BundleError, Description, Digest, Limits};
+use arya_bundle::{BundleError, Description, Digest, Kind, Limits};
 use arya_plan::preview::{FileFacts, Files};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
@@ -30,8 +31,21 @@ pub(crate) const KEPT_UNUSED: Duration = Duration::from_secs(7 * 24 * 3600);
 const FILENAME_LIMIT: usize = 200;
 /// What an unfinished file is called.
 const ARRIVING: &str = ".arriving-";
+/// Bytes of a file of the configuration: four times what may go with a launch.
+const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 /// Read buffer for describing a file.
 const READ_BUFFER: usize = 256 * 1024;
+
+/// What an upload is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Meant {
+    /// An image archive or a compose file; anything else is refused.
+    #[default]
+    Described,
+    /// Of the app's configuration: an env file, or one of `files`. It is not looked into.
+    File,
+}
 
 /// Why a file is not there.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +170,7 @@ impl Artifacts {
         &self,
         arrival: Arrival,
         filename: Option<&str>,
+        meant: Meant,
         now: SystemTime,
     ) -> Result<ArtifactDocument, ArtifactError> {
         let Arrival {
@@ -169,13 +184,17 @@ impl Artifacts {
         drop(writing);
         let digest = hex_digest(hasher);
         if let Some(Some(known)) = self.known(&digest)
+            && (meant == Meant::File || known.description.kind != Kind::File)
             && self.use_at(&digest, now)
         {
             return Ok(known.document);
         }
         let (files, filename) = (self.clone(), filename.map(shortened));
         let work = tokio::task::spawn_blocking(move || {
-            let description = describe(file.path())?;
+            let description = match meant {
+                Meant::Described => describe(file.path())?,
+                Meant::File => Description::FILE,
+            };
             let (target, size) = (files.path(&digest), room.bytes);
             let new = !target.exists();
             file.persist(target).map_err(|error| ArtifactError::from(error.error))?;
@@ -276,6 +295,10 @@ impl Artifacts {
         let size = std::fs::metadata(&path).ok()?.len();
         match describe(&path) {
             Ok(description) => Some(self.remember(digest, size, None, description)),
+            // What is whole and nothing else was kept as a file of some app's configuration.
+            Err(ArtifactError::Unusable(_)) if size <= FILE_LIMIT && is_whole(&path, digest) => {
+                Some(self.remember(digest, size, None, Description::FILE))
+            }
             Err(error) => {
                 tracing::warn!(%digest, error = %error, "a kept file cannot be described; it counts as absent");
                 self.described().insert(digest.clone(), None);
@@ -310,6 +333,10 @@ fn describe(path: &Path) -> Result<Description, ArtifactError> {
         BufReader::with_capacity(READ_BUFFER, file),
         &Limits::default(),
     )?)
+}
+
+fn is_whole(path: &Path, digest: &Digest) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| Digest::of(&bytes) == *digest)
 }
 
 fn shortened(name: &str) -> String {

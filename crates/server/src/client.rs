@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::artifacts::Meant;
+
 /// A server that takes longer to begin an answer is given up on; starting a deployment looks at the cloud first.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -130,7 +132,7 @@ impl Client {
     }
 
     /// Sends a file as it is read.
-    pub(crate) fn upload(&self, path: &Path) -> Result<Value, ClientError> {
+    pub(crate) fn upload(&self, path: &Path, meant: Meant) -> Result<Value, ClientError> {
         let file = File::open(path).map_err(|source| ClientError::File {
             path: path.to_owned(),
             source,
@@ -140,6 +142,10 @@ impl Client {
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
         let request = self.agent.put(self.url("/api/v1/artifacts")).query("filename", name);
+        let request = match meant {
+            Meant::Described => request,
+            Meant::File => request.query("kind", "file"),
+        };
         let request = request
             .header("authorization", self.bearer())
             .header("content-type", "application/octet-stream");

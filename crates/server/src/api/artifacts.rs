@@ -12,12 +12,14 @@ use serde::Deserialize;
 use super::documents::ArtifactDocument;
 use super::problem::{Problem, chain};
 use crate::app::App;
-use crate::artifacts::{ArtifactError, Artifacts, SIZE_LIMIT};
+use crate::artifacts::{ArtifactError, Artifacts, Meant, SIZE_LIMIT};
 use crate::patience::TooSlow;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Named {
     filename: Option<String>,
+    #[serde(default)]
+    kind: Meant,
 }
 
 pub(crate) async fn put(
@@ -32,7 +34,7 @@ pub(crate) async fn put(
     if announced.is_some_and(|length| length > SIZE_LIMIT) {
         return Err(problem(&ArtifactError::TooLarge));
     }
-    let document = receive(&app.artifacts, named.filename.as_deref(), body, app.now().into())
+    let document = receive(&app.artifacts, &named, body, app.now().into())
         .await
         .map_err(|error| problem(&error))?;
     Ok((StatusCode::OK, axum::Json(document)).into_response())
@@ -40,7 +42,7 @@ pub(crate) async fn put(
 
 async fn receive(
     artifacts: &Artifacts,
-    filename: Option<&str>,
+    named: &Named,
     body: Body,
     now: SystemTime,
 ) -> Result<ArtifactDocument, ArtifactError> {
@@ -53,7 +55,8 @@ async fn receive(
         })?;
         arrival.push(&chunk).await?;
     }
-    artifacts.keep(arrival, filename, now).await
+    let filename = named.filename.as_deref();
+    artifacts.keep(arrival, filename, named.kind, now).await
 }
 
 fn problem(error: &ArtifactError) -> Problem {
@@ -76,7 +79,7 @@ fn problem(error: &ArtifactError) -> Problem {
             Problem::internal(error).next("Look at the disk and the rights of the data directory, then upload again.")
         }
         ArtifactError::Unusable(inner) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unusable-file", chain(inner))
-            .next("Upload what `docker save IMAGE` writes, or a compose file."),
+            .next("Upload what `docker save IMAGE` writes, or a compose file; for a file of the app's configuration say `kind=file`."),
     }
 }
 
@@ -122,7 +125,7 @@ mod tests {
         let stalled = Body::from_stream(first.chain(futures_util::stream::pending()));
         let request = axum::extract::Request::put("/api/v1/artifacts").body(stalled).unwrap();
         let body = crate::patience::of_a_body(request).await.into_body();
-        let ended = receive(&artifacts, None, body, SystemTime::UNIX_EPOCH).await;
+        let ended = receive(&artifacts, &Named::default(), body, SystemTime::UNIX_EPOCH).await;
         assert!(matches!(ended, Err(ArtifactError::Stalled)), "{ended:?}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }

@@ -125,6 +125,8 @@ fn parameters(route: &Route) -> Vec<Value> {
     }
     if route.body == Body::File {
         parameters.push(text("filename", "query", "What the file is called; only shown"));
+        let kind = "`file` for one of the app's configuration (`env_file`, `files`), which is kept as it is";
+        parameters.push(text("kind", "query", kind));
     }
     parameters
 }

@@ -13,11 +13,15 @@ fn open() -> (tempfile::TempDir, Artifacts) {
 }
 
 async fn upload(artifacts: &Artifacts, bytes: &[u8]) -> Result<ArtifactDocument, ArtifactError> {
+    upload_as(artifacts, bytes, Meant::Described).await
+}
+
+async fn upload_as(artifacts: &Artifacts, bytes: &[u8], meant: Meant) -> Result<ArtifactDocument, ArtifactError> {
     let mut arrival = artifacts.arrive().unwrap();
     for chunk in bytes.chunks(7) {
         arrival.push(chunk).await?;
     }
-    artifacts.keep(arrival, Some("compose.yaml"), UPLOADED).await
+    artifacts.keep(arrival, Some("compose.yaml"), meant, UPLOADED).await
 }
 
 fn names(artifacts: &Artifacts) -> Vec<String> {
@@ -50,6 +54,28 @@ async fn what_is_neither_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_apps_configuration_is_kept_as_it_is() {
+    let (dir, artifacts) = open();
+    let secret = b"DATABASE_PASSWORD=just words\n";
+    let kept = upload_as(&artifacts, secret, Meant::File).await.unwrap();
+    assert_eq!((kept.kind, kept.size), (Kind::File, secret.len() as u64));
+    // After a restart nobody remembers what it was meant to be.
+    drop(artifacts);
+    let artifacts = Artifacts::open(&dir.path().join("artifacts")).unwrap();
+    let facts = artifacts.facts([Digest::of(secret)].iter(), UPLOADED);
+    assert_eq!(facts[&Digest::of(secret)].description, Some(Description::FILE));
+}
+
+#[tokio::test]
+async fn what_was_a_file_may_be_uploaded_as_what_it_is() {
+    let (_dir, artifacts) = open();
+    let kind = |uploaded: Result<ArtifactDocument, ArtifactError>| uploaded.unwrap().kind;
+    assert_eq!(kind(upload_as(&artifacts, COMPOSE, Meant::File).await), Kind::File);
+    assert_eq!(kind(upload(&artifacts, COMPOSE).await), Kind::Compose);
+    assert_eq!(kind(upload_as(&artifacts, COMPOSE, Meant::File).await), Kind::Compose);
+}
+
+#[tokio::test]
 async fn an_upload_that_stops_leaves_nothing_behind() {
     let (_dir, artifacts) = open();
     let mut arrival = artifacts.arrive().unwrap();
@@ -71,7 +97,10 @@ async fn a_full_disk_is_said_and_leaves_nothing() {
         ended = ended.and(arrival.push(COMPOSE).await);
     }
     let ended = match ended {
-        Ok(()) => artifacts.keep(arrival, None, UPLOADED).await.map(drop),
+        Ok(()) => artifacts
+            .keep(arrival, None, Meant::Described, UPLOADED)
+            .await
+            .map(drop),
         Err(error) => {
             drop(arrival);
             Err(error)

@@ -77,7 +77,7 @@ async fn read(file: &Path, folder: PathBuf) -> anyhow::Result<(Spec, Artifacts)>
     let file = file.to_owned();
     let work = move || {
         let artifacts = Artifacts::open(&folder)?;
-        let document = spec_file::with_digests(&file, |named| take_in(&artifacts, named))?;
+        let document = spec_file::with_digests(&file, |named, _| take_in(&artifacts, named))?;
         let spec = Spec::parse(&document).map_err(|error| anyhow::anyhow!("{} {}", error.sentence, error.next))?;
         anyhow::Ok((spec, artifacts))
     };

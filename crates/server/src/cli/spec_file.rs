@@ -7,10 +7,15 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::api::input::{BODY_LIMIT, yaml};
+use crate::artifacts::Meant;
 use crate::client::Client;
 
 /// Keys of a version that hold a digest or a path.
-const FILE_KEYS: [&str; 3] = ["image", "compose", "env_file"];
+const FILE_KEYS: [(&str, Meant); 3] = [
+    ("image", Meant::Described),
+    ("compose", Meant::Described),
+    ("env_file", Meant::File),
+];
 const DIGEST: &str = "sha256:";
 
 /// Reads a spec, uploads its files and replaces their paths by digests.
@@ -19,9 +24,9 @@ pub(super) fn prepare(
     path: &Path,
     mut said: impl FnMut(&str) -> std::io::Result<()>,
 ) -> anyhow::Result<Value> {
-    with_digests(path, |file| {
+    with_digests(path, |file, meant| {
         said(&format!("Uploading {} …", file.display()))?;
-        let stored = client.upload(file)?;
+        let stored = client.upload(file, meant)?;
         let digest = stored.get("digest").cloned().unwrap_or_default();
         said(&format!(
             "Uploaded {} as {}.",
@@ -35,7 +40,7 @@ pub(super) fn prepare(
 /// Reads a spec and replaces paths by what taking in the file answers. Paths are relative to the spec's own directory.
 pub(super) fn with_digests(
     path: &Path,
-    mut take_in: impl FnMut(&Path) -> anyhow::Result<Value>,
+    mut take_in: impl FnMut(&Path, Meant) -> anyhow::Result<Value>,
 ) -> anyhow::Result<Value> {
     let name = path.display();
     let text =
@@ -45,9 +50,9 @@ pub(super) fn with_digests(
     }
     let mut document = yaml(&text).map_err(|problem| anyhow::anyhow!("{name}: {}", problem.detail))?;
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
-    for place in places(&mut document) {
+    for (place, meant) in places(&mut document) {
         let Some(file) = local_file(place, &base) else { continue };
-        *place = take_in(&file)?;
+        *place = take_in(&file, meant)?;
     }
     Ok(document)
 }
@@ -61,8 +66,8 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Every value of a spec that may name a file.
-fn places(document: &mut Value) -> Vec<&mut Value> {
+/// Every value of a spec that may name a file, and what the file is to be.
+fn places(document: &mut Value) -> Vec<(&mut Value, Meant)> {
     let Some(spec) = document.as_object_mut() else {
         return Vec::new();
     };
@@ -75,10 +80,10 @@ fn places(document: &mut Value) -> Vec<&mut Value> {
             continue;
         };
         for (key, value) in version {
-            if FILE_KEYS.contains(&key.as_str()) {
-                places.push(value);
+            if let Some((_, meant)) = FILE_KEYS.iter().find(|(name, _)| name == key) {
+                places.push((value, *meant));
             } else if let Some(files) = value.as_object_mut().filter(|_| key == "files") {
-                places.extend(files.values_mut());
+                places.extend(files.values_mut().map(|file| (file, Meant::File)));
             }
         }
     }
@@ -102,13 +107,15 @@ mod tests {
             "baseline": {"image": "a.tar", "compose": "sha256:00", "services": {"run": ["image"]}},
             "canary": {"image": "/b.tar", "files": {"/etc/x": "x.txt"}},
         });
-        let files: Vec<PathBuf> = places(&mut document)
+        let files: Vec<(PathBuf, Meant)> = places(&mut document)
             .into_iter()
-            .filter_map(|place| local_file(place, Path::new("specs")))
+            .filter_map(|(place, meant)| Some((local_file(place, Path::new("specs"))?, meant)))
             .collect();
-        assert_eq!(
-            files,
-            [Path::new("specs/a.tar"), Path::new("specs/x.txt"), Path::new("/b.tar")].map(Path::to_owned)
-        );
+        let expected = [
+            ("specs/a.tar", Meant::Described),
+            ("specs/x.txt", Meant::File),
+            ("/b.tar", Meant::Described),
+        ];
+        assert_eq!(files, expected.map(|(path, meant)| (PathBuf::from(path), meant)));
     }
 }

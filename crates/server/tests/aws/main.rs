@@ -14,6 +14,7 @@ mod common;
 mod moto;
 
 mod files;
+#[allow(dead_code, reason = "no configuration is uploaded here")]
 mod served;
 mod world;
 

@@ -139,13 +139,22 @@ impl Server {
         .await
     }
 
-    /// Uploads a file and answers its digest.
+    /// Uploads an image archive or a compose file, and answers its digest.
     pub(crate) async fn upload(&self, file: &Path) -> Value {
+        self.upload_to("/api/v1/artifacts", file).await
+    }
+
+    /// The same for a file of the app's configuration.
+    pub(crate) async fn upload_file(&self, file: &Path) -> Value {
+        self.upload_to("/api/v1/artifacts?kind=file", file).await
+    }
+
+    async fn upload_to(&self, path: &'static str, file: &Path) -> Value {
         let bytes = std::fs::read(file).unwrap();
         let (status, stored) = self
             .call(move |agent, ui, bearer| {
                 agent
-                    .put(format!("{ui}/api/v1/artifacts"))
+                    .put(format!("{ui}{path}"))
                     .header("authorization", bearer)
                     .send(&bytes[..])
             })

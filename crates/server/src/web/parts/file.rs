@@ -29,6 +29,9 @@ pub(crate) fn check(digest: &str, part: &str, artifact: Option<&ArtifactDocument
         ("image", Kind::Compose) => {
             Some("This is a compose file; the image archive is the output of docker save.".to_owned())
         }
+        ("image" | "compose", Kind::File) => {
+            Some("This was uploaded as a file of the app's configuration. Upload it here.".to_owned())
+        }
         ("compose", Kind::ImageArchive) => Some("This is an image archive; a compose file is text in YAML.".to_owned()),
         _ => None,
     };
