@@ -25,6 +25,10 @@ readonly TAIL_BYTES=2048
 readonly LOGS_BYTES=262144
 # Between two looks at the containers.
 readonly WATCH_EVERY_S=10
+# Between two exports of what a monitor recorded, how long one may take, and the last one, for which a shutdown waits.
+readonly EXPORT_EVERY_S=60
+readonly EXPORT_WITHIN_S=50
+readonly LAST_EXPORT_WITHIN_S=20
 # A file that came three times with the wrong digest will come so a fourth time.
 readonly WRONG_DIGESTS_MAX=3
 
@@ -147,6 +151,7 @@ fail() {
     # The last word must arrive; `report` has tried thrice by now.
     local left=60
     until put "$ARYA_STATUS_URL" "$STATUS" || ((--left == 0)); do sleep 10; done
+    send_logs
     exit 1
 }
 
@@ -671,6 +676,7 @@ boot() {
 
 # Container logs, masked, newest last; only when there is something new.
 send_logs() {
+    [[ -n ${ARYA_LOGS_URL:-} && -e $APP/compose.yaml ]] && command -v docker >/dev/null || return 0
     compose logs --no-color --timestamps --tail 5000 2>&1 | mask | tail -c "$LOGS_BYTES" >"$STATE/logs.new" || true
     [[ -s $STATE/logs.new ]] || return 0
     if ! cmp -s "$STATE/logs.new" "$STATE/logs" && put "$ARYA_LOGS_URL" "$STATE/logs.new"; then
@@ -678,16 +684,41 @@ send_logs() {
     fi
 }
 
+# send_export SECONDS: what the monitor recorded, for the report. It lies in the bucket before anybody ends this machine.
+send_export() {
+    [[ -n ${ARYA_EXPORT_URL:-} ]] || return 0
+    if timeout "$1" bash "$APP/export.sh" "$STATE/export.tar.gz" >>"$LOG" 2>&1; then
+        put "$ARYA_EXPORT_URL" "$STATE/export.tar.gz" || true
+    fi
+}
+
+# Kayenta keeps its configs in memory, so the standard one is put there again after each of its starts.
+offer_config() {
+    local kayenta=http://127.0.0.1:8090/canaryConfig known
+    [[ -e $STATE/later.kayenta ]] || return 0
+    known=$(curl --silent --fail --noproxy '*' --max-time 5 "$kayenta" 2>>"$LOG") || return 0
+    [[ $known != *'"arya-standard"'* ]] || return 0
+    curl --silent --fail --noproxy '*' --max-time 10 --header 'Content-Type: application/json' \
+        --data-binary "@$APP/kayenta/standard.json" --output /dev/null "$kayenta" 2>>"$LOG" ||
+        say 'Kayenta did not take the standard config; it is offered again'
+}
+
 watch() {
-    local told=no
+    local told=no exported=-$EXPORT_EVERY_S
     STARTED=$(ticks)
     # shellcheck source=/dev/null
     . "$STATE/settings"
-    trap 'send_logs; exit 0' TERM
+    trap 'send_logs; send_export "$LAST_EXPORT_WITHIN_S"; exit 0' TERM
     while true; do
         fetch_targets
         start_later
+        offer_config
         send_logs
+        if ((SECONDS - exported >= EXPORT_EVERY_S)); then
+            exported=$SECONDS
+            # Beside the rest, which must not wait for it.
+            send_export "$EXPORT_WITHIN_S" &
+        fi
         if [[ $told == no ]] && app_ended; then
             told=yes
             say 'the app ended'

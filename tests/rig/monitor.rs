@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use arya_plan::identity::{Arm, Role};
+use arya_plan::left::EXPORT_BYTES_MAX;
 use arya_plan::observed::BootPhase;
 use arya_plan::spec::Exporter;
 use arya_plan::user_data::monitor::{Monitor, Scraped};
@@ -14,6 +15,8 @@ use serde_json::Value;
 use crate::deployed::{Order, PATIENCE, PORT};
 use crate::machine::{Image, Machine, prometheus_image};
 
+/// Where it puts what it recorded.
+const EXPORT: &str = "export/instance-monitor-0-1.tar.gz";
 const PASSWORD: &str = "not-a-secret-of-anyone";
 
 fn monitor() -> Monitor {
@@ -51,6 +54,7 @@ fn order(watched: &Machine) -> Order {
     let image = Some(bucket.object("image", &image));
     let logs = order.settings.logs.clone();
     order.settings = monitor.settings(PATIENCE, image, bucket.sign("GET", "targets"), logs);
+    order.settings.export = Some(bucket.sign("PUT", EXPORT));
     order.role = Role::Monitor;
     order
 }
@@ -85,8 +89,41 @@ fn monitor_scrapes_both_arms_and_answers_every_panel() {
             answers(&machine, path, query);
         }
     }
+    exported_before_it_goes(&order, &machine);
     let checked = machine.run("docker exec app-prometheus-1 promtool check config /etc/prometheus/prometheus.yml");
     assert!(checked.contains("SUCCESS"), "{checked}");
+}
+
+/// The archive comes again and again, and once more when the machine is told to end; every panel's series are in it.
+fn exported_before_it_goes(order: &Order, machine: &Machine) {
+    machine.run("systemctl stop arya-watch.service");
+    let export = order.bucket.versions(EXPORT).pop().expect("nothing was exported").bytes;
+    assert!(export.len() < EXPORT_BYTES_MAX, "{}", export.len());
+    let dir = tempfile::tempdir().unwrap();
+    let archive = dir.path().join("export.tar.gz");
+    std::fs::write(&archive, export).unwrap();
+    let unpacked = Command::new("tar")
+        .arg("xzf")
+        .arg(&archive)
+        .current_dir(dir.path())
+        .status();
+    assert!(unpacked.unwrap().success());
+    let queries = monitor()
+        .files()
+        .into_iter()
+        .find(|(path, _)| *path == "export.queries")
+        .unwrap()
+        .1;
+    for (name, query) in queries.lines().filter_map(|line| line.split_once('\t')) {
+        let text = std::fs::read_to_string(dir.path().join(format!("series/{name}.json"))).unwrap();
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert_ne!(answer["data"]["result"], serde_json::json!([]), "{name}: {query}");
+    }
+    let missing = std::fs::read_to_string(dir.path().join("left-out.txt")).unwrap();
+    assert!(
+        missing.contains("kayenta/configs.json"),
+        "no registry has Kayenta here: {missing}"
+    );
 }
 
 /// One port, nobody without the password, and the key that the report names.

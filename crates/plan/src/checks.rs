@@ -7,7 +7,7 @@ use arya_bundle::{ComposeFile, Description, Finding, ImageDescription, Kind, Ser
 use crate::identity::Arm;
 use crate::preview::{Capabilities, Files};
 use crate::problem::{Problem, Severity};
-use crate::spec::{Digest, Spec, Version, short};
+use crate::spec::{Digest, Spec, Version, limits, short};
 
 /// What each instance of an arm will run, told to the page and to the adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -296,6 +296,23 @@ fn handed_over(arm: Arm, version: &Version, files: &Files, problems: &mut Vec<Pr
     }
     for digest in version.files.values().filter(|digest| !files.contains_key(digest)) {
         problems.push(missing(arm, "files", digest));
+    }
+    let named = version
+        .files
+        .iter()
+        .map(|(path, digest)| ("files", path.as_str(), digest));
+    let env_file = version.env_file.iter().map(|digest| ("env_file", "env file", digest));
+    let all = std::iter::once(("compose", "compose file", &version.compose));
+    for (key, name, digest) in all.chain(env_file).chain(named) {
+        let size = files.get(digest).map_or(0, |file| file.size);
+        if size > limits::CONFIGURATION_BYTES {
+            let sentence = format!(
+                "The {arm}'s {name} has {size} bytes; what goes with a launch has at most {}.",
+                limits::CONFIGURATION_BYTES
+            );
+            let next = "Put it into the image.";
+            problems.push(Problem::blocks(format!("size:{arm}.{key}"), sentence, next).at(format!("{arm}.{key}")));
+        }
     }
 }
 

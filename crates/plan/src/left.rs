@@ -9,7 +9,7 @@ use crate::identity::{LogicalId, Place, Role};
 /// Where the containers' logs lie.
 pub const LOGS: &str = "logs";
 /// Where a monitor puts what it recorded.
-const EXPORTS: &str = "export";
+pub const EXPORTS: &str = "export";
 /// What its archive is called there.
 const ARCHIVE: &str = ".tar.gz";
 

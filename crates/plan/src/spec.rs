@@ -33,6 +33,9 @@ pub mod limits {
     /// Seconds before the canary's first users; more would be a second deployment.
     pub const AA_SPELL_S: f64 = 4.0 * 3600.0;
     pub const ACKNOWLEDGED: usize = 64;
+    /// Bytes of a compose file, an env file or another file of a version. They go with each launch, in one call each; what
+    /// is larger belongs into the image.
+    pub const CONFIGURATION_BYTES: u64 = 4 * 1024 * 1024;
     /// Bytes of any text that has no limit of its own; the longest that AWS takes somewhere is a path of 1,024.
     pub const TEXT_LENGTH: usize = 1024;
     /// Entries of any list or mapping that has no limit of its own; AWS takes 50 tags, and fewer of everything else.

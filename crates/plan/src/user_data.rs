@@ -137,6 +137,8 @@ pub struct Settings {
     pub targets: Option<PresignedUrl>,
     /// Where the containers' logs go.
     pub logs: PresignedUrl,
+    /// Where a monitor puts what it recorded.
+    pub export: Option<PresignedUrl>,
 }
 
 /// Which services of its compose file an instance starts.
@@ -234,6 +236,7 @@ impl Settings {
             .flat_map(|(path, Once { object, remove })| [path.as_str(), &object.url.0, object.digest.hex(), &remove.0]);
         block.list("FILES", files)?;
         block.text("LOGS_URL", &self.logs.0)?;
+        block.text("EXPORT_URL", self.export.as_ref().map_or("", |url| &url.0))?;
         Ok(block.to_string().into_bytes())
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use arya_plan::identity::DeploymentId;
-use arya_plan::left::{LOG_BYTES_MAX, LOGS, Log, log_of};
+use arya_plan::left::{EXPORTS, LOG_BYTES_MAX, LOGS, Log, export_of, log_of};
 
 /// Where everything lies, in a folder of each deployment's id.
 pub(crate) fn folder(data_dir: &Path) -> PathBuf {
@@ -38,6 +38,17 @@ pub(crate) fn logs(data_dir: &Path, id: &DeploymentId) -> io::Result<Vec<Log>> {
     Ok(logs)
 }
 
+/// What the monitor of a deployment that ended had recorded; of several the last one's. Blocking.
+pub(crate) fn export(data_dir: &Path, id: &DeploymentId) -> Option<PathBuf> {
+    let entries = fs::read_dir(folder(data_dir).join(id.to_string()).join(EXPORTS)).ok()?;
+    let named = entries.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let key = format!("{EXPORTS}/{}", entry.file_name().to_string_lossy());
+        Some((export_of(&key)?.1, entry.path()))
+    });
+    named.max().map(|(_, path)| path)
+}
+
 /// The last bytes of a file.
 fn end_of(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let mut file = fs::File::open(path)?;
@@ -56,6 +67,23 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+
+    #[test]
+    fn of_several_exports_the_last_is_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = DeploymentId::new(Uuid::from_u128(7));
+        assert_eq!(export(dir.path(), &id), None);
+        let at = folder(dir.path()).join(id.to_string()).join(EXPORTS);
+        fs::create_dir_all(&at).unwrap();
+        for name in [
+            "instance-monitor-0-9.tar.gz",
+            "instance-monitor-0-10.tar.gz",
+            "notes.tar.gz",
+        ] {
+            fs::write(at.join(name), "").unwrap();
+        }
+        assert_eq!(export(dir.path(), &id), Some(at.join("instance-monitor-0-10.tar.gz")));
+    }
 
     #[test]
     fn logs_are_read_from_their_end_and_nothing_else_is() {

@@ -43,7 +43,11 @@ impl Inner {
         let name = resource_name(&desired.id, place);
         let production = self.production_group(desired).await?;
         let (protocol, version) = spoken(settings.protocol, production.as_ref());
-        let matcher = production.as_ref().and_then(|group| group.matcher().cloned());
+        let matcher = match settings.protocol {
+            // What the boot asks too. AWS's usual one is of a method that nobody has.
+            Protocol::Grpc => Some(elb::Matcher::builder().grpc_code("0").build()),
+            Protocol::Http | Protocol::Https => production.as_ref().and_then(|group| group.matcher().cloned()),
+        };
         let request = self.clients.changing.elb.create_target_group().name(&name);
         let request = request
             .protocol(protocol)

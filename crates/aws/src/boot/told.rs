@@ -7,8 +7,8 @@ use std::time::Duration;
 use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
 use arya_plan::identity::{Arm, Place, Role};
-use arya_plan::left::log_key;
-use arya_plan::spec::{Digest, Version, short};
+use arya_plan::left::{export_key, log_key};
+use arya_plan::spec::{Digest, Version, limits, short};
 use arya_plan::user_data::monitor::{Monitor, Scraped};
 use arya_plan::user_data::{Birth, NulByte, OUTLIVES_BY, Once, Patience, PresignedUrl, Settings, started, user_data};
 
@@ -21,8 +21,6 @@ use crate::uploads::{file_key, status_key};
 
 /// Whom the monitor watches, as it reads again and again.
 const TARGETS: &str = "targets.json";
-/// Configuration and secrets go with a launch, in one call each; what is larger belongs into the image.
-const CONFIGURATION_MAX: u64 = 4 * 1024 * 1024;
 /// The word for nothing, in the spec.
 const NONE: &str = "none";
 
@@ -48,7 +46,11 @@ impl Inner {
             }
             None => {
                 let targets = signing.get(TARGETS).await?;
-                self.monitor(desired).settings(Patience::AWS, None, targets, logs)
+                let export = signing.put(&export_key(place, incarnation)).await?;
+                Settings {
+                    export: Some(export),
+                    ..self.monitor(desired).settings(Patience::AWS, None, targets, logs)
+                }
             }
         };
         let settings = settings.bytes().map_err(unheld)?;
@@ -93,9 +95,10 @@ impl Inner {
     async fn read(&self, digest: &Digest, what: &str) -> Result<Vec<u8>, CloudError> {
         let path: PathBuf = self.settings.artifacts_dir.join(digest.hex());
         let about = tokio::fs::metadata(&path).await;
-        if about.is_ok_and(|about| about.len() > CONFIGURATION_MAX) {
+        if about.is_ok_and(|about| about.len() > limits::CONFIGURATION_BYTES) {
             return Err(unready(&format!(
-                "The {what} has more than {CONFIGURATION_MAX} bytes, which is more than goes with a launch."
+                "The {what} has more than {} bytes, which is more than goes with a launch.",
+                limits::CONFIGURATION_BYTES
             )));
         }
         let bytes = tokio::fs::read(&path).await;
@@ -141,6 +144,7 @@ impl Own<'_> {
             later: vec![],
             targets: None,
             logs,
+            export: None,
         })
     }
 

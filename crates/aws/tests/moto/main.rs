@@ -17,6 +17,7 @@ mod moto;
 mod stage;
 
 mod around;
+mod left;
 mod live;
 mod logged;
 mod looks;

@@ -5,7 +5,7 @@ use crate::desired::to_the_second;
 use crate::identity::{DeploymentId, LogicalId, Owner, RuleKind};
 use crate::listener::{Forward, GroupId, Rule, Site};
 use crate::problem::Problem;
-use crate::spec::Spec;
+use crate::spec::{Reach, Spec};
 use crate::surroundings::{Rights, Subnet, Surroundings, Tenure, WayOut};
 use crate::timing::{CREDENTIALS_MARGIN, Timing};
 
@@ -20,6 +20,7 @@ pub(super) fn around(request: &PreviewRequest<'_>, site: &Site, problems: &mut V
     for subnet in &surroundings.subnets {
         place(spec, subnet, problems);
     }
+    reach(spec, surroundings, problems);
     addresses(surroundings, problems);
     traffic(spec, site, surroundings, problems);
 }
@@ -184,6 +185,33 @@ fn place(spec: &Spec, subnet: &Subnet, problems: &mut Vec<Problem>) {
                  not come up."
             ),
         ));
+    }
+}
+
+/// Whether the monitor can be reached as the spec wants it, and what is known without.
+fn reach(spec: &Spec, surroundings: &Surroundings, problems: &mut Vec<Problem>) {
+    match spec.monitor.reach {
+        Reach::Vpc => {}
+        Reach::Public => {
+            // The monitor stands in the first of them.
+            let inside = surroundings.subnets.first().filter(|subnet| subnet.way_out != WayOut::Own);
+            if let Some(subnet) = inside {
+                let sentence = format!(
+                    "With `monitor.reach: public` the monitor needs an address of its own, and {} gives none.",
+                    subnet.id
+                );
+                let next = "Name a public subnet first in `instances.subnets`, or use `vpc`.";
+                problems.push(Problem::blocks("monitor_address", sentence, next).at("monitor.reach"));
+            }
+        }
+        Reach::Bucket => problems.push(
+            Problem::note(
+                "monitor_in_bucket",
+                "With `monitor.reach: bucket` nothing reaches the monitor: verdicts rest on the load balancer's numbers \
+                 alone, its tools are not shown, and what it recorded is kept with the report.",
+            )
+            .at("monitor.reach"),
+        ),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Spec, limits};
+use super::{Reach, Spec, limits};
 use crate::listener::limits as alb;
 use crate::problem::Problem;
 
@@ -67,6 +67,7 @@ impl Spec {
             );
         }
         super::grpc::problems(&self.app, &mut problems);
+        self.reach_problems(&mut problems);
         self.warm_up_problems(&mut problems);
         self.analysis_problems(&mut problems);
         self.path_problems(&mut problems);
@@ -112,6 +113,23 @@ impl Spec {
             );
         }
         super::metrics::problems(&self.analysis.metrics, problems);
+    }
+
+    /// A monitor with a public address lets in whom the spec names, and nobody names the whole world.
+    fn reach_problems(&self, problems: &mut Vec<Problem>) {
+        let named = &self.monitor.allow_cidrs;
+        let sentence = match self.monitor.reach {
+            Reach::Public if named.is_empty() => {
+                "With `monitor.reach: public` nobody is let in who is not named, and nobody is."
+            }
+            Reach::Public if named.iter().any(|range| range.prefix_len() == 0) => {
+                "The monitor's tools would be open to the whole world."
+            }
+            Reach::Vpc | Reach::Public | Reach::Bucket => return,
+        };
+        let next = "Name this server's address, and yours if you look at the tools, such as 203.0.113.7/32.";
+        let field = "monitor.allow_cidrs";
+        problems.push(Problem::blocks(format!("spec:{field}"), sentence, next).at(field));
     }
 
     fn warm_up_problems(&self, problems: &mut Vec<Problem>) {

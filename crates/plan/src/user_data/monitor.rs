@@ -33,11 +33,12 @@ const LATER: [&str; 4] = ["grafana", "redis", "kayenta", "referee"];
 const IMAGES: &str = include_str!("../../../../provisioning/monitor/images.env");
 
 /// Files that are the same for every deployment, by their path beside the compose file.
-const FIXED: [(&str, &str); 5] = [
+const FIXED: [(&str, &str); 6] = [
     (
         "compose.yaml",
         include_str!("../../../../provisioning/monitor/compose.yaml"),
     ),
+    ("export.sh", include_str!("../../../../provisioning/monitor/export.sh")),
     (
         "grafana/provisioning/datasources/arya.yaml",
         include_str!("../../../../provisioning/monitor/grafana/provisioning/datasources/arya.yaml"),
@@ -114,6 +115,7 @@ impl Monitor {
             later: LATER.map(str::to_owned).into(),
             targets: Some(targets),
             logs,
+            export: None,
         }
     }
 
@@ -126,6 +128,7 @@ impl Monitor {
             ("prometheus/rules.yml", written(&rules::all())),
             ("grafana/dashboards/canary.json", written(&dashboards::canary())),
             ("grafana/dashboards/node.json", written(&dashboards::node())),
+            ("export.queries", dashboards::queries()),
             ("kayenta/standard.json", written(&kayenta::standard())),
             ("proxy/users", format!("{}\n", self.user)),
         ];

@@ -12,7 +12,7 @@ use arya_plan::phase::Phase;
 use arya_plan::plan::{Step, plan};
 use arya_plan::preview::Preview;
 use arya_plan::problem::Severity;
-use arya_plan::spec::Spec;
+use arya_plan::spec::{Reach, Spec};
 use arya_plan::surroundings::{MissingRight, Subnet, Surroundings, Tenure, WayOut};
 
 use crate::paper::{Paper, files, has_problem, preview_around, site, spec};
@@ -43,6 +43,50 @@ fn subnet(way_out: WayOut) -> Subnet {
 
 fn at(minutes: i64) -> Timestamp {
     Timestamp::from_second(60 * minutes).unwrap()
+}
+
+#[test]
+fn a_monitor_with_a_public_address_needs_one_and_says_who_may_come() {
+    let public = |ranges: &[&str], way_out: WayOut| {
+        let ranges = ranges.iter().map(|range| range.parse().unwrap()).collect();
+        move |spec: &mut Spec, around: &mut Surroundings| {
+            spec.monitor.reach = Reach::Public;
+            spec.monitor.allow_cidrs = ranges;
+            around.subnets = vec![subnet(way_out)];
+        }
+    };
+    let blocks = Severity::Blocks;
+    check(
+        public(&[], WayOut::Own),
+        "spec:monitor.allow_cidrs",
+        blocks,
+        &["nobody is"],
+    );
+    check(
+        public(&["0.0.0.0/0"], WayOut::Own),
+        "spec:monitor.allow_cidrs",
+        blocks,
+        &["whole world"],
+    );
+    let named = &["203.0.113.7/32"];
+    check(
+        public(named, WayOut::Shared("nat-1".into())),
+        "monitor_address",
+        blocks,
+        &["subnet-a"],
+    );
+    assert_eq!(previewed(public(named, WayOut::Own)).problems, []);
+}
+
+#[test]
+fn a_monitor_that_nothing_reaches_says_what_verdicts_rest_on() {
+    let bucket = |spec: &mut Spec, _: &mut Surroundings| spec.monitor.reach = Reach::Bucket;
+    check(
+        bucket,
+        "monitor_in_bucket",
+        Severity::Note,
+        &["load balancer's numbers"],
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use arya_plan::listener::shares::CanaryPercent;
 use arya_plan::listener::{
     Action, Forward, GroupId, Protocol, RuleId, Site, TargetStickiness, TargetType, WeightedGroup,
 };
-use arya_plan::preview::{Files, Preview};
+use arya_plan::preview::{FileFacts, Files, Preview};
 use arya_plan::problem::Severity;
 use arya_plan::spec::{InFrontOf, OneOrMany, Spec};
 
@@ -113,6 +113,28 @@ fn a_chosen_rule_keeps_its_place_and_its_conditions() {
         (main.priority.as_str(), main.conditions.as_str()),
         ("9", "path is /api/*")
     );
+}
+
+#[test]
+fn what_is_too_large_to_go_with_a_launch_is_refused_by_the_plan() {
+    let most = arya_plan::spec::limits::CONFIGURATION_BYTES;
+    let given = |size: u64| {
+        move |spec: &mut Spec, _: &mut Site, files: &mut Files| {
+            let digest = Digest::of(b"notes");
+            spec.canary.env_file = Some(digest.clone());
+            spec.canary.files = [("conf/list.json".to_owned(), digest.clone())].into();
+            let description = None;
+            files.insert(digest, FileFacts { size, description });
+        }
+    };
+    blocks(
+        given(most + 1),
+        "size:canary.env_file",
+        &["4194305 bytes", "at most 4194304"],
+    );
+    blocks(given(most + 1), "size:canary.files", &["conf/list.json"]);
+    let fits = previewed(given(most));
+    assert!(!fits.problems.iter().any(|problem| problem.name.starts_with("size:")));
 }
 
 #[test]

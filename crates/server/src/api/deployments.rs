@@ -42,6 +42,21 @@ pub(crate) async fn logs(State(app): State<App>, Path(id): Path<String>) -> Resu
     app.logs(&deployment_id(&id)?).await.map(Answer)
 }
 
+/// The archive that the monitor made last, as a file.
+pub(crate) async fn export(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let id = deployment_id(&id)?;
+    let Some(archive) = app.export(&id).await? else {
+        let problem = Problem::not_found("export of this deployment's monitor");
+        return Err(problem.next("It is kept when the deployment's bucket goes; `arya try` has no monitor of its own."));
+    };
+    let name = format!("attachment; filename=\"arya-{}.tar.gz\"", id.short());
+    let headers = [
+        (header::CONTENT_TYPE, "application/gzip".to_owned()),
+        (header::CONTENT_DISPOSITION, name),
+    ];
+    Ok((headers, archive).into_response())
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Weight {

@@ -149,6 +149,14 @@ fn reading() -> Vec<Route> {
         )
         .refuses(&[404]),
         Route::get(
+            "/deployments/{id}/export",
+            "",
+            "What the monitor of a deployment that ended had recorded: series, dashboards, Kayenta's configs and results",
+            get(deployments::export),
+        )
+        .answers(200, &["application/gzip"])
+        .refuses(&[404]),
+        Route::get(
             "/deployments/{id}/report",
             "report",
             "The whole story: one HTML file, or JSON by Accept",

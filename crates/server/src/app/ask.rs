@@ -123,6 +123,7 @@ impl App {
             verdict: self.with_tracks(id, self.scored_verdict(id).await?).await?,
             events: self.all_events(id)?,
             logs: self.log_tails(id).await?,
+            export: self.export_address(id),
             made_at: self.now(),
         })
     }

@@ -56,6 +56,22 @@ impl App {
         document.map_err(|error| Problem::internal(&error))
     }
 
+    /// Where that archive is asked for, if there is one.
+    pub(crate) fn export_address(&self, id: &DeploymentId) -> Option<String> {
+        let found = left::export(&self.settings.data_dir, id);
+        found.map(|_| format!("/api/v1/deployments/{id}/export"))
+    }
+
+    /// What the monitor of a deployment that ended had recorded, as an archive.
+    pub(crate) async fn export(&self, id: &DeploymentId) -> Result<Option<Vec<u8>>, Problem> {
+        self.report(id)?;
+        let (data_dir, id) = (self.settings.data_dir.clone(), *id);
+        let read =
+            tokio::task::spawn_blocking(move || left::export(&data_dir, &id).map(std::fs::read).transpose()).await;
+        let read = read.map_err(|error| Problem::internal(&error))?;
+        read.map_err(|error| Problem::internal(&error))
+    }
+
     async fn left(&self, id: &DeploymentId) -> Result<Vec<Log>, String> {
         let (data_dir, id) = (self.settings.data_dir.clone(), *id);
         let read = tokio::task::spawn_blocking(move || left::logs(&data_dir, &id)).await;

@@ -158,3 +158,27 @@ fn the_canary_config_is_one_that_kayenta_takes() {
 fn only_the_hash_of_the_password_is_there() {
     assert_eq!(file(&monitor(), "proxy/users"), "arya:$6$salt$hash\n");
 }
+
+#[test]
+fn the_export_asks_what_every_panel_asks_under_names_that_are_files() {
+    let (monitor, queries) = (monitor(), file(&monitor(), "export.queries"));
+    let lines: Vec<(&str, &str)> = queries.lines().map(|line| line.split_once('\t').unwrap()).collect();
+    let of_file = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let mut names: Vec<&str> = lines.iter().map(|(name, _)| *name).collect();
+    assert!(names.iter().all(|name| name.chars().all(of_file)), "{names:?}");
+    names.sort_unstable();
+    names.dedup();
+    let dashboards = ["grafana/dashboards/canary.json", "grafana/dashboards/node.json"];
+    let panels: Vec<Value> = dashboards
+        .iter()
+        .flat_map(|path| {
+            let dashboard: Value = serde_json::from_str(&file(&monitor, path)).unwrap();
+            dashboard["panels"].as_array().unwrap().clone()
+        })
+        .collect();
+    assert_eq!((names.len(), lines.len()), (panels.len(), panels.len()));
+    for panel in panels {
+        let asked = panel["targets"][0]["expr"].as_str().unwrap();
+        assert!(lines.iter().any(|(_, query)| *query == asked), "{asked}");
+    }
+}

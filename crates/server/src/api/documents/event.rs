@@ -42,5 +42,7 @@ pub(crate) struct ReportDocument {
     pub(crate) events: Vec<EventDocument>,
     /// The end of each.
     pub(crate) logs: LogsDocument,
+    /// Where the archive is that the monitor made of what it had recorded, if one was kept.
+    pub(crate) export: Option<String>,
     pub(crate) made_at: Timestamp,
 }
