@@ -83,7 +83,7 @@ macro_rules! calls {
 }
 
 calls! {
-    GetCallerIdentity: "sts:GetCallerIdentity", Discover, Anything, "ask who we are";
+    GetCallerIdentity: "sts:GetCallerIdentity", Discover, Anything, "tell who we are";
     DescribeLoadBalancers: "elasticloadbalancing:DescribeLoadBalancers", Discover, Anything, "list the load balancers";
     DescribeListeners: "elasticloadbalancing:DescribeListeners", Discover, Anything, "list the listeners";
     DescribeRules: "elasticloadbalancing:DescribeRules", Discover, Anything, "list the rules";

@@ -11,7 +11,7 @@ use arya_plan::cloud::{CloudError, ErrorKind};
 use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::calls::{Call, IMPLIED};
+use crate::calls::{Call, IMPLIED, Part};
 use crate::pace;
 pub(crate) use codes::Meaning;
 use codes::meaning;
@@ -110,8 +110,12 @@ fn in_three_parts(call: Call, meaning: Meaning, action: &str, said: &str) -> Clo
         Meaning::Unknown => CloudError::new(
             ErrorKind::Unknown,
             format!(
-                "AWS gave no clear answer when asked to {} ({said}). It may have been done; the next look tells.",
-                row.words
+                "AWS gave no clear answer when asked to {} ({said}). {}",
+                row.words,
+                match row.part {
+                    Part::Discover => "Nothing was changed; it is asked again.",
+                    Part::Operate | Part::EmergencyStop => "It may have been done; the next look tells.",
+                }
             ),
             "",
         ),

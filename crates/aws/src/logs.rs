@@ -92,7 +92,7 @@ impl Inner {
             request.load_balancer_arn(balancer).send(),
         )
         .await;
-        let answer = answer.map_err(|failure| unreachable(failure.to_string()))?;
+        let answer = answer.map_err(|failure| unreachable(failure.to_string().trim_end_matches('.').to_owned()))?;
         let value = |name: &str| {
             let named = answer.attributes().iter().find(|one| one.key() == Some(name));
             named.and_then(|one| one.value()).unwrap_or_default().to_owned()
@@ -187,7 +187,7 @@ impl Inner {
             let mut pages = request.into_paginator().send();
             while let Some(page) = pages.next().await {
                 let page = ask(Call::ListObjectsV2, async { page }).await;
-                let page = page.map_err(|failure| unreachable(failure.to_string()))?;
+                let page = page.map_err(|failure| unreachable(failure.to_string().trim_end_matches('.').to_owned()))?;
                 let timed = page.contents.unwrap_or_default().into_iter();
                 listed.extend(timed.filter_map(|object| Some((ends_at(object.key()?.strip_prefix(&names)?)?, object))));
                 if listed.len() > FILES_MAX {
@@ -223,7 +223,7 @@ impl Inner {
         // It may have been written again since it was listed.
         let request = request.range(format!("bytes=0-{}", FILE_BYTES_MAX - 1));
         let answer = ask(Call::GetObject, request.send()).await;
-        let answer = answer.map_err(|failure| unreachable(failure.to_string()))?;
+        let answer = answer.map_err(|failure| unreachable(failure.to_string().trim_end_matches('.').to_owned()))?;
         let body = answer.body.collect().await;
         let body = body.map_err(|_| unreachable(format!("the access log {key} broke off while it was read")))?;
         Ok(body.into_bytes())

@@ -177,7 +177,9 @@ fn entered(app: &App, tool: &str, ticket: &str) -> Result<Response, Problem> {
 
 /// What a person reads where there are no pages of ours.
 fn plain(problem: Problem) -> Response {
-    let next = problem.next.as_deref().unwrap_or_default();
+    // Whoever looks at tools in a browser has no use for the API's list of calls.
+    let next = problem.next.as_deref().filter(|next| !next.contains("/api/"));
+    let next = next.unwrap_or("Open the tool from the deployment's page.");
     (problem.status_code(), format!("{}\n\n{next}\n", problem.detail)).into_response()
 }
 

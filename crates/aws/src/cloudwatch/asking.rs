@@ -124,7 +124,7 @@ pub(super) async fn ask_for(reading: &Services, spans: Vec<Span>, until: Timesta
                 .set_next_token(next.take());
             let page = ask(Call::GetMetricData, request.send()).await;
             let page = page.map_err(|failure| SourceError::Unreachable {
-                what: failure.to_string(),
+                what: failure.to_string().trim_end_matches('.').to_owned(),
             })?;
             page.metric_data_results()
                 .iter()

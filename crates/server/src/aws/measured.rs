@@ -76,11 +76,15 @@ impl MetricSource for Measured {
         let waited = now.duration_since(self.asked_since(deployment, now));
         let chosen = match shown {
             Ok(Some(shown)) => shown,
-            Ok(None) if waited < SHOWN_WITHIN => return Ok(None),
-            Err(problem) if waited < SHOWN_WITHIN => return Err(problem),
+            // One that gives no answer yet is asked again; what it said is told once it is given up.
+            Ok(None) | Err(_) if waited < SHOWN_WITHIN => return Ok(None),
             Ok(None) | Err(_) => {
+                let why = shown
+                    .err()
+                    .map_or_else(|| "it showed nothing".to_owned(), |error| error.to_string());
                 tracing::warn!(
                     deployment,
+                    why,
                     "no monitor showed the arms in time; the load balancer's numbers are judged"
                 );
                 Vec::new()
