@@ -35,7 +35,7 @@ pub use evidence::{Block, CountBlock, Evidence, GaugeBlock, HistogramBlock, MAX_
 pub use jiff::Timestamp;
 pub use judging::{BLOCKS_REMEMBERED, Judging, TrackPoint, history, judge};
 pub use past::{Bounded, Learnt, Past, SHORTEST_PAST_S, Scattered};
-pub use pause::Pause;
+pub use pause::{Begin, Pause};
 pub use readings::{Paired, Reading, count_blocks, gauge_blocks, paired};
 pub use sequential::histogram::Direction;
 pub use source::{MetricSource, SourceError};

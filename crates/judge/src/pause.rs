@@ -4,6 +4,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use crate::source::Origin;
 use crate::{Block, Evidence, MetricVerdict, Outcome, Reason, Timestamp, Verdict};
 
 /// A span in which the two arms did not differ by their version alone.
@@ -54,27 +55,68 @@ impl LeftOut {
     }
 
     fn holds(&self, block: &Block) -> bool {
-        let begins_at = block.ends_at().checked_sub(self.block_length).unwrap_or(Timestamp::MIN);
+        self.holds_any_of(self.begins_at(block), block)
+    }
+
+    fn begins_at(&self, block: &Block) -> Timestamp {
+        block.ends_at().checked_sub(self.block_length).unwrap_or(Timestamp::MIN)
+    }
+
+    /// Whether a part of what began then and ends with the block lies in a span.
+    fn holds_any_of(&self, begins_at: Timestamp, block: &Block) -> bool {
         let first = self.spans.partition_point(|(_, until)| *until <= begins_at);
         self.spans.get(first).is_some_and(|(since, _)| *since < block.ends_at())
     }
 }
 
-impl Evidence {
-    /// Leaves out the blocks that lie in a pause, in part or whole.
-    pub fn leave_out(&mut self, pauses: &[Pause]) {
-        let left_out = LeftOut::by(pauses, self.length_s());
-        self.blocks.retain(|block| !left_out.holds(block));
-    }
+/// When the blocks of a source begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Their length before they end.
+    ByTheirLength,
+    /// Where the one before ended, however long ago that was: what a monitor did not scrape for a while is in the first block
+    /// after it. With the end of the one before the first, if there was one.
+    WhereTheLastEnded(Option<Timestamp>),
+}
 
-    /// Leaves out the blocks that began before a moment.
-    pub fn leave_out_before(&mut self, moment: Timestamp) {
-        let before = Pause {
+impl Begin {
+    /// As the blocks of a metric from there do, after one that ended then.
+    pub fn of(origin: &Origin, last_end: Option<Timestamp>) -> Self {
+        match origin {
+            Origin::Series(_) => Self::WhereTheLastEnded(last_end),
+            Origin::ClientsSaw | Origin::TargetsSaid => Self::ByTheirLength,
+        }
+    }
+}
+
+impl Evidence {
+    /// Leaves out the blocks that lie in a pause, in part or whole. Once: of what is left nobody knows any more where the
+    /// one before ended.
+    pub fn leave_out(&mut self, pauses: &[Pause], begin: Begin) {
+        let left_out = LeftOut::by(pauses, self.length_s());
+        let mut last_end = match begin {
+            Begin::WhereTheLastEnded(last_end) => last_end,
+            Begin::ByTheirLength => None,
+        };
+        self.blocks.retain(|block| {
+            let by_length = left_out.begins_at(block);
+            let begins_at = last_end.map_or(by_length, |last_end| last_end.min(by_length));
+            if begin != Begin::ByTheirLength {
+                last_end = Some(block.ends_at());
+            }
+            !left_out.holds_any_of(begins_at, block)
+        });
+    }
+}
+
+impl Pause {
+    /// Everything up to a moment.
+    pub fn until(moment: Timestamp, why: String) -> Self {
+        Self {
             since: Timestamp::MIN,
             until: Some(moment),
-            why: String::new(),
-        };
-        self.leave_out(&[before]);
+            why,
+        }
     }
 }
 
@@ -146,7 +188,7 @@ mod tests {
             until: until.map(at),
             why: "Because.".into(),
         };
-        evidence.leave_out(&pauses.iter().map(pause).collect::<Vec<_>>());
+        evidence.leave_out(&pauses.iter().map(pause).collect::<Vec<_>>(), Begin::ByTheirLength);
         let left: Vec<i64> = evidence
             .blocks
             .iter()
@@ -187,6 +229,44 @@ mod tests {
             .filter(|end| (end - 10) % 200 >= 120)
             .collect();
         check_all(&pauses, 10_000, &left);
+    }
+
+    /// What is left of blocks that end then, around a pause from 25 to 35.
+    #[track_caller]
+    fn check_scraped(ends: &[i64], last_end: Option<i64>, expected: &[i64]) {
+        let block = |end: &i64| {
+            Block::Gauge(GaugeBlock {
+                ends_at: at(*end),
+                baseline: 1.0,
+                canary: 1.0,
+            })
+        };
+        let nothing = crate::SourceError::NoData { what: String::new() };
+        let mut evidence = Evidence {
+            block_s: 10.0,
+            blocks: ends.iter().map(block).collect(),
+            ..Evidence::failed(&crate::MetricConfig::error_share("m", ""), "s", &nothing)
+        };
+        let pause = Pause {
+            since: at(25),
+            ..Pause::until(at(35), String::new())
+        };
+        evidence.leave_out(&[pause], Begin::WhereTheLastEnded(last_end.map(at)));
+        let left: Vec<i64> = evidence
+            .blocks
+            .iter()
+            .map(|block| block.ends_at().as_second())
+            .collect();
+        assert_eq!(left, expected, "{ends:?} after {last_end:?}");
+    }
+
+    #[test]
+    fn the_first_block_after_a_gap_of_scrapes_holds_what_came_in_the_gap() {
+        check_scraped(&[10, 20, 60, 70], None, &[10, 20, 70]);
+        check_scraped(&[60, 70], Some(20), &[70]);
+        check_scraped(&[60, 70], Some(50), &[60, 70]);
+        check_scraped(&[60, 70], None, &[60, 70]);
+        check_scraped(&[10, 20, 30, 40, 50], None, &[10, 20, 50]);
     }
 
     #[test]

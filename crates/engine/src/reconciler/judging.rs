@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arya_judge::{
-    Block, Evidence, JudgeConfig, MAX_BLOCKS, MetricConfig, MetricSource, Outcome, SourceError, Timestamp, Verdict,
-    judge,
+    Begin, Block, Evidence, JudgeConfig, MAX_BLOCKS, MetricConfig, MetricSource, Outcome, SourceError, Timestamp,
+    Verdict, judge,
 };
 use arya_plan::cloud::Cloud;
 use futures_util::future::join_all;
@@ -48,8 +48,8 @@ pub(crate) struct Judged {
     chosen: Chosen,
     /// The judge's state; shared until it changes, because moments of a simulation remember it too.
     following: Option<Arc<Following>>,
-    /// What the sources answered since the judge last heard of it.
-    fresh: BTreeMap<String, Evidence>,
+    /// What the sources answered since the judge last heard of it, and when the blocks of it began.
+    fresh: BTreeMap<String, (Evidence, Begin)>,
     /// What each metric's source said instead of blocks, at the latest question.
     problems: BTreeMap<String, SourceError>,
     /// Each metric's latest blocks, while the store does not take them; they are asked for again.
@@ -94,13 +94,10 @@ impl Judged {
     }
 
     /// What of an answer may be judged: nothing of a pause, nothing from before a person overruled it.
-    fn to_be_judged(&self, stored: &StoredDeployment, mut evidence: Evidence) -> Evidence {
-        if let Some(pauses) = self.pausing.known() {
-            evidence.leave_out(&pauses.left_out());
-        }
-        if let Some(from) = stored.desired.judged_from() {
-            evidence.leave_out_before(from);
-        }
+    fn to_be_judged(&self, stored: &StoredDeployment, (mut evidence, begin): (Evidence, Begin)) -> Evidence {
+        let none = Pauses::default();
+        let pauses = self.pausing.known().unwrap_or(&none);
+        evidence.leave_out(&pauses.left_out_of(&stored.desired), begin);
         evidence
     }
 
@@ -244,11 +241,13 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             .retain(|beside| beside.ends_at > start && beside.ends_at <= now);
         evidence.production.truncate(MAX_BLOCKS);
         let newest = evidence.blocks.iter().map(Block::ends_at).max();
+        let last_end = self.last_block(stored, metric);
         let block = |part: f64| Duration::from_secs_f64(evidence.block_s * part);
         let ask_at = after(newest.unwrap_or(start), block(1.0)).max(after(now, block(LATE_BLOCK_PART)));
-        judged
-            .fresh
-            .insert(metric.name.clone(), judged.to_be_judged(stored, evidence.clone()));
+        judged.fresh.insert(
+            metric.name.clone(),
+            (evidence.clone(), Begin::of(&metric.from, last_end)),
+        );
         match self.journal.store.add_blocks(id, epoch(&stored.desired), &evidence) {
             Ok(_) => {
                 judged.unstored.remove(&metric.name);
@@ -308,7 +307,8 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         for metric in &config.metrics {
             let mut known = self.journal.store.judged_evidence(stored, pauses, metric)?;
             if let Some(fresh) = judged.unstored.get(&metric.name) {
-                let fresh = judged.to_be_judged(stored, fresh.clone());
+                let last_end = self.last_block(stored, metric);
+                let fresh = judged.to_be_judged(stored, (fresh.clone(), Begin::of(&metric.from, last_end)));
                 let known = known.get_or_insert_with(|| Evidence {
                     blocks: Vec::new(),
                     production: Vec::new(),

@@ -1,6 +1,7 @@
 //! When nothing was judged of a deployment, and why: what marks the blocks of that time.
 
-use arya_judge::{Evidence, MetricConfig, Pause, Timestamp};
+use arya_judge::{Begin, Evidence, MetricConfig, Pause, Timestamp};
+use arya_plan::desired::Desired;
 use arya_plan::identity::DeploymentId;
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,12 @@ impl Pauses {
     pub(crate) fn left_out(&self) -> Vec<Pause> {
         let left_out = self.0.iter().filter(|stored| stored.meanwhile.leaves_out());
         left_out.map(|stored| stored.pause.clone()).collect()
+    }
+
+    /// The same, and everything from before a person overruled it.
+    pub(crate) fn left_out_of(&self, desired: &Desired) -> Vec<Pause> {
+        let overruled = desired.judged_from().map(|from| Pause::until(from, String::new()));
+        self.left_out().into_iter().chain(overruled).collect()
     }
 
     /// Until when a pass is put off by pauses after which it has to be earned anew, to the end of time by one that goes on;
@@ -175,10 +182,7 @@ impl Store {
         let desired = &stored.desired;
         let mut known = self.evidence(&desired.id, epoch(desired), metric)?;
         if let Some(evidence) = &mut known {
-            evidence.leave_out(&pauses.left_out());
-            if let Some(from) = desired.judged_from() {
-                evidence.leave_out_before(from);
-            }
+            evidence.leave_out(&pauses.left_out_of(desired), Begin::of(&metric.from, None));
         }
         Ok(known)
     }

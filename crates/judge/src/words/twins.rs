@@ -38,7 +38,7 @@ fn side(who: &str, count: &crate::ArmCount) -> String {
 }
 
 /// What is said of a dispersion that the configuration names.
-const KNOWN_BEFOREHAND: &str = "How much it scatters is known from two old instances.";
+const KNOWN_BEFOREHAND: &str = "How much it scatters was given beforehand.";
 
 impl MetricVerdict {
     /// What production beside the baseline taught, as a sentence; `None` where there was no such thing, or a better past.
