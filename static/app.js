@@ -26,10 +26,12 @@ function swap(html) {
       if (twin) twin.open = details.open;
     }
     const top = part.scrollTop;
+    const scrolled = [...part.querySelectorAll("[id]")].filter((inner) => inner.scrollTop > 0).map((inner) => [inner.id, inner.scrollTop]);
     const focused = part.contains(active) && active.id;
     part.replaceWith(document.adoptNode(next));
     served.set(next, html);
     next.scrollTop = top;
+    for (const [id, inner] of scrolled) if (byId(id)) byId(id).scrollTop = inner;
     if (focused && byId(focused)) byId(focused).focus({ preventScroll: true });
   }
   wake(document);

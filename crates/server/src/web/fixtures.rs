@@ -1,11 +1,12 @@
 //! Documents as the API makes them, for tests and for looking at pages without a server.
 
+mod ended;
+
 use std::collections::BTreeMap;
 
 use arya_judge::{Outcome, Timestamp};
 use arya_plan::desired::Harmful;
 use arya_plan::identity::{DeploymentId, InstallationId, Place, Role};
-use arya_plan::left::Log;
 use arya_plan::observed::{BootPhase, Status};
 use arya_plan::phase::Phase;
 use arya_plan::spec::{Instances, OneOrMany, Spec};
@@ -19,6 +20,7 @@ use crate::standing::{Remnant, Removal, Sight, Standing};
 use crate::web::frame::Around;
 use crate::web::judged::{self, Worse};
 use crate::world::{Access, PolicyText, ProfileLine};
+pub(crate) use ended::{destroyed, destroying, logs, report};
 
 pub(crate) const HOSTILE: &str = "<script>alert(1)</script>";
 
@@ -559,68 +561,5 @@ pub(crate) fn plan() -> PlanDocument {
         }),
         digest: "d1".into(),
         as_of: at(0),
-    }
-}
-
-pub(crate) fn destroying(name: &str) -> DeploymentDocument {
-    let check = |what: &str, state| CheckDocument {
-        what: what.into(),
-        state,
-    };
-    let mut document = deployment(name, Phase::Destroying);
-    document.goal = "absent";
-    document.phase_word = "destroying";
-    document.headline = "Waiting for 3 instance(s) to end.".into();
-    document.checklist = vec![
-        check("Main rule removed", State::Done),
-        check("Requests finished, targets taken out", State::Done),
-        check("Instances ended", State::Now),
-        check("Target groups deleted", State::ToDo),
-        check("Restore proof written", State::ToDo),
-    ];
-    document
-}
-
-pub(crate) fn destroyed(name: &str) -> DeploymentDocument {
-    let mut document = destroying(name);
-    document.phase = Phase::Destroyed;
-    document.phase_word = "destroyed";
-    document.closed_at = Some(at(60));
-    document.headline = "Production is exactly as before: 0 differences.".into();
-    for check in &mut document.checklist {
-        check.state = State::Done;
-    }
-    document.rail = rail(Phase::Destroyed);
-    document.instances.clear();
-    document.restore_proof = Some(ProofDocument {
-        holds: true,
-        sentence: document.headline.clone(),
-        differences: Vec::new(),
-    });
-    document
-}
-
-/// Of both arms; one of them prints what somebody hostile sent.
-pub(crate) fn logs() -> LogsDocument {
-    let log = |role, text: &str| Log {
-        place: Place { role, index: 0 },
-        incarnation: 1,
-        bytes: text.as_bytes().to_vec(),
-    };
-    let logs = [
-        log(Role::Canary, &format!("GET /patients/4711 answered 500 {HOSTILE}\n")),
-        log(Role::Baseline, ""),
-    ];
-    LogsDocument::of(&logs, 1024, None, at(99))
-}
-
-pub(crate) fn report() -> ReportDocument {
-    ReportDocument {
-        deployment: destroyed(HOSTILE),
-        verdict: verdict(Outcome::Harmful),
-        events: events(HOSTILE),
-        logs: logs(),
-        export: Some("/api/v1/deployments/x/export".into()),
-        made_at: at(100),
     }
 }
