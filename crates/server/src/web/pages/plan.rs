@@ -53,6 +53,8 @@ pub(crate) struct ProblemView {
     pub(crate) word: &'static str,
     pub(crate) name: String,
     pub(crate) sentence: String,
+    /// What a long one goes on to say.
+    pub(crate) rest: Option<String>,
     pub(crate) next: String,
     pub(crate) acknowledgeable: bool,
     pub(crate) acknowledged: bool,
@@ -114,6 +116,16 @@ impl PlanPanel {
     }
 }
 
+/// A sentence that is longer than this and comes to a list is shown up to its colon.
+const LONG_CHARS: usize = 320;
+
+fn in_short(sentence: &str) -> (String, Option<String>) {
+    match sentence.split_once(": ") {
+        Some((begin, rest)) if sentence.chars().count() > LONG_CHARS => (format!("{begin}."), Some(rest.to_owned())),
+        Some(_) | None => (sentence.to_owned(), None),
+    }
+}
+
 impl ProblemView {
     fn of(problem: &ProblemLine) -> Self {
         let (class, word) = match (problem.severity, problem.blocking) {
@@ -122,11 +134,13 @@ impl ProblemView {
             (Severity::NeedsAcknowledgement, false) => ("", "Accepted"),
             (Severity::Note, _) => ("", "Good to know"),
         };
+        let (sentence, rest) = in_short(&problem.sentence);
         Self {
             class,
             word,
             name: problem.name.clone(),
-            sentence: problem.sentence.clone(),
+            sentence,
+            rest,
             next: if problem.acknowledgeable {
                 String::new()
             } else {
@@ -194,6 +208,16 @@ mod tests {
             ours: ours.map(str::to_owned),
             chosen: false,
         }
+    }
+
+    #[test]
+    fn a_long_list_is_behind_its_first_words() {
+        let short = "No route of the subnet: it leads nowhere.";
+        assert_eq!(in_short(short), (short.into(), None));
+        let long = format!("These were not tried: {}.", "ec2:RunInstances, ".repeat(30));
+        let (begin, rest) = in_short(&long);
+        assert_eq!(begin, "These were not tried.");
+        assert_eq!(format!("These were not tried: {}", rest.unwrap()), long);
     }
 
     #[test]
