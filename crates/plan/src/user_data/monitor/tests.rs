@@ -1,3 +1,5 @@
+mod settings;
+
 use arya_bundle::ComposeFile;
 use arya_judge::kayenta::CanaryConfig;
 use arya_judge::kayenta::validation::{MetricNames, check_stored};
