@@ -18,6 +18,9 @@ use tokio::sync::Mutex;
 const RENEWED_BEFORE: Duration = Duration::from_secs(30 * 60);
 /// After a try to renew, successful or not.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// After a try that failed: until it has failed so often in a row, it may be the network's mood, and nobody is taken away.
+const FAILED_TRIED_AGAIN_AFTER: Duration = Duration::from_secs(10);
+const FAILED_AT_MOST: u32 = 3;
 /// Those that say no end are read again, since a person may have put others in their place.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(300);
 /// As the SDK gives a source of credentials by default.
@@ -44,6 +47,8 @@ struct Kept {
     given: SystemTime,
     tried: SystemTime,
     last_try: LastTry,
+    /// Tries in a row that failed.
+    failures: u32,
 }
 
 /// What came of asking their source again.
@@ -63,6 +68,7 @@ impl Kept {
             given: now,
             tried: now,
             last_try: LastTry::Gave,
+            failures: 0,
         }
     }
 
@@ -73,7 +79,12 @@ impl Kept {
         };
         let left = end.duration_since(now).unwrap_or_default();
         let life = end.duration_since(self.given).unwrap_or_default();
-        left.is_zero() || (left < RENEWED_BEFORE.min(life / 2) && since(self.tried) >= TRIED_AGAIN_AFTER)
+        let again_after = if (1..FAILED_AT_MOST).contains(&self.failures) {
+            FAILED_TRIED_AGAIN_AFTER
+        } else {
+            TRIED_AGAIN_AFTER
+        };
+        left.is_zero() || (left < RENEWED_BEFORE.min(life / 2) && since(self.tried) >= again_after)
     }
 
     fn holds(&self, now: SystemTime) -> bool {
@@ -115,15 +126,19 @@ impl Held {
                 Kept {
                     tried: now,
                     last_try: LastTry::GaveTheSame,
+                    failures: 0,
                     ..before
                 }
             }
             (Ok(new), _) => Kept::new(new, now),
             (Err(error), Some(before)) => {
                 tracing::warn!(%error, "the credentials could not be renewed");
+                let failures = before.failures + 1;
+                let is_settled = failures >= FAILED_AT_MOST || !before.holds(now);
                 let failed = Kept {
                     tried: now,
-                    last_try: LastTry::Failed,
+                    last_try: if is_settled { LastTry::Failed } else { before.last_try },
+                    failures,
                     ..before
                 };
                 if !failed.holds(now) {

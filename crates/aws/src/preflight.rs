@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arya_plan::identity::InstallationId;
 use arya_plan::listener::ListenerId;
 use arya_plan::spec::{Instances, OneOrMany};
 use arya_plan::surroundings::{MissingRight, Rights};
@@ -53,7 +54,8 @@ impl Inner {
         );
         let scope = PolicyScope {
             listener: listener.map(ToString::to_string),
-            installation: Some(self.settings.installation),
+            // Without a server nobody is known by name yet, and whoever plans needs a right that holds for the server.
+            installation: Some(self.settings.installation).filter(|one| *one != InstallationId::NOBODY),
         };
         let told = balancing
             .into_iter()

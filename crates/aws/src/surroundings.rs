@@ -72,7 +72,10 @@ impl Inner {
             ..Surroundings::default()
         };
         // What may not even be read is told by the rights.
-        let (Some((_, balancer)), true) = (door.ok().flatten(), found.rights.missing.is_empty()) else {
+        if !found.rights.missing.is_empty() {
+            return Ok(found);
+        }
+        let Some((_, balancer)) = door? else {
             return Ok(found);
         };
         let (controller, production, burstable, shut_in) = tokio::try_join!(

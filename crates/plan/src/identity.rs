@@ -60,6 +60,11 @@ uuid_id!(
     InstallationId
 );
 
+impl InstallationId {
+    /// Whoever looks without a server made nothing.
+    pub const NOBODY: Self = Self(Uuid::nil());
+}
+
 impl DeploymentId {
     /// Ten base32 characters (50 bits): short enough for names of at most 32 characters. Unique in the store, which checks.
     pub fn short(&self) -> String {

@@ -117,15 +117,19 @@ impl Inner {
         self.abort_parts(&bucket).await?;
         self.empty(desired, &bucket).await?;
         self.memory.whole_buckets.forget(&bucket);
-        let request = self.clients.changing.s3.delete_bucket().bucket(&bucket);
-        match ask(Call::DeleteBucket, request.send()).await {
-            // Somebody had it keep versions, which no listing of objects shows. The next try finds it empty.
+        match self.drop_bucket(&bucket).await {
+            // Somebody had it keep versions, which no listing of objects shows.
             Err(failure) if failure.meaning == Meaning::NotYet => {
                 self.empty_of_versions(&bucket).await?;
-                Err(failure.into())
+                self.drop_bucket(&bucket).await.or_gone()
             }
             answer => answer.or_gone(),
         }
+    }
+
+    async fn drop_bucket(&self, bucket: &str) -> Result<(), Failure> {
+        let request = self.clients.changing.s3.delete_bucket().bucket(bucket);
+        ask(Call::DeleteBucket, request.send()).await.map(drop)
     }
 
     /// The first page of unfinished uploads, 1,000 of them; a deployment has a handful.

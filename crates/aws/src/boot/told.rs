@@ -11,6 +11,7 @@ use arya_plan::left::{export_key, log_key};
 use arya_plan::spec::{Digest, Version, limits, short};
 use arya_plan::user_data::monitor::{Monitor, Scraped};
 use arya_plan::user_data::{Birth, NulByte, OUTLIVES_BY, Once, Patience, PresignedUrl, Settings, started, user_data};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::key_of;
 use super::signing::Signing;
@@ -21,6 +22,8 @@ use crate::uploads::{file_key, status_key};
 
 /// Whom the monitor watches, as it reads again and again.
 const TARGETS: &str = "targets.json";
+/// A launch has 15 s and up to 64 files, of four megabytes at most each: together 32 MiB are in memory.
+const PUTS_AT_ONCE: usize = 8;
 /// The word for nothing, in the spec.
 const NONE: &str = "none";
 
@@ -123,10 +126,11 @@ impl Own<'_> {
             Some(digest) => Some(self.put("env file", digest).await?),
             None => None,
         };
-        let mut files = Vec::new();
-        for (path, digest) in &version.files {
-            files.push((path.clone(), self.put(path, digest).await?));
-        }
+        let files = stream::iter(version.files.clone()).map(|(path, digest)| async move {
+            let once = self.put(&path, &digest).await?;
+            Ok::<_, CloudError>((path, once))
+        });
+        let files: Vec<_> = files.buffered(PUTS_AT_ONCE).try_collect().await?;
         let image = file_key(&version.image);
         let compose = file_key(&version.compose);
         Ok(Settings {

@@ -113,7 +113,11 @@ fn once(from: Feature) -> Held {
 async fn those_that_cannot_be_renewed_are_used_until_they_end_and_no_longer() {
     let held = once(Feature::CredentialsStsAssumeRole);
     assert_eq!(held.kept(at(0)).await.unwrap().last_try, LastTry::Gave);
-    assert_eq!(held.kept(at(31)).await.unwrap().last_try, LastTry::Failed);
+    for failed in 0..3 {
+        let kept = held.kept(at(31) + failed * FAILED_TRIED_AGAIN_AFTER).await.unwrap();
+        let settled = if failed < 2 { LastTry::Gave } else { LastTry::Failed };
+        assert_eq!((kept.last_try, kept.failures), (settled, failed + 1));
+    }
     assert!(held.kept(at(59)).await.is_ok());
     assert!(held.kept(at(61)).await.is_err());
 }
@@ -128,7 +132,12 @@ async fn a_source_that_says_no_gives_the_end_whatever_it_is_and_after_it_too() {
     ] {
         let held = once(from.clone());
         assert_eq!(held.tenure_at(at(0)).await, Tenure::Lasting);
-        for asked in [31, 59, 61, 120] {
+        // A single failure, also a minute before the end, takes nobody's users away.
+        for seconds in [0, 10] {
+            let asked = at(31) + Duration::from_secs(seconds);
+            assert_eq!(held.tenure_at(asked).await, Tenure::Lasting, "{from:?}");
+        }
+        for asked in [32, 59, 61, 120] {
             assert_eq!(
                 held.tenure_at(at(asked)).await,
                 ends_at(60),

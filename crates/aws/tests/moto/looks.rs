@@ -1,5 +1,7 @@
 //! What is read: listeners in the planner's words, and who owns what.
 
+use arya_aws::AwsCloud;
+use arya_judge::Timestamp;
 use arya_plan::cloud::Cloud;
 use arya_plan::identity::{DeploymentId, LogicalId, RuleKind};
 use arya_plan::listener::{Action, Condition, ListenerId, Priority, TargetStickiness, TargetType};
@@ -7,12 +9,13 @@ use arya_plan::observed::BootPhase;
 use arya_plan::phase::Phase;
 use arya_plan::plan::Step;
 use arya_plan::spec::OneOrMany;
+use arya_plan::surroundings::Tenure;
 use aws_sdk_elasticloadbalancingv2::types as elb;
 
 use crate::account::OWNER;
 use crate::common::installation;
 use crate::contract::Ground;
-use crate::stage::Stage;
+use crate::stage::{Stage, settings};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listener_is_read_with_its_rules_in_order_and_their_groups() {
@@ -225,4 +228,31 @@ async fn a_bucket_is_made_in_either_kind_of_region() {
         }
         assert_eq!(cloud.list().await.unwrap(), []);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_with_a_role_acts_as_the_role_and_in_its_account() {
+    let stage = Stage::set().await;
+    let connect = async |role: &str| {
+        let mut settings = settings(stage.moto.endpoint(), stage.dir.path());
+        settings.connection.role_arn = Some(role.to_owned());
+        AwsCloud::connect(settings).await.unwrap()
+    };
+    let cloud = connect(&format!("arn:aws:iam::{OWNER}:role/canaries")).await;
+    let (account, arn) = (&cloud.identity().account, &cloud.identity().arn);
+    assert_eq!(account, OWNER);
+    assert!(arn.ends_with(":assumed-role/canaries/arya"), "{arn}");
+    // The role's credentials end within the hour, and are given anew.
+    assert_eq!(cloud.tenure().await, Tenure::Lasting);
+    assert_eq!(cloud.discover().await.unwrap().len(), 1);
+    let elsewhere = connect("arn:aws:iam::210987654321:role/canaries").await;
+    assert_eq!(elsewhere.identity().account, "210987654321");
+    assert_eq!(elsewhere.discover().await.unwrap(), vec![]);
+    let refused = elsewhere.observe(&stage.desired, Timestamp::now()).await.unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("The connection is to account 210987654321"),
+        "{refused}"
+    );
 }
