@@ -164,3 +164,40 @@ fn fault_a_mirror_that_is_down_for_a_while_is_waited_for() {
     machine.run("iptables --delete OUTPUT 1");
     order.wait_for(BootPhase::Ready, Duration::from_secs(180));
 }
+
+/// What a system calls itself, as a volume for a machine.
+fn called(folder: &std::path::Path, id: &str, version: &str, name: &str) -> String {
+    let file = folder.join("os-release");
+    let text = format!("PRETTY_NAME=\"{name}\"\nID={id}\nVERSION_ID=\"{version}\"\n");
+    std::fs::write(&file, text).unwrap();
+    format!("{}:/usr/lib/os-release:ro", file.display())
+}
+
+#[test]
+fn fault_another_system_is_refused_with_a_sentence() {
+    let (order, folder) = (Order::new(), tempfile::tempdir().unwrap());
+    order.upload_image();
+    let release = called(folder.path(), "ubuntu", "22.04", "Ubuntu 22.04.5 LTS");
+    let _machine = Machine::launch_with(Image::Prepared, &order.user_data(), &["--volume", &release]);
+    let expected =
+        "This system is \"Ubuntu 22.04.5 LTS\", and instances are set up on Debian 13 and Ubuntu 24.04 only.";
+    tail_of_failure(&order, expected);
+}
+
+/// Of Ubuntu no more can be tried here than that it is recognised: its archive cannot be reached.
+#[test]
+fn each_system_gets_the_packages_that_it_calls_so() {
+    let (order, folder) = (Order::new(), tempfile::tempdir().unwrap());
+    let asked = |id: &str, version: &str| {
+        let release = called(folder.path(), id, version, id);
+        let machine = Machine::launch_with(Image::Prepared, &order.user_data(), &["--volume", &release]);
+        machine.put("/run/boot.sh", include_str!("../../provisioning/boot.sh"));
+        let said = machine.try_run("bash /run/boot.sh packages");
+        (said.status.success(), String::from_utf8(said.stdout).unwrap())
+    };
+    let (known, packages) = asked("debian", "13");
+    assert!(known && packages.contains(" docker-cli docker-compose "), "{packages}");
+    let (known, packages) = asked("ubuntu", "24.04");
+    assert!(known && packages.contains("docker.io docker-compose-v2 "), "{packages}");
+    assert_eq!(asked("debian", "12"), (false, String::new()));
+}

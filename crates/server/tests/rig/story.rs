@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use arya_local::load::{Load, LoadSettings};
+use arya_plan::listener::WeightedGroup;
 use serde_json::{Value, json};
 
 use crate::secrets::Secrets;
@@ -12,6 +13,12 @@ use crate::world::World;
 /// Three machines at once on two cores, packages of the monitor included.
 const SERVING_WITHIN: Duration = Duration::from_secs(120);
 const SOON: Duration = Duration::from_secs(60);
+/// Of a canary whose every answer takes 150 ms longer.
+const JUDGED_WITHIN: Duration = Duration::from_secs(150);
+/// Of the time of an instance, outside of packages, download and the app's own start.
+const OWN_AT_MOST_S: f64 = 3.0;
+/// Percent for each arm: an answer in four seconds at 5 % would take a quarter of an hour to judge.
+const CANARY_PERCENT: f64 = 40.0;
 /// Requests a second: enough to be seen, little beside what boots.
 const RATE: u32 = 20;
 
@@ -28,7 +35,7 @@ async fn story_an_account_whose_instances_are_machines() {
     })
     .unwrap();
     let server = Server::start(&world.home).await;
-    let spec = world.spec(&server).await;
+    let spec = world.spec(&server, &["SAMPLE_EXTRA_LATENCY_MS=150"]).await;
     let id = begun(&server, spec).await;
     let began = Instant::now();
     let serving = world
@@ -39,8 +46,34 @@ async fn story_an_account_whose_instances_are_machines() {
     everything_is_scraped(&world);
     let secrets = Secrets::of(&world, &server, &id).await;
     secrets.are_told_to_nobody(&world, &server, &id).await;
+    let booted = |document: &Value| instances(document).all(|one| one["report"]["phase"] == "ready");
+    let serving = world.until(&server, &id, "ready", SOON, booted).await;
+    the_page_tells_the_boot(&server, &id, &serving).await;
 
     let path = format!("/api/v1/deployments/{id}");
+    let (status, answer) = server
+        .post(&format!("{path}/weight"), &json!({"canary_percent": CANARY_PERCENT}))
+        .await;
+    assert_eq!(status, 200, "{answer}");
+    let at_forty = |document: &Value| document["weights"]["applied"]["canary"] == CANARY_PERCENT;
+    world.until(&server, &id, "at the new weights", SOON, at_forty).await;
+    let divided = || shares(&world).first() == Some(&vec![20.0, 40.0, 40.0]);
+    world
+        .until_so("the load balancer divides as asked", SOON, divided)
+        .await;
+    let judged = world.until(&server, &id, "judged", JUDGED_WITHIN, |document| {
+        document["verdict"]["outcome"] == "harmful"
+    });
+    let judged = judged.await;
+    eprintln!(
+        "created to harmful: {:.1} s; {:#}",
+        began.elapsed().as_secs_f64(),
+        judged["verdict"]
+    );
+    world.until(&server, &id, "held", SOON, is("held")).await;
+    world
+        .until_so("nobody is sent to the canary", SOON, || shares(&world).is_empty())
+        .await;
     let (status, answer) = server.post(&format!("{path}/destroy"), &json!({})).await;
     assert_eq!(status, 202, "{answer}");
     let destroyed = world.until(&server, &id, "destroyed", SOON, is("destroyed")).await;
@@ -54,6 +87,54 @@ async fn story_an_account_whose_instances_are_machines() {
     eprintln!("{counts:?}");
     let lost = [counts.status_5xx, counts.failed, counts.reset, counts.timed_out];
     assert_eq!(lost, [0; 4], "{counts:?}");
+}
+
+/// Percent for each group, the least first, of the rule that divides users between production and both arms.
+fn shares(world: &World) -> Vec<Vec<f64>> {
+    let rules = world.balanced.balancer.rules();
+    let forwards = rules.iter().filter_map(|rule| rule.forward());
+    let of = |groups: &[WeightedGroup]| {
+        let sum: f64 = groups.iter().map(|one| f64::from(one.weight)).sum();
+        let mut shares: Vec<f64> = groups
+            .iter()
+            .map(|one| (f64::from(one.weight) / sum * 100.0).round())
+            .collect();
+        shares.sort_unstable_by(f64::total_cmp);
+        shares
+    };
+    let divided = forwards.filter(|forward| forward.groups.len() > 2);
+    divided.map(|forward| of(&forward.groups)).collect()
+}
+
+fn instances(document: &Value) -> impl Iterator<Item = &Value> {
+    document["instances"].as_array().unwrap().iter()
+}
+
+/// Second by second, for each of the three.
+async fn the_page_tells_the_boot(server: &Server, id: &str, serving: &Value) {
+    let (status, page) = server.get(&format!("/deployments/{id}")).await;
+    assert_eq!(status, 200, "{page}");
+    let page = page.as_str().unwrap();
+    for part in ["packages and Docker", "files", "images", "app", "warm-up"] {
+        let told = page.matches(&format!("{part} ")).count();
+        assert!(told >= 3, "{part} is told {told} times");
+    }
+    for instance in instances(serving) {
+        let timeline = instance["report"]["timeline"].as_array().unwrap();
+        let after = |phase: &str| {
+            let reached = timeline.iter().find(|reached| reached["phase"] == phase);
+            reached.unwrap_or_else(|| panic!("no {phase}: {instance:#}"))["after_s"]
+                .as_f64()
+                .unwrap()
+        };
+        let own = after("booting") + after("loaded") - after("fetched");
+        eprintln!(
+            "{}: ready after {:.1} s, of it our own {own:.2} s",
+            instance["role"],
+            after("ready")
+        );
+        assert!(own <= OWN_AT_MOST_S, "{own} s: {instance:#}");
+    }
 }
 
 /// Plans, accepts what may be accepted, and starts.

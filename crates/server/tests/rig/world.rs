@@ -17,6 +17,7 @@ use crate::fleet::{Fleet, QUIET};
 use crate::moto::Moto;
 use crate::network::{HERE, Network};
 use crate::sample;
+use crate::secrets::ENV_SECRET;
 use crate::served::{Home, Server};
 
 /// Between two looks of the world at the account, and of the story at the server.
@@ -69,17 +70,21 @@ impl World {
         world
     }
 
-    /// A spec of two versions of the sample service, uploaded as a person would.
-    pub(crate) async fn spec(&self, server: &Server) -> Value {
+    /// A spec of two versions of the sample service, uploaded as a person would. `canary` are variables of the new one's.
+    pub(crate) async fn spec(&self, server: &Server, canary: &[&str]) -> Value {
         let mut sides = Vec::new();
-        for version in ["1.0", "1.1"] {
+        for (version, more) in [("1.0", &[][..]), ("1.1", canary)] {
             let image = self.home.folder.join(format!("{version}.tar"));
-            std::fs::write(&image, sample::image(version, &QUIET)).unwrap();
+            let variables = [&QUIET[..], more].concat();
+            std::fs::write(&image, sample::image(version, &variables)).unwrap();
             let compose = self.home.folder.join(format!("{version}.yaml"));
             std::fs::write(&compose, sample::compose_file(version)).unwrap();
             let (image, compose) = (server.upload(&image).await, server.upload(&compose).await);
             sides.push(json!({"image": image, "compose": compose}));
         }
+        let env_file = self.home.folder.join("canary.env");
+        std::fs::write(&env_file, format!("DATABASE_PASSWORD={ENV_SECRET}\n")).unwrap();
+        sides[1]["env_file"] = server.upload_file(&env_file).await;
         json!({
             "name": "records-next",
             "connection": "shop",
