@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use arya_bundle::{BundleError, Description, Digest, Kind, Limits};
 use arya_plan::preview::{FileFacts, Files};
+use arya_plan::spec::limits;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
@@ -31,8 +32,6 @@ pub(crate) const KEPT_UNUSED: Duration = Duration::from_secs(7 * 24 * 3600);
 const FILENAME_LIMIT: usize = 200;
 /// What an unfinished file is called.
 const ARRIVING: &str = ".arriving-";
-/// Bytes of a file of the configuration: four times what may go with a launch.
-const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 /// Read buffer for describing a file.
 const READ_BUFFER: usize = 256 * 1024;
 
@@ -52,6 +51,11 @@ pub(crate) enum Meant {
 pub(crate) enum ArtifactError {
     #[error("The file is larger than {SIZE_LIMIT} bytes. Nothing of it was kept.")]
     TooLarge,
+    #[error(
+        "A file of an app's configuration has at most {} bytes. Nothing of this one was kept.",
+        limits::CONFIGURATION_BYTES
+    )]
+    NotForALaunch,
     #[error(
         "The uploaded files would take more than {TOTAL_LIMIT} bytes together. Nothing of this one was kept; files that no deployment needs are removed 7 days after their last use."
     )]
@@ -182,6 +186,9 @@ impl Artifacts {
         writing.flush().await?;
         writing.sync_all().await?;
         drop(writing);
+        if meant == Meant::File && room.bytes > limits::CONFIGURATION_BYTES {
+            return Err(ArtifactError::NotForALaunch);
+        }
         let digest = hex_digest(hasher);
         if let Some(Some(known)) = self.known(&digest)
             && (meant == Meant::File || known.description.kind != Kind::File)
@@ -296,7 +303,7 @@ impl Artifacts {
         match describe(&path) {
             Ok(description) => Some(self.remember(digest, size, None, description)),
             // What is whole and nothing else was kept as a file of some app's configuration.
-            Err(ArtifactError::Unusable(_)) if size <= FILE_LIMIT && is_whole(&path, digest) => {
+            Err(ArtifactError::Unusable(_)) if size <= limits::CONFIGURATION_BYTES && is_whole(&path, digest) => {
                 Some(self.remember(digest, size, None, Description::FILE))
             }
             Err(error) => {

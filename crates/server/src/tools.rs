@@ -13,7 +13,7 @@ use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{any, get};
 use serde::Deserialize;
 
@@ -172,7 +172,12 @@ fn entered(app: &App, tool: &str, ticket: &str) -> Result<Response, Problem> {
     if tools.place.is_https() {
         cookie.push_str("; Secure");
     }
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(tool.front())).into_response())
+    let front = tool.front();
+    // Not a redirect: where Arya's pages are another site, the browser sends the cookie only with what a page here begins.
+    let page = format!(
+        "<!doctype html><meta http-equiv=\"refresh\" content=\"0; url={front}\"><a href=\"{front}\">Open the tool</a>"
+    );
+    Ok(([(header::SET_COOKIE, cookie)], Html(page)).into_response())
 }
 
 /// What a person reads where there are no pages of ours.

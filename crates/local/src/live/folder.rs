@@ -36,7 +36,7 @@ impl Folder {
     pub(super) fn create(&self) -> io::Result<()> {
         fs::create_dir_all(self.0.join("files"))?;
         fs::create_dir_all(self.0.join("status"))?;
-        fs::create_dir_all(self.0.join("logs"))
+        fs::create_dir_all(self.0.join(left::LOGS))
     }
 
     pub(super) fn file(&self, digest: &Digest) -> PathBuf {
@@ -80,9 +80,9 @@ impl Folder {
     /// The logs of those that ended.
     pub(super) fn logs(&self) -> io::Result<Vec<left::Log>> {
         let mut logs = Vec::new();
-        for entry in fs::read_dir(self.0.join("logs"))? {
+        for entry in fs::read_dir(self.0.join(left::LOGS))? {
             let entry = entry?;
-            let key = format!("logs/{}", entry.file_name().to_string_lossy());
+            let key = format!("{}/{}", left::LOGS, entry.file_name().to_string_lossy());
             if let Some((place, incarnation)) = left::log_of(&key) {
                 logs.push(left::Log {
                     place,

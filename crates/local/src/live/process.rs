@@ -10,6 +10,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arya_plan::left::LOG_BYTES_MAX;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, sleep, timeout};
@@ -17,8 +18,6 @@ use tokio_util::task::TaskTracker;
 
 /// How much of the output goes into a status document, in bytes. Fits it and a screen.
 pub(super) const TAIL_LIMIT: usize = 2 * 1024;
-/// How much of the output is remembered, in bytes: some hundred lines, times a few processes.
-const LOG_LIMIT: usize = 64 * 1024;
 /// An app that has not bound its port after this long is not coming up; the sample needs some milliseconds.
 pub(super) const ADDRESS_WITHIN: Duration = Duration::from_secs(15);
 /// How long an app may take to end once its control channel is closed; then it is killed.
@@ -64,7 +63,7 @@ impl Output {
     fn push(&self, bytes: &[u8]) {
         let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         output.extend(bytes);
-        let excess = output.len().saturating_sub(LOG_LIMIT);
+        let excess = output.len().saturating_sub(LOG_BYTES_MAX);
         output.drain(..excess);
     }
 
@@ -77,7 +76,7 @@ impl Output {
 
     /// All that is remembered.
     pub(super) fn bytes(&self) -> Vec<u8> {
-        self.last(LOG_LIMIT)
+        self.last(LOG_BYTES_MAX)
     }
 }
 

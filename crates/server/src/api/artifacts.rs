@@ -63,6 +63,8 @@ fn problem(error: &ArtifactError) -> Problem {
     let refuse = |status, kind| Problem::new(status, kind, error.to_string());
     match error {
         ArtifactError::TooLarge => refuse(StatusCode::PAYLOAD_TOO_LARGE, "too-large").next("Make the image smaller."),
+        ArtifactError::NotForALaunch => refuse(StatusCode::PAYLOAD_TOO_LARGE, "too-large")
+            .next("Put what is large into the image, or let the app fetch it when it starts."),
         ArtifactError::NoRoom => refuse(StatusCode::INSUFFICIENT_STORAGE, "no-room")
             .next("Remove files that are not needed from the data directory's `artifacts`, then start again."),
         ArtifactError::DiskFull => {

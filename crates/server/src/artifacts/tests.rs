@@ -18,7 +18,7 @@ async fn upload(artifacts: &Artifacts, bytes: &[u8]) -> Result<ArtifactDocument,
 
 async fn upload_as(artifacts: &Artifacts, bytes: &[u8], meant: Meant) -> Result<ArtifactDocument, ArtifactError> {
     let mut arrival = artifacts.arrive().unwrap();
-    for chunk in bytes.chunks(7) {
+    for chunk in bytes.chunks(bytes.len() / 7 + 1) {
         arrival.push(chunk).await?;
     }
     artifacts.keep(arrival, Some("compose.yaml"), meant, UPLOADED).await
@@ -64,6 +64,17 @@ async fn a_file_of_the_apps_configuration_is_kept_as_it_is() {
     let artifacts = Artifacts::open(&dir.path().join("artifacts")).unwrap();
     let facts = artifacts.facts([Digest::of(secret)].iter(), UPLOADED);
     assert_eq!(facts[&Digest::of(secret)].description, Some(Description::FILE));
+}
+
+#[tokio::test]
+async fn what_no_launch_would_take_is_refused_when_it_is_uploaded() {
+    let (_dir, artifacts) = open();
+    let large = vec![b'x'; usize::try_from(limits::CONFIGURATION_BYTES).unwrap() + 1];
+    let most = &large[1..];
+    assert!(upload_as(&artifacts, most, Meant::File).await.is_ok());
+    let refused = upload_as(&artifacts, &large, Meant::File).await;
+    assert!(matches!(refused, Err(ArtifactError::NotForALaunch)), "{refused:?}");
+    assert_eq!(names(&artifacts).len(), 1);
 }
 
 #[tokio::test]

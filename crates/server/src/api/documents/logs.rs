@@ -3,7 +3,7 @@
 
 use arya_judge::Timestamp;
 use arya_plan::discreet::masked;
-use arya_plan::left::Log;
+use arya_plan::left::{LOG_BYTES_MAX, Log};
 use serde::Serialize;
 
 /// The logs of every instance that a deployment has had.
@@ -52,7 +52,8 @@ impl LogDocument {
             nth => format!("{}, replaced {}", log.place, times(nth - 1)),
         };
         let from = log.bytes.len().saturating_sub(each);
-        let cut = from > 0;
+        // One that is as long as it can be was cut by whoever kept it.
+        let cut = from > 0 || log.bytes.len() >= LOG_BYTES_MAX;
         // The rest of a line whose beginning is not shown.
         let begins = log.bytes[from..].iter().position(|byte| *byte == b'\n');
         let from = if cut { from + begins.map_or(0, |at| at + 1) } else { 0 };
@@ -141,6 +142,16 @@ mod tests {
             [("canary instance".into(), "GET /patients/…?…\n".into(), true)]
         );
         assert!(!shown(&[long], 100)[0].2);
+    }
+
+    #[test]
+    fn one_that_was_cut_where_it_was_kept_says_so() {
+        let long = "a line\n".repeat(LOG_BYTES_MAX / 7 + 1);
+        let cut = log(Role::Canary, 1, &long[long.len() - LOG_BYTES_MAX..]);
+        let [(_, text, cut)] = &shown(&[cut], LOG_BYTES_MAX)[..] else {
+            panic!()
+        };
+        assert!(*cut && text.starts_with("a line\n"));
     }
 
     #[test]

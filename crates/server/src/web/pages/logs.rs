@@ -1,5 +1,6 @@
 //! What the containers of both arms printed, side by side with the deployment's page, and kept when it is gone.
 
+use arya_plan::left::LOG_BYTES_MAX;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -42,6 +43,8 @@ pub(crate) struct LogsPage {
     logs: Vec<LogView>,
     missing: Option<String>,
     as_of: String,
+    /// What the API has of each, in KiB.
+    kib_max: usize,
 }
 
 /// One instance's.
@@ -81,6 +84,7 @@ impl LogsPage {
             logs: logs.logs.iter().map(LogView::of).collect(),
             missing: logs.missing.clone(),
             as_of: words::day(logs.as_of),
+            kib_max: LOG_BYTES_MAX / 1024,
         }
     }
 }
