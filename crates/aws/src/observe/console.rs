@@ -35,7 +35,10 @@ impl Inner {
         let request = self.clients.reading.ec2.get_console_output().instance_id(instance);
         let end = match ask(Call::GetConsoleOutput, request.latest(true).send()).await {
             Ok(answer) => answer.output().and_then(end_of),
-            Err(failure) => Some(failure.to_string()),
+            Err(failure) => {
+                tracing::warn!(instance, why = %failure, "the console of an instance that says nothing could not be read");
+                None
+            }
         };
         known.keep(key, end)
     }
