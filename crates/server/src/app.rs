@@ -23,14 +23,14 @@ use crate::artifacts::Artifacts;
 use crate::auth::Auth;
 use crate::counters::Counters;
 use crate::guard::Hosts;
-use crate::tools::Shown;
 use crate::standing::Standings;
+use crate::tools::Shown;
 use crate::world::World;
 
-pub(crate) use evidence::{Closer, Scores};
 #[cfg(feature = "aws")]
 pub(crate) use about::TOKEN_FILE;
 pub(crate) use about::{About, ConnectionLine};
+pub(crate) use evidence::{Closer, Scores};
 #[cfg(test)]
 pub(crate) use lab::judged_again;
 pub(crate) use lab::{Backtest, Chosen, Named, RUNS_MAX, RUNS_USUAL};
@@ -46,9 +46,9 @@ pub(crate) struct App {
     pub(crate) counters: Counters,
     /// Kayenta's latest score of each deployment.
     pub(crate) scores: Scores,
-    /// Whoever judges past deployments again: one at a time.
     /// What stands without a deployment.
     pub(crate) standings: Arc<Standings>,
+    /// Whoever judges past deployments again: one at a time.
     pub(crate) lab: Arc<Semaphore>,
     /// Cancelled when the server ends, so that streams do not hold it up.
     pub(crate) stopping: CancellationToken,

@@ -98,12 +98,12 @@ impl Account {
         self.monitors.of(deployment)
     }
 
-    /// What the monitor of a deployment is shown at its door.
-    pub(super) fn authorization(&self, deployment: &DeploymentId) -> String {
     pub(super) const fn settings(&self) -> &AwsSettings {
         &self.settings
     }
 
+    /// What the monitor of a deployment is shown at its door.
+    pub(super) fn authorization(&self, deployment: &DeploymentId) -> String {
         self.settings.door_key.door(deployment).authorization()
     }
 
