@@ -99,6 +99,7 @@ impl Route {
 /// Every call.
 pub(crate) fn routes() -> Vec<Route> {
     let mut all = reading();
+    all.extend(of_itself());
     all.extend(judging());
     all.extend(changing());
     all.extend(trying());
@@ -164,6 +165,12 @@ fn reading() -> Vec<Route> {
         )
         .answers(200, &["text/html", "application/json"])
         .refuses(&[404]),
+    ]
+}
+
+/// What is asked of the server itself.
+fn of_itself() -> Vec<Route> {
+    vec![
         Route::get(
             "//healthz",
             "healthz",
