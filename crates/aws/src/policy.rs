@@ -16,6 +16,8 @@ pub struct PolicyScope {
     /// The one listener that may get a rule of ours; its ARN also tells partition, region and account.
     pub listener: Option<String>,
     pub installation: Option<InstallationId>,
+    /// The bucket of the load balancer's access logs, which is the user's and read where evidence comes from them.
+    pub log_bucket: Option<String>,
 }
 
 impl PolicyScope {
@@ -70,7 +72,18 @@ pub fn policy(part: Part, narrowed: &PolicyScope) -> Value {
     let statements = actions
         .iter()
         .map(|(scope, actions)| statement(*scope, actions, narrowed));
-    json!({"Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>()})
+    let logs = narrowed.log_bucket.as_deref().map(|bucket| of_logs(bucket, narrowed));
+    json!({"Version": "2012-10-17", "Statement": statements.chain(logs).collect::<Vec<_>>()})
+}
+
+/// Reading access logs: the two calls that read our own buckets, on one of the user's.
+fn of_logs(bucket: &str, narrowed: &PolicyScope) -> Value {
+    json!({
+        "Sid": "AccessLogs",
+        "Effect": "Allow",
+        "Action": [Call::ListObjectsV2.row().action, Call::GetObject.row().action],
+        "Resource": [narrowed.arn("s3", bucket), narrowed.arn("s3", &format!("{bucket}/*"))],
+    })
 }
 
 /// The statements that allow one action, and nothing else.
@@ -164,6 +177,7 @@ mod tests {
         PolicyScope {
             listener: Some(LISTENER.into()),
             installation: Some(InstallationId::new(uuid::Uuid::from_u128(7))),
+            log_bucket: None,
         }
     }
 
@@ -179,6 +193,26 @@ mod tests {
         let implied = IMPLIED.iter().map(|(action, _, _)| *action);
         let wanted: BTreeSet<String> = listed.chain(implied).map(str::to_owned).collect();
         assert_eq!(actions(&policy(Part::Operate, &narrowed())), wanted);
+    }
+
+    #[test]
+    fn the_bucket_of_access_logs_is_read_where_it_is_named_and_nothing_else_of_it() {
+        let logs = |bucket: Option<&str>| {
+            let scope = PolicyScope {
+                log_bucket: bucket.map(str::to_owned),
+                ..narrowed()
+            };
+            let document = policy(Part::Discover, &scope);
+            let statements = document["Statement"].as_array().unwrap().clone();
+            statements.into_iter().find(|one| one["Sid"] == "AccessLogs")
+        };
+        assert_eq!(logs(None), None);
+        let statement = logs(Some("shop-logs")).unwrap();
+        assert_eq!(statement["Action"], json!(["s3:ListBucket", "s3:GetObject"]));
+        assert_eq!(
+            statement["Resource"],
+            json!(["arn:aws:s3:::shop-logs", "arn:aws:s3:::shop-logs/*"])
+        );
     }
 
     #[test]

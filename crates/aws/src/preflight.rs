@@ -56,6 +56,7 @@ impl Inner {
             listener: listener.map(ToString::to_string),
             // Without a server nobody is known by name yet, and whoever plans needs a right that holds for the server.
             installation: Some(self.settings.installation).filter(|one| *one != InstallationId::NOBODY),
+            log_bucket: None,
         };
         let told = balancing
             .into_iter()

@@ -66,6 +66,9 @@ pub(super) struct Iam {
     /// The one listener that may get a rule; narrows the policy to its account and region too
     #[arg(long, value_name = "ARN")]
     listener: Option<String>,
+    /// The bucket of the load balancer's access logs, where evidence is read from them
+    #[arg(long, value_name = "BUCKET")]
+    access_logs: Option<String>,
 }
 
 /// Prints the least policy for exactly the calls that this version makes.
@@ -73,6 +76,7 @@ pub(super) fn iam(asked: Iam, as_json: bool) -> anyhow::Result<u8> {
     let scope = PolicyScope {
         listener: asked.listener,
         installation: None,
+        log_bucket: asked.access_logs,
     };
     if as_json {
         let parts = PARTS.map(|(name, part, _)| (name.to_owned(), policy(part, &scope)));
