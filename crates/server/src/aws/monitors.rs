@@ -10,6 +10,7 @@ use arya_judge::SourceError;
 use arya_plan::desired::{Desired, Goal};
 use arya_plan::identity::DeploymentId;
 use arya_plan::observed::{BootPhase, Instance, Observed};
+use arya_plan::spec::Reach;
 use arya_plan::user_data::monitor::SCRAPE_EVERY;
 use axum::http::HeaderValue;
 use tokio::time::Instant;
@@ -29,7 +30,9 @@ pub(super) struct Monitors(Mutex<HashMap<DeploymentId, Arc<Watching>>>);
 impl Monitors {
     /// What a look shows of a deployment's monitor.
     pub(super) fn note(&self, desired: &Desired, seen: &Observed, authorization: impl FnOnce() -> String) {
-        let monitor = tools::standing_monitor(seen).filter(|_| desired.goal != Goal::Absent);
+        // Nothing reaches one that reports into the bucket.
+        let is_asked = desired.goal != Goal::Absent && desired.spec.monitor.reach != Reach::Bucket;
+        let monitor = tools::standing_monitor(seen).filter(|_| is_asked);
         let mut all = self.all();
         let known = all.get(&desired.id).map(|known| &known.way);
         // A status document that could not be read this once does not make it another monitor.

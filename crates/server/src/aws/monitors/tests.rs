@@ -157,6 +157,9 @@ fn only_a_monitor_that_is_ready_is_asked() {
     assert!(noted(&serving(), &seen(somewhere, Some(BootPhase::Up))).is_none());
     assert!(noted(&serving(), &seen(somewhere, None)).is_none());
     assert!(noted(&desired(Goal::Absent), &ready).is_none());
+    let mut unreachable = serving();
+    unreachable.spec.monitor.reach = arya_plan::spec::Reach::Bucket;
+    assert!(noted(&unreachable, &ready).is_none());
 
     let monitors = Monitors::default();
     let note = |seen: &Observed| monitors.note(&serving(), seen, || PASSWORD.into());
