@@ -12,6 +12,7 @@
 #   boot.sh watch      logs of the containers, and whether the app still runs (arya-watch.service)
 #   boot.sh packages   prints what it would have the system install
 #   boot.sh mask       standard input with what may point at a person taken out
+#   boot.sh hide       standard input with the values of the app's environment taken out
 set -Eeuo pipefail
 umask 077
 
@@ -66,6 +67,66 @@ mask() {
     LC_ALL=C sed -E "${program[@]}" -e 's#HTTP\x01#HTTP/#g'
 }
 
+# The values of the app's environment, one a line; of those that have several lines each line. Quoted as in an env file, and
+# as the app gets them.
+secret_values() {
+    [[ ! -e $STATE/environment ]] || cat "$STATE/environment.values" || return 1
+    [[ ! -e $APP/.env ]] || LC_ALL=C awk '
+        function tell(value) {
+            print value
+            if (gsub(/\\n/, "\n", value) + gsub(/\\["'\'']/, "\"", value)) print value
+        }
+        { sub(/\r$/, "") }
+        quote != "" { value = $0 }
+        quote == "" {
+            at = match($0, /[=:]/)
+            if (!at || /^[ \t]*#/) next
+            value = substr($0, at + 1)
+            gsub(/^[ \t]+|[ \t]+$/, "", value)
+            quote = substr(value, 1, 1)
+            if (quote != "\"" && quote != "'\''") {
+                quote = ""
+                tell(value)
+                if (sub(/[ \t]+#.*$/, "", value)) tell(value)
+                next
+            }
+            value = substr(value, 2)
+        }
+        {
+            from = 1
+            while ((at = index(substr(value, from), quote)) && substr(value, from + at - 2, 1) == "\\") from += at
+            if (at) {
+                value = substr(value, 1, from + at - 2)
+                quote = ""
+            }
+            tell(value)
+        }' "$APP/.env"
+}
+
+# Standard input without these values, where they are long enough to be one. They are looked for as they are, never as
+# patterns, the longest first, and no command line shows them. Where they cannot be read, nothing passes.
+hide() {
+    local values
+    if ! values=$(secret_values | LC_ALL=C awk 'length($0) >= 8 { print length($0), $0 }' | LC_ALL=C sort -rn | cut -d' ' -f2-); then
+        cat >/dev/null
+        return 0
+    fi
+    LC_ALL=C tr -d '\000' | LC_ALL=C awk '
+        !text { if ($0 != "") values[++count] = $0; next }
+        {
+            line = $0
+            for (i = 1; i <= count; i++) {
+                shown = ""
+                while (at = index(line, values[i])) {
+                    shown = shown substr(line, 1, at - 1) "…"
+                    line = substr(line, at + length(values[i]))
+                }
+                line = shown line
+            }
+            print line
+        }' <(printf '%s\n' "$values") text=1 -
+}
+
 # Standard input as the inside of a JSON string. Colours and other control characters are left out.
 json_text() {
     LC_ALL=C tr -d '\000-\010\013-\037\177' |
@@ -77,9 +138,9 @@ json_text() {
 # last_words SENTENCE: the sentence, then as much as has room of the end of standard input, masked.
 last_words() {
     local sentence
-    sentence=$(mask <<<"$1" | head -c $((TAIL_BYTES / 2)))
+    sentence=$(hide <<<"$1" | mask | head -c $((TAIL_BYTES / 2)))
     printf '%s\n' "$sentence"
-    mask | tail -c $((TAIL_BYTES - ${#sentence} - 1))
+    hide | mask | tail -c $((TAIL_BYTES - ${#sentence} - 1))
 }
 
 # --- reports -------------------------------------------------------------------------------------------------------------
@@ -405,7 +466,7 @@ signed() {
 
 # Adds what an answer holds to $STATE/environment; prints where the next page begins. Systems with cloud-init have Python.
 take() {
-    python3 - "$STATE/answer" "$STATE/environment.new" <<'PYTHON'
+    python3 - "$STATE/answer" "$STATE/environment.new" "$STATE/environment.values" <<'PYTHON'
 import json, sys
 
 answer, found = json.load(open(sys.argv[1])), json.load(open(sys.argv[2]))
@@ -416,6 +477,8 @@ else:
     for one in answer.get("Parameters", []) + [one for one in [answer.get("Parameter")] if one]:
         found[one["Name"].rsplit("/", 1)[-1]] = one["Value"]
 json.dump(found, open(sys.argv[2], "w"))
+with open(sys.argv[3], "wb") as values:
+    values.write("".join(value + "\n" for value in found.values()).encode("utf-8", "surrogatepass"))
 print(answer.get("NextToken") or "")
 PYTHON
 }
@@ -440,6 +503,7 @@ read_environment() {
     if ((${#ARYA_ENV_FROM[@]} == 0)) || [[ -e $STATE/environment ]]; then return; fi
     sign_in
     echo '{}' >"$STATE/environment.new"
+    : >"$STATE/environment.values"
     for from in "${ARYA_ENV_FROM[@]}"; do
         case "$from" in
         ssm:*) parameters "${from#ssm:}" ;;
@@ -674,10 +738,10 @@ boot() {
 
 # --- afterwards -------------------------------------------------------------------------------------------------------------
 
-# Container logs, masked, newest last; only when there is something new.
+# Container logs, without the app's secrets and masked, newest last; only when there is something new.
 send_logs() {
     [[ -n ${ARYA_LOGS_URL:-} && -e $APP/compose.yaml ]] && command -v docker >/dev/null || return 0
-    compose logs --no-color --timestamps --tail 5000 2>&1 | mask | tail -c "$LOGS_BYTES" >"$STATE/logs.new" || true
+    compose logs --no-color --timestamps --tail 5000 2>&1 | hide | mask | tail -c "$LOGS_BYTES" >"$STATE/logs.new" || true
     [[ -s $STATE/logs.new ]] || return 0
     if ! cmp -s "$STATE/logs.new" "$STATE/logs" && put "$ARYA_LOGS_URL" "$STATE/logs.new"; then
         mv "$STATE/logs.new" "$STATE/logs"
@@ -738,6 +802,7 @@ boot) boot ;;
 watch) watch ;;
 packages) wanted_packages ;;
 mask) mask ;;
+hide) hide ;;
 *)
     say "there is no command $1"
     exit 3

@@ -276,3 +276,51 @@ fn what_helps_to_understand_a_failure_stays() {
         check_mask(line, line);
     }
 }
+
+#[test]
+fn values_of_the_apps_environment_leave_no_machine() {
+    let machine = tempfile::tempdir().unwrap();
+    let state = machine.path().to_str().unwrap();
+    let script = machine.path().join("boot.sh");
+    std::fs::write(
+        &script,
+        SCRIPT.replace("STATE=/var/lib/arya", &format!("STATE={state}")),
+    )
+    .unwrap();
+    let hide = |line: &str| bash(&[script.to_str().unwrap(), "hide"], line);
+    assert_eq!(hide("nothing is secret yet\n"), "nothing is secret yet\n");
+
+    std::fs::create_dir(machine.path().join("app")).unwrap();
+    let env_file = r##"# COMMENT=not-a-secret
+PLAIN=a.*b[c\d$&|/
+SPACED = with a blank # and a comment
+export QUOTED="say \"when\" at=ten" # the rest
+SINGLE='it costs $1,000'
+KEY="-----BEGIN KEY-----
+MIIBVgIBADANBgkqhkiG9w0=
+-----END KEY-----"
+ESCAPED="first line\nsecond line"
+SHORT=1234567
+LONGER=a.*b[c\d$&|/and-more
+"##;
+    std::fs::write(machine.path().join("app/.env"), env_file).unwrap();
+    for (line, expected) in [
+        ("password=a.*b[c\\d$&|/;", "password=…;"),
+        ("a.*b[c\\d$&|/and-more a.*b[c\\d$&|/a.*b[c\\d$&|/", "… ……"),
+        ("axxb[c\\d$&|/", "axxb[c\\d$&|/"),
+        ("<with a blank>", "<…>"),
+        ("say \\\"when\\\" at=ten; say \"when\" at=ten", "…; …"),
+        ("it costs $1,000", "…"),
+        ("app-1 | MIIBVgIBADANBgkqhkiG9w0=", "app-1 | …"),
+        ("first line and second line", "… and …"),
+        ("1234567 and not-a-secret", "1234567 and not-a-secret"),
+    ] {
+        assert_eq!(hide(&format!("{line}\n")), format!("{expected}\n"), "{line}");
+    }
+
+    // What came from the account's stores; where that cannot be read, nothing leaves.
+    std::fs::write(machine.path().join("environment"), "{}").unwrap();
+    assert_eq!(hide("anything\n"), "");
+    std::fs::write(machine.path().join("environment.values"), "пароль-1\n--help me\n").unwrap();
+    assert_eq!(hide("x пароль-1 --help me y\0\n"), "x … … y\n");
+}
