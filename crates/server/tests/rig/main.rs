@@ -28,4 +28,5 @@ mod network;
 mod secrets;
 mod world;
 
+mod faults;
 mod story;

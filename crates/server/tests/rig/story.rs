@@ -12,7 +12,7 @@ use crate::world::World;
 
 /// Three machines at once on two cores, packages of the monitor included.
 const SERVING_WITHIN: Duration = Duration::from_secs(120);
-const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// Of a canary whose every answer takes 150 ms longer.
 const JUDGED_WITHIN: Duration = Duration::from_secs(150);
 /// Of the time of an instance, outside of packages, download and the app's own start.
@@ -22,7 +22,7 @@ const CANARY_PERCENT: f64 = 40.0;
 /// Requests a second: enough to be seen, little beside what boots.
 const RATE: u32 = 20;
 
-fn is(phase: &'static str) -> impl Fn(&Value) -> bool {
+pub(crate) fn is(phase: &'static str) -> impl Fn(&Value) -> bool {
     move |document| document["phase"] == phase
 }
 
@@ -90,7 +90,7 @@ async fn story_an_account_whose_instances_are_machines() {
 }
 
 /// Percent for each group, the least first, of the rule that divides users between production and both arms.
-fn shares(world: &World) -> Vec<Vec<f64>> {
+pub(crate) fn shares(world: &World) -> Vec<Vec<f64>> {
     let rules = world.balanced.balancer.rules();
     let forwards = rules.iter().filter_map(|rule| rule.forward());
     let of = |groups: &[WeightedGroup]| {
@@ -138,7 +138,7 @@ async fn the_page_tells_the_boot(server: &Server, id: &str, serving: &Value) {
 }
 
 /// Plans, accepts what may be accepted, and starts.
-async fn begun(server: &Server, mut spec: Value) -> String {
+pub(crate) async fn begun(server: &Server, mut spec: Value) -> String {
     let (status, plan) = server.post("/api/v1/plans", &spec).await;
     assert_eq!(status, 200, "{plan:#}");
     let problems = plan["problems"].as_array().unwrap().iter();
