@@ -6,6 +6,7 @@ use arya_judge::{Evidence, JudgeConfig, Outcome, Timestamp};
 use arya_plan::identity::DeploymentId;
 
 use crate::Engine;
+use crate::reconciler::of_its_protocol;
 use crate::store::{Pauses, Store, StoreError, StoredDeployment, epoch};
 
 /// A deployment's latest filling of its arms, with everything that was measured of it.
@@ -128,10 +129,11 @@ fn config_of(
     usual: &JudgeConfig,
 ) -> Result<JudgeConfig, StoreError> {
     let chosen = store.metrics(&stored.desired.id, epoch(&stored.desired))?;
-    Ok(JudgeConfig {
+    let config = JudgeConfig {
         planned_s: stored.desired.spec.lifetime_h * 3600.0,
         taught_until: pauses.taught_until(),
         metrics: chosen.unwrap_or_else(|| usual.metrics.clone()),
         ..usual.clone()
-    })
+    };
+    Ok(of_its_protocol(stored, config))
 }

@@ -1,5 +1,5 @@
 //! Where evidence comes from in the local world: the load balancer for what clients saw, the monitor for everything else.
-//! One place per metric, never two mixed. On AWS it is the same choice.
+//! One place per metric, never two mixed. On AWS see aws/measured.rs: there the load balancer's latency has a name of its own.
 
 use std::ops::RangeInclusive;
 
@@ -51,7 +51,7 @@ impl MetricSource for Sources {
 }
 
 /// What the arms show, beside what the load balancer tells and they do not.
-pub(crate) fn with_the_balancers(shown: Vec<MetricConfig>) -> impl Iterator<Item = MetricConfig> {
+fn with_the_balancers(shown: Vec<MetricConfig>) -> impl Iterator<Item = MetricConfig> {
     let told = shown.iter().any(|metric| metric.name == Signal::Latency.name());
     let latency = (!told).then(latency_of_targets);
     std::iter::once(error_share_of_clients()).chain(latency).chain(shown)

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tracing::error;
 
 use self::choosing::Chosen;
+pub(crate) use self::choosing::of_its_protocol;
 use self::following::Following;
 use self::pausing::Pausing;
 use super::memory::Memory;

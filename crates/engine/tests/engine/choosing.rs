@@ -1,7 +1,7 @@
 //! By which metrics a deployment is judged.
 
 use arya_engine::Report;
-use arya_judge::MetricConfig;
+use arya_judge::{MetricConfig, Outcome};
 use serde_json::json;
 
 use crate::rig::Rig;
@@ -68,4 +68,47 @@ async fn the_specs_changes_are_followed() {
     let rig = Rig::analysed(json!({"metrics": [{"name": "latency", "off": true}, own]}));
     rig.world.offer(metrics(&["errors", "latency"]));
     assert_eq!(names(&rig.until_judged().await), ["errors", "queue"]);
+}
+
+/// An app with `protocol: grpc`, whose arms show these metrics.
+fn grpc_app(edits: &serde_json::Value, shown: &[&str]) -> Rig {
+    let app = json!({"port": 50051, "protocol": "grpc", "health_check_path": "/grpc.health.v1.Health/Check"});
+    let rig = Rig::asked(&json!({"app": app, "analysis": {"metrics": edits}}));
+    let soon = |metric| MetricConfig {
+        known_dispersion: Some(1.0),
+        ..metric
+    };
+    rig.world.offer(metrics(shown).into_iter().map(soon).collect());
+    rig
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grpc_app_whose_failed_calls_nobody_counts_is_never_no_worse() {
+    let off = json!([{"name": "grpc error share", "off": true}]);
+    for edits in [json!([]), off] {
+        let rig = grpc_app(&edits, &["errors"]);
+        rig.world.shows_no_series();
+        let judged = |report: &Report| {
+            report
+                .verdict
+                .as_ref()
+                .is_some_and(|v| v.metrics[0].outcome == Outcome::NoWorse)
+        };
+        let report = rig.until(judged).await;
+        assert_eq!(names(&report), ["errors", "grpc error share"]);
+        for _ in 0..30 {
+            let verdict = rig.tick().await.verdict.unwrap();
+            assert_eq!(verdict.outcome, Outcome::Inconclusive);
+            let said = verdict.metrics[1].reason.sentence();
+            assert!(said.contains("no arm shows these series"), "{said}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grpc_app_that_counts_its_failed_calls_may_pass() {
+    let rig = grpc_app(&json!([]), &["errors", "grpc error share"]);
+    let passed = |report: &Report| report.verdict.as_ref().is_some_and(|v| v.outcome == Outcome::NoWorse);
+    let report = rig.until(passed).await;
+    assert_eq!(names(&report), ["errors", "grpc error share"]);
 }

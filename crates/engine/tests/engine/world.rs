@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arya_engine::Store;
+use arya_judge::source::Origin;
 use arya_judge::{
     ArmCount, Beside, Block, CountBlock, Evidence, Machines, MetricConfig, MetricSource, Shown, SourceError, Timestamp,
 };
@@ -162,6 +163,8 @@ struct State {
     source_error: Option<SourceError>,
     /// What the source answers instead of its own numbers.
     script: Option<Script>,
+    /// No monitor shows any series.
+    no_series: bool,
     /// The metrics that the arms show.
     offered: Option<Vec<MetricConfig>>,
     /// Failed requests of the canary in percent; the baseline's are 1.
@@ -212,6 +215,7 @@ impl World {
             observe_error: None,
             source_error: None,
             script: None,
+            no_series: false,
             offered: None,
             canary_errors: 1.0,
             canary_requests: 1.0,
@@ -284,6 +288,10 @@ impl World {
 
     pub(crate) fn offer(&self, metrics: Vec<MetricConfig>) {
         self.state().offered = Some(metrics);
+    }
+
+    pub(crate) fn shows_no_series(&self) {
+        self.state().no_series = true;
     }
 
     pub(crate) fn canary_fails(&self, percent: f64) {
@@ -427,6 +435,10 @@ impl MetricSource for World {
         state.windows.push(window.clone());
         if let Some(error) = &state.source_error {
             return Err(error.clone());
+        }
+        if state.no_series && matches!(metric.from, Origin::Series(_)) {
+            let what = "no arm shows these series".into();
+            return Err(SourceError::NoData { what });
         }
         if let Some(script) = state.script {
             return script(metric, &window);

@@ -237,6 +237,49 @@ pub fn error_share_of_clients() -> MetricConfig {
     MetricConfig::error_share(Signal::Errors.name(), query)
 }
 
+/// The metrics of an app that speaks gRPC: a failed call has HTTP status 200, so that no load balancer counts it. Where none
+/// of them counts calls that failed, one is added that has nothing to show: *no worse* needs it and says why not.
+pub fn with_call_errors(mut metrics: Vec<MetricConfig>) -> Vec<MetricConfig> {
+    let counts_calls = |metric: &MetricConfig| {
+        let of_series = matches!(metric.from, Origin::Series(_)) && metric.kind == MetricKind::ErrorShare;
+        metric.name == Signal::CallErrors.name() || (of_series && metric.critical)
+    };
+    if !metrics.iter().any(counts_calls) {
+        metrics.push(call_errors_unseen());
+    }
+    metrics
+}
+
+/// By the names of the most common library, in case they appear later. Calls without their code say nothing of failures.
+fn call_errors_unseen() -> MetricConfig {
+    let failed = r#"grpc_server_handled_total{grpc_code=~"Unknown|DeadlineExceeded|Unimplemented|Internal|Unavailable|DataLoss"}"#;
+    let watched = table::Shape::Share(failed, r#"grpc_server_handled_total{grpc_code=~".+"}"#).watched();
+    MetricConfig {
+        from: Origin::Series(watched),
+        ..MetricConfig::error_share(
+            Signal::CallErrors.name(),
+            "failed gRPC calls of all, which no load balancer can count and no known series showed",
+        )
+    }
+}
+
+/// What [`latency_of_targets`] is called on AWS, beside the service's own `latency`: two places, two names.
+pub const BALANCERS_LATENCY: &str = "latency at the balancer";
+
+/// The names of everything that a deployment may be judged by without being asked to.
+pub fn default_names() -> impl Iterator<Item = &'static str> {
+    Signal::ALL.into_iter().map(Signal::name).chain([BALANCERS_LATENCY])
+}
+
+/// The time that targets took to answer, measured by the load balancer. It is judged beside what the service shows of
+/// itself, because a monitor may die and a load balancer does not.
+pub fn latency_at_the_balancer() -> MetricConfig {
+    MetricConfig {
+        name: BALANCERS_LATENCY.to_owned(),
+        ..latency_of_targets()
+    }
+}
+
 /// The time that targets took to answer, measured by the load balancer: where no series of the service tells it.
 pub fn latency_of_targets() -> MetricConfig {
     let query =

@@ -45,6 +45,9 @@ pub(super) fn place(request: &PreviewRequest<'_>, site: &Site, problems: &mut Ve
         .map_err(|found| problems.push(found))
         .ok()?;
     share_problems(spec, forward, problems);
+    if spec.app.protocol == Protocol::Grpc {
+        problems.push(calls_uncounted());
+    }
     rule_budget(site, problems);
     Some(Placement {
         chosen: chosen.id.clone(),
@@ -182,6 +185,19 @@ fn share_problems(spec: &Spec, forward: &Forward, problems: &mut Vec<Problem>) {
             .at("canary_percent"),
         );
     }
+}
+
+/// What a load balancer cannot see of gRPC. What the app exports is known once it runs.
+fn calls_uncounted() -> Problem {
+    let sentence = "A failed gRPC call has HTTP status 200, so the load balancer counts none; without a count of the app's own \
+                    the canary is never said to be no worse.";
+    Problem {
+        next: "Let both versions export one of the series of `grpc error share` in docs/metrics.md, such as \
+               `grpc_server_handled_total`."
+            .into(),
+        ..Problem::note("grpc_calls_uncounted", sentence)
+    }
+    .at("app.protocol")
 }
 
 fn rule_budget(site: &Site, problems: &mut Vec<Problem>) {

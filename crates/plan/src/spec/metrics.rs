@@ -1,6 +1,6 @@
 //! What is wrong with `analysis.metrics`, before anything is known of what the arms will show.
 
-use arya_judge::source::pack::{MetricEdit, Signal};
+use arya_judge::source::pack::{MetricEdit, default_names};
 
 use super::ranges::short_text;
 use crate::problem::Problem;
@@ -42,13 +42,14 @@ pub(super) fn problems(edits: &[MetricEdit], problems: &mut Vec<Problem>) {
 }
 
 fn is_default(name: &str) -> bool {
-    Signal::ALL.iter().any(|signal| signal.name() == name)
+    default_names().any(|known| known == name)
 }
 
 fn unknown(name: &str) -> (String, String) {
-    let distance = |signal: &Signal| strsim::damerau_levenshtein(signal.name(), name);
-    let nearest = Signal::ALL.into_iter().min_by_key(distance);
-    let near = nearest.filter(|signal| distance(signal) <= NEAR).map(Signal::name);
+    let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
+    let near = default_names()
+        .min_by_key(distance)
+        .filter(|known| distance(known) <= NEAR);
     let name = short_text(name);
     match near {
         Some(near) => (

@@ -240,6 +240,20 @@ fn a_rule_that_cannot_take_a_canary_is_explained() {
 }
 
 #[test]
+fn a_plan_for_grpc_says_that_no_load_balancer_counts_its_failures() {
+    let preview = previewed(|spec, site, _| {
+        production_settings(site).protocol = Protocol::Grpc;
+        spec.app.protocol = Protocol::Grpc;
+        spec.app.health_check_path = "/grpc.health.v1.Health/Check".into();
+    });
+    let told = preview.problems.iter().find(|p| p.name == "grpc_calls_uncounted");
+    let told = told.unwrap_or_else(|| panic!("{:?}", preview.problems));
+    assert_eq!(told.severity, Severity::Note);
+    assert!(told.sentence.contains("never said to be no worse"), "{}", told.sentence);
+    assert!(told.next.contains("grpc_server_handled_total"), "{}", told.next);
+}
+
+#[test]
 fn several_weighted_production_groups_keep_their_ratio() {
     let preview = previewed(|spec, site, _| {
         spec.canary_percent = CanaryPercent::new(10.0).unwrap();

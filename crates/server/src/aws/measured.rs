@@ -6,13 +6,13 @@ use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arya_judge::source::Origin;
-use arya_judge::source::pack::{error_share_of_clients, latency_of_targets};
+use arya_judge::source::pack::{error_share_of_clients, latency_at_the_balancer};
 use arya_judge::{Evidence, MetricConfig, MetricSource, SourceError, Timestamp};
 
 use jiff::SignedDuration;
 
 use super::Accounts;
-use crate::sources::{COUNTED_BY_THE_BALANCER, with_the_balancers};
+use crate::sources::COUNTED_BY_THE_BALANCER;
 
 /// Monitors boot beside the arms and are there first. One that has shown nothing after this long is not waited for: what
 /// is chosen then stays chosen, so that no metric is read in two places. Below the engine's own patience.
@@ -36,9 +36,10 @@ impl Measured {
         }
     }
 
-    /// What every deployment is judged by while nothing else is known of its arms.
+    /// What every deployment is judged by, whatever else is known of its arms. Each name stands for one place, so that
+    /// what was measured before the choice is never taken for what the monitor showed after it.
     pub(crate) fn always() -> Vec<MetricConfig> {
-        vec![error_share_of_clients(), latency_of_targets()]
+        vec![error_share_of_clients(), latency_at_the_balancer()]
     }
 }
 
@@ -91,7 +92,7 @@ impl MetricSource for Measured {
             }
         };
         self.asked().remove(deployment);
-        Ok(Some(with_the_balancers(chosen).collect()))
+        Ok(Some(Self::always().into_iter().chain(chosen).collect()))
     }
 }
 
@@ -116,6 +117,7 @@ mod tests {
     use super::*;
     use crate::aws::{ConnectionConfig, Shared};
     use arya_engine::Clock;
+    use arya_judge::source::pack::{BALANCERS_LATENCY, Signal};
     use futures_util::FutureExt as _;
 
     #[tokio::test]
@@ -140,6 +142,17 @@ mod tests {
         assert_eq!(measured.metrics(&id, after(44)).await, Ok(None));
         let chosen = measured.metrics(&id, after(45)).await.unwrap().unwrap();
         assert_eq!(chosen, Measured::always());
+        // What the monitor may show later is never under one of these names.
+        let balancers: Vec<&str> = chosen.iter().map(|metric| metric.name.as_str()).collect();
+        assert_eq!(balancers, ["error share", BALANCERS_LATENCY]);
+        let from_series = Signal::ALL
+            .iter()
+            .filter(|signal| !COUNTED_BY_THE_BALANCER.contains(signal));
+        assert!(
+            from_series
+                .into_iter()
+                .all(|signal| !balancers.contains(&signal.name()))
+        );
         assert!(measured.asked().is_empty());
     }
 }

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use arya_judge::source::pack::edited;
+use arya_judge::source::pack::{edited, with_call_errors};
 use arya_judge::{JudgeConfig, MetricConfig, MetricSource, Timestamp};
 use arya_plan::cloud::Cloud;
+use arya_plan::listener::Protocol;
 use jiff::SignedDuration;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
@@ -49,7 +50,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         let epoch = epoch(&stored.desired);
         if chosen.of.as_ref().is_none_or(|(of, _)| *of != epoch) {
             *chosen = Chosen {
-                of: Some((epoch, Arc::new(self.settings.judge.clone()))),
+                of: Some((epoch, Arc::new(of_its_protocol(stored, self.settings.judge.clone())))),
                 state: State::Unread,
             };
         }
@@ -58,11 +59,11 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
                 metrics,
                 ..self.settings.judge.clone()
             };
-            chosen.of = Some((epoch, Arc::new(config)));
+            chosen.of = Some((epoch, Arc::new(of_its_protocol(stored, config))));
         }
         match &chosen.of {
             Some((_, config)) => Arc::clone(config),
-            None => Arc::new(self.settings.judge.clone()),
+            None => Arc::new(of_its_protocol(stored, self.settings.judge.clone())),
         }
     }
 
@@ -115,6 +116,17 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             }
         };
         None
+    }
+}
+
+/// A configuration for what the app speaks: calls of gRPC fail where no load balancer sees it.
+pub(crate) fn of_its_protocol(stored: &StoredDeployment, config: JudgeConfig) -> JudgeConfig {
+    match stored.desired.spec.app.protocol {
+        Protocol::Grpc => JudgeConfig {
+            metrics: with_call_errors(config.metrics),
+            ..config
+        },
+        Protocol::Http | Protocol::Https => config,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Signal;
+use super::default_names;
 
 use crate::sequential::histogram::Direction;
 use crate::source::{Origin, Watched};
@@ -188,7 +188,7 @@ pub fn edited(defaults: Vec<MetricConfig>, edits: &[MetricEdit]) -> Result<Vec<M
             (Some(known), Some(series)) => metrics[known] = edit.apply(edit.own(series)),
             (None, Some(series)) => metrics.push(edit.apply(edit.own(series))),
             // A default that the arms do not show has nothing to be changed.
-            (None, None) if Signal::ALL.iter().any(|signal| signal.name() == edit.name) => {}
+            (None, None) if default_names().any(|name| name == edit.name) => {}
             (None, None) => return Err(EditError::Unknown { name: name() }),
         }
     }
@@ -234,7 +234,7 @@ mod tests {
             &[("latency", false, 2.0)],
         );
         check(
-            r#"[{"name":"cpu","allowed_ratio":2}]"#,
+            r#"[{"name":"cpu","allowed_ratio":2},{"name":"latency at the balancer","critical":false}]"#,
             &[("error share", true, 1.5), ("latency", true, 1.5)],
         );
         check(

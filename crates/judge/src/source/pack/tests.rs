@@ -162,3 +162,33 @@ fn every_row_can_be_read_asked_for_and_found_in_the_documentation() {
         );
     }
 }
+
+#[test]
+fn calls_of_grpc_that_nobody_counts_are_needed_all_the_same() {
+    let names = |metrics: Vec<MetricConfig>| -> Vec<(String, bool)> {
+        metrics.into_iter().map(|one| (one.name, one.critical)).collect()
+    };
+    let balancers = || vec![error_share_of_clients(), latency_at_the_balancer()];
+    let added = with_call_errors(balancers());
+    assert_eq!(
+        names(added.clone())[2..],
+        [(Signal::CallErrors.name().to_owned(), true)]
+    );
+    assert_eq!(with_call_errors(added.clone()), added);
+    // A share of one's own counts if *no worse* needs it.
+    let own = |critical| MetricConfig {
+        critical,
+        from: added[2].from.clone(),
+        ..MetricConfig::error_share("failed calls", "q")
+    };
+    for (critical, metrics) in [(true, 3), (false, 4)] {
+        let chosen = balancers().into_iter().chain([own(critical)]).collect();
+        assert_eq!(with_call_errors(chosen).len(), metrics);
+    }
+    // Calls without their code say nothing of failures.
+    let Origin::Series(Watched::Share { of, .. }) = &added[2].from else {
+        panic!("{added:?}");
+    };
+    let coded = |label: &str| of.fits(&BTreeMap::from([(label.to_owned(), "OK".to_owned())]));
+    assert_eq!([coded("grpc_code"), coded("grpc_method")], [true, false]);
+}
