@@ -77,8 +77,7 @@ impl Inner {
         };
         let folder = left_dir.join(desired.id.to_string());
         let keeping = async {
-            for key in something(listed) {
-                let Some(limit) = kept_bytes(key) else { continue };
+            for (key, limit) in in_order(listed) {
                 let kept = self.keep(bucket, key, limit, &folder).await;
                 if let Err(why) = kept {
                     tracing::warn!(deployment = %desired.id, key, why, "something could not be kept of the bucket");
@@ -104,10 +103,37 @@ impl Inner {
     }
 }
 
+/// What is kept and how much of it, logs before what a monitor recorded: a slow archive may cost itself, and no logs.
+fn in_order(listed: &[Object]) -> Vec<(&str, usize)> {
+    let kept = something(listed).filter_map(|key| Some((key, kept_bytes(key)?)));
+    let mut kept: Vec<(&str, usize)> = kept.collect();
+    kept.sort_by_key(|(key, _)| log_of(key).is_none());
+    kept
+}
+
 /// The keys of what has bytes: of nothing S3 gives no range.
 fn something(listed: &[Object]) -> impl Iterator<Item = &str> {
     let full = listed
         .iter()
         .filter(|object| object.size().is_some_and(|size| size > 0));
     full.filter_map(Object::key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_are_kept_before_what_a_monitor_recorded() {
+        // As S3 lists: by name.
+        let listed = [
+            ("export/instance-monitor-0-1.tar.gz", 9),
+            ("logs/instance-baseline-0-1", 0),
+            ("logs/instance-canary-0-1", 1),
+            ("once/instance-canary-0-1/secret", 1),
+        ];
+        let listed = listed.map(|(key, size)| Object::builder().key(key).size(size).build());
+        let keys: Vec<&str> = in_order(&listed).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["logs/instance-canary-0-1", "export/instance-monitor-0-1.tar.gz"]);
+    }
 }

@@ -16,6 +16,7 @@ use arya_plan::spec::Reach;
 use arya_plan::user_data::monitor::DOOR_PORT;
 use aws_sdk_ec2::types::{self as ec2, InstanceStateName};
 use aws_sdk_s3::types::Object;
+use futures_util::future::join_all;
 
 use crate::Inner;
 use crate::calls::Call;
@@ -46,12 +47,11 @@ impl Inner {
                 one.report = self.report(desired, one, objects).await?;
             }
         }
-        for one in &mut seen {
+        let silent = seen.iter_mut().filter(|one| {
             let listed = instances.iter().find(|listed| listed.instance_id() == Some(&one.id));
-            if one.report.is_none() && listed.is_some_and(|listed| console::is_worth_reading(listed, now)) {
-                one.console = self.console(&one.id).await;
-            }
-        }
+            one.report.is_none() && listed.is_some_and(|listed| console::is_worth_reading(listed, now))
+        });
+        join_all(silent.map(async |one| one.console = self.console(&one.id).await)).await;
         let groups = [(Arm::Baseline, baseline), (Arm::Canary, canary)];
         let groups = groups
             .into_iter()

@@ -5,15 +5,18 @@ use std::time::Duration;
 use arya_judge::Timestamp;
 use arya_plan::discreet::masked;
 use aws_sdk_ec2::types::{Instance, InstanceStateName};
+use tokio::time::timeout;
 
 use crate::Inner;
 use crate::calls::Call;
-use crate::error::ask;
+use crate::error::{Failure, Meaning, ask};
 use crate::memory::RARELY;
 
 /// The boot script speaks within a minute of a launch; who has not said anything after this has not got so far, or cannot
 /// reach the bucket.
 const SPEAKS_WITHIN: Duration = Duration::from_secs(5 * 60);
+/// A look waits for it, and it is the least that the look is for.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// Of its end; a sentence carries it.
 const CHARACTERS_MAX: usize = 1_000;
 
@@ -26,21 +29,39 @@ pub(super) fn is_worth_reading(listed: &Instance, now: Timestamp) -> bool {
 }
 
 impl Inner {
-    /// The end of it, asked for once a minute. That it cannot be read is no reason to see nothing else.
+    /// The end of it, asked for once a minute, whatever came of it. That it cannot be read is no reason to see nothing else.
     pub(super) async fn console(&self, instance: &str) -> Option<String> {
         let (known, key) = (&self.memory.consoles, instance.to_owned());
         if let Some(end) = known.younger_than(RARELY, &key) {
             return end;
         }
-        let request = self.clients.reading.ec2.get_console_output().instance_id(instance);
-        let end = match ask(Call::GetConsoleOutput, request.latest(true).send()).await {
-            Ok(answer) => answer.output().and_then(end_of),
-            Err(failure) => {
+        let end = match timeout(ANSWERS_WITHIN, self.printed(instance)).await {
+            Ok(Ok(output)) => output.as_deref().and_then(end_of),
+            Ok(Err(failure)) => {
                 tracing::warn!(instance, why = %failure, "the console of an instance that says nothing could not be read");
+                None
+            }
+            Err(_) => {
+                tracing::warn!(
+                    instance,
+                    "the console of an instance that says nothing was not had in time"
+                );
                 None
             }
         };
         known.keep(key, end)
+    }
+
+    /// As of now where the type of the instance allows it: those of Nitro do, and others refuse.
+    async fn printed(&self, instance: &str) -> Result<Option<String>, Failure> {
+        let request = || self.clients.reading.ec2.get_console_output().instance_id(instance);
+        let answer = match ask(Call::GetConsoleOutput, request().latest(true).send()).await {
+            Err(failure) if matches!(failure.meaning, Meaning::Refused(_)) => {
+                ask(Call::GetConsoleOutput, request().send()).await?
+            }
+            answer => answer?,
+        };
+        Ok(answer.output().map(str::to_owned))
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) fn answer(account: &mut Account, operation: &str, asked: &Tree) -> Re
             let made = account.run(asked, created_tags(asked, "instance"))?;
             Ok(el("instancesSet", &items([instance(account, &made)])))
         }
+        // These are no instances of Nitro.
+        "GetConsoleOutput" if asked.text("Latest") == "true" => Err(No::bad("UnsupportedOperation")),
         "GetConsoleOutput" => {
             let printed = aws_smithy_types::base64::encode("cloud-init: no route to GET /secret?X-Amz-Signature=1");
             // As others than EC2 write it.
@@ -122,6 +124,7 @@ fn fits(filter: &Tree, id: &str, tags: &Tags) -> bool {
     let value = match name.strip_prefix("tag:") {
         Some(tag) => tags.get(tag).map_or("", String::as_str),
         None if name == "instance-id" => id,
+        None if name == "tag-key" => return filter.texts("Value").into_iter().any(|key| tags.contains_key(key)),
         None => panic!("nobody told this endpoint of the filter {name}"),
     };
     filter.texts("Value").contains(&value)

@@ -198,7 +198,21 @@ async fn instances_that_never_speak_are_given_up_with_the_end_of_their_consoles(
     let why = format!("{:?}", report.desired.failed);
     assert!(why.contains("did not report ready within 1200 s of its start. It said nothing; its console ends: cloud-init: no route to GET /secret?…"), "{why}");
     assert!(!why.contains("X-Amz-Signature"), "{why}");
-    // Once a minute at most, by the true clock: of two arms and a monitor.
+    // Once a minute at most, by the true clock: of two arms and a monitor, as of now and as it was once refused.
+    assert_eq!(life.endpoint.calls()["GetConsoleOutput"], 2 * 3);
+    life.destroyed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_that_is_not_answered_holds_up_one_look_for_a_moment() {
+    let life = Life::begin(Files::Small, 0).await;
+    life.endpoint.read(|account| account.is_mute = true);
+    life.script(vec![("GetConsoleOutput", When::Always, Fault::DoneAndHangs)]);
+    let report = life.until("given up", |report| report.desired.failed.is_some()).await;
+    let why = format!("{:?}", report.desired.failed);
+    assert!(!why.contains("console"), "{why}");
+    // Nobody waited for so long that it was asked again.
     assert_eq!(life.endpoint.calls()["GetConsoleOutput"], 3);
+    life.script(vec![]);
     life.destroyed().await;
 }
