@@ -21,16 +21,36 @@ pub struct Leftover {
     pub listener: Option<ListenerId>,
 }
 
+/// What stands of every deployment, as far as the account shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    pub found: Vec<Leftover>,
+    /// Why instances and security groups, or buckets, are not among them.
+    pub missed: Vec<CloudError>,
+}
+
 impl Inner {
-    pub(crate) async fn leftovers(&self) -> Result<Vec<Leftover>, CloudError> {
-        let (compute, (balancing, listeners), files) = tokio::try_join!(
+    /// Whether users are sent to something only the load balancers know, so nothing is known without them; what the rest
+    /// of AWS does not show must not keep anybody from taking users away.
+    pub(crate) async fn leftovers(&self) -> Result<Leftovers, CloudError> {
+        let (compute, balancing, files) = tokio::join!(
             self.compute_owners(of_anybody()),
             self.balancing_owners(),
             self.bucket_owners()
-        )?;
-        let anywhere = listeners.first().cloned();
-        let owners = compute.into_iter().chain(files).map(|owner| (owner, None));
-        Ok(by_deployment(owners.chain(balancing), anywhere.as_ref()))
+        );
+        let (balancing, listeners) = balancing?;
+        let (mut owners, mut missed) = (Vec::new(), Vec::new());
+        for part in [compute, files] {
+            match part {
+                Ok(part) => owners.extend(part),
+                Err(error) => missed.push(error),
+            }
+        }
+        let owners = owners.into_iter().map(|owner| (owner, None));
+        Ok(Leftovers {
+            found: by_deployment(owners.chain(balancing), listeners.first()),
+            missed,
+        })
     }
 }
 

@@ -44,7 +44,7 @@ pub use boot::{Door, DoorKey};
 pub use cloudwatch::{PRICE_OF_A_METRIC, STATISTICS_OF_A_GROUP};
 pub use connect::{ConnectionSettings, Identity};
 pub use evidence::MeasuredBy;
-pub use leftovers::Leftover;
+pub use leftovers::{Leftover, Leftovers};
 pub use pace::{Allowance, Clock};
 pub use policy::{POLICY_MAX, PolicyScope, policy};
 
@@ -152,12 +152,12 @@ impl AwsCloud {
         self.0.clients.tenure().await
     }
 
-    /// What stands of every deployment of any installation, by tags alone.
+    /// What stands of every deployment of any installation, by tags alone, as far as it is shown.
     ///
     /// # Errors
-    /// AWS does not answer, or does not let us look.
-    pub async fn leftovers(&self) -> Result<Vec<Leftover>, CloudError> {
-        self.0.person(self.0.leftovers()).await
+    /// The load balancers are not shown.
+    pub async fn leftovers(&self) -> Result<Leftovers, CloudError> {
+        self.0.page(self.0.leftovers()).await
     }
 }
 

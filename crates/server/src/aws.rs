@@ -44,7 +44,7 @@ pub(crate) use config::{Config, ConnectionConfig, Pace};
 pub(crate) use measured::Measured;
 use monitors::Watching;
 use profiles::{Means, Profile, profiles};
-pub(crate) use remains::{Found, Removal};
+pub(crate) use remains::Found;
 
 /// Every connection by its name. Clones are the same accounts.
 #[derive(Debug, Clone)]

@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use arya_aws::{AwsCloud, Leftover};
-use arya_engine::{EVENTS_AT_ONCE, EngineSettings, Reconciler, Report, Store};
+use arya_engine::{EVENTS_AT_ONCE, EngineSettings, Reconciler, Report, STEP_AT_MOST, Store};
 use arya_judge::{JudgeConfig, Timestamp};
-use arya_plan::cloud::{Cloud as _, CloudError, ErrorKind};
+use arya_plan::cloud::{Cloud as _, ErrorKind};
 use arya_plan::desired::{Actor, Desired};
 use arya_plan::identity::{DeploymentId, LogicalId, RuleKind};
 use arya_plan::listener::{ListenerId, LoadBalancerId, Rule, Site};
 use arya_plan::observed::Observed;
+use arya_plan::plan::Step;
 use arya_plan::proof::RestoreProof;
 use arya_plan::remains::remains;
 use arya_plan::timing::Timing;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Nowhere;
 
@@ -25,8 +26,10 @@ use super::Nowhere;
 const WITHIN: Duration = Duration::from_secs(30 * 60);
 /// The same *no* so many looks in a row is the answer.
 const ERRORS_IN_A_ROW: u32 = 10;
-/// Between two first looks that were asked for patience.
-const WHEN_THROTTLED: Duration = Duration::from_secs(2);
+/// Taking users away is one short call. What cannot be done within this keeps nobody else's users waiting any longer.
+const USERS_AWAY_WITHIN: Duration = Duration::from_secs(120);
+/// Between two tries of that, and between two first looks.
+const BETWEEN_TRIES: Duration = Duration::from_secs(2);
 /// Who is named where somebody is.
 const BY: &str = "You";
 /// A listener that no account has: where an account has none at all, looking for our rules there finds nothing.
@@ -72,13 +75,36 @@ impl Found {
         self.leftover.places.contains(&LogicalId::Rule(RuleKind::Main))
     }
 
-    /// Removes it, saying each step; answers the proof.
-    pub(crate) async fn remove(&self, timing: Timing, say: impl FnMut(&str)) -> anyhow::Result<RestoreProof> {
+    /// Takes users away and then removes all of it, saying each step; answers the proof.
+    pub(crate) async fn remove(&self, timing: Timing, mut say: impl FnMut(&str)) -> anyhow::Result<RestoreProof> {
+        self.take_users_away(&mut say).await?;
+        self.remove_the_rest(timing, say).await
+    }
+
+    /// Deletes the rule that sends it users, if one was found. Nothing is looked at before but that rule's listener: whatever
+    /// else of the account does not answer has no say in this.
+    pub(crate) async fn take_users_away(&self, mut say: impl FnMut(&str)) -> anyhow::Result<()> {
+        if !self.has_users() {
+            return Ok(());
+        }
+        let desired = self.desired(Timestamp::now());
+        let step = Step::DeleteRule { kind: RuleKind::Main };
+        let apply = || async {
+            let done = self.cloud.apply(&desired, &step).await;
+            done.map_err(|error| (error.to_string(), error.kind))
+        };
+        tried(apply).await?;
+        say("The main rule is deleted; users go where production's own rules send them.");
+        Ok(())
+    }
+
+    /// Removes what users are not sent to, saying each step; answers the proof.
+    pub(crate) async fn remove_the_rest(&self, timing: Timing, say: impl FnMut(&str)) -> anyhow::Result<RestoreProof> {
         self.begin(timing).await?.finish(say).await
     }
 
     /// Takes it in, as what is to be removed. Nothing is removed yet.
-    pub(crate) async fn begin(&self, timing: Timing) -> anyhow::Result<Removal> {
+    async fn begin(&self, timing: Timing) -> anyhow::Result<Removal> {
         let settings = EngineSettings::new(timing, JudgeConfig::default());
         let now = settings.clock.now();
         let (id, desired) = (self.id(), self.desired(now));
@@ -95,23 +121,50 @@ impl Found {
         })
     }
 
-    /// Who is asked for patience has some.
-    async fn look(&self, desired: &Desired, now: Timestamp) -> Result<Observed, CloudError> {
-        let began = Instant::now();
+    /// The first look that is complete.
+    async fn look(&self, desired: &Desired, now: Timestamp) -> anyhow::Result<Observed> {
+        let (began, mut failures) = (Instant::now(), Failures::default());
         loop {
             match self.cloud.observe(desired, now).await {
-                Err(error) if error.kind == ErrorKind::Throttled && began.elapsed() < WITHIN => {
-                    sleep(WHEN_THROTTLED).await;
-                }
-                seen => return seen,
+                Ok(seen) => return Ok(seen),
+                Err(error) if began.elapsed() < WITHIN => failures.count(Some(&error.to_string()), Some(error.kind))?,
+                Err(error) => return Err(error.into()),
             }
+            sleep(BETWEEN_TRIES).await;
         }
     }
 }
 
+/// Tries until it is done, the same *no* came too often, or its time is over.
+async fn tried<F>(step: impl Fn() -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = Result<(), (String, ErrorKind)>>,
+{
+    let mut failures = Failures::default();
+    let tries = async {
+        loop {
+            let late = |_| {
+                let what = format!("AWS did not answer within {} s.", STEP_AT_MOST.as_secs());
+                Err((what, ErrorKind::Unknown))
+            };
+            match timeout(STEP_AT_MOST, step()).await.unwrap_or_else(late) {
+                Ok(()) => return Ok(()),
+                Err((error, kind)) => failures.count(Some(&error), Some(kind))?,
+            }
+            sleep(BETWEEN_TRIES).await;
+        }
+    };
+    timeout(USERS_AWAY_WITHIN, tries).await.unwrap_or_else(|_| {
+        Err(anyhow!(
+            "Users could not be taken away within {} s. What is left stays; begin again.",
+            USERS_AWAY_WITHIN.as_secs()
+        ))
+    })
+}
+
 /// One that is on its way out.
 #[derive(Debug)]
-pub(crate) struct Removal {
+struct Removal {
     id: DeploymentId,
     store: Arc<Store>,
     reconciler: Reconciler<AwsCloud, Nowhere>,
@@ -120,20 +173,8 @@ pub(crate) struct Removal {
 }
 
 impl Removal {
-    /// Deletes the rule that sends it users, saying each step.
-    pub(crate) async fn take_users_away(&mut self, say: impl FnMut(&str)) -> anyhow::Result<()> {
-        let id = self.id;
-        let has_none = |report: &Report| {
-            let seen = report.observed.as_ref().filter(|_| report.cloud_error.is_none());
-            seen.is_some_and(|seen| seen.our_rule(&id, RuleKind::Main).is_none())
-        };
-        self.until(say, |report| report.closed_at.is_some() || has_none(report))
-            .await
-            .map(drop)
-    }
-
     /// Removes all of it, saying each step; answers the proof. What cannot be removed now is tried again for half an hour.
-    pub(crate) async fn finish(&mut self, say: impl FnMut(&str)) -> anyhow::Result<RestoreProof> {
+    async fn finish(mut self, say: impl FnMut(&str)) -> anyhow::Result<RestoreProof> {
         let report = self.until(say, |report| report.closed_at.is_some()).await?;
         report.restore_proof.context("it closed without its proof")
     }
@@ -151,7 +192,10 @@ impl Removal {
             }
             failures.count(report.cloud_error.as_deref(), report.cloud_said)?;
             if began.elapsed() > WITHIN {
-                bail!("It is not gone after {} minutes; run it again.", WITHIN.as_secs() / 60);
+                bail!(
+                    "It is not gone after {} minutes. What is left stays; begin again.",
+                    WITHIN.as_secs() / 60
+                );
             }
             sleep(report.plan.map_or(Duration::from_secs(1), |plan| plan.look_again_in)).await;
         }
@@ -161,24 +205,28 @@ impl Removal {
 /// How often the cloud said the same *no*.
 #[derive(Debug, Default)]
 struct Failures {
-    last: Option<String>,
+    last: Option<(String, Option<ErrorKind>)>,
     in_a_row: u32,
 }
 
 impl Failures {
-    /// To be asked for patience is no *no*: everybody who is removed at the same time shares one allowance.
+    /// To be asked for patience is no *no*: everybody who is removed at the same time shares one allowance. Of several
+    /// rights that are missing each look names another one, which is the same *no*.
     fn count(&mut self, error: Option<&str>, kind: Option<ErrorKind>) -> anyhow::Result<()> {
         if kind == Some(ErrorKind::Throttled) {
             return Ok(());
         }
+        let is_same = self.last.as_ref().is_some_and(|(said, of)| {
+            Some(said.as_str()) == error || (kind == Some(ErrorKind::Refused) && *of == kind)
+        });
         self.in_a_row = match error {
             None => 0,
-            error if error == self.last.as_deref() => self.in_a_row + 1,
+            Some(_) if is_same => self.in_a_row + 1,
             Some(_) => 1,
         };
-        self.last = error.map(str::to_owned);
+        self.last = error.map(|error| (error.to_owned(), kind));
         match &self.last {
-            Some(error) if self.in_a_row >= ERRORS_IN_A_ROW => bail!("{error} What is left stays; run it again."),
+            Some((error, _)) if self.in_a_row >= ERRORS_IN_A_ROW => bail!("{error} What is left stays; begin again."),
             Some(_) | None => Ok(()),
         }
     }
@@ -205,7 +253,38 @@ fn no_site(desired: &Desired) -> Site {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn users_are_taken_away_at_the_first_yes_and_a_no_holds_nobody_up_for_long() {
+        let asked = Cell::new(0);
+        let answers = async |number: u32| match number {
+            1 => Err(("patience".to_owned(), ErrorKind::Throttled)),
+            2 => std::future::pending().await,
+            3 => Err(("lost".to_owned(), ErrorKind::Unknown)),
+            _ => Ok(()),
+        };
+        tried(|| answers(asked.replace(asked.get() + 1) + 1)).await.unwrap();
+        assert_eq!(asked.get(), 4);
+
+        for (kind, said) in [
+            (ErrorKind::Refused, "lacks a right"),
+            (ErrorKind::Throttled, "within 120 s"),
+        ] {
+            let began = Instant::now();
+            let refused = tried(|| async move { Err(("lacks a right".to_owned(), kind)) })
+                .await
+                .unwrap_err()
+                .to_string();
+            assert!(refused.contains(said) && refused.contains("stays"), "{refused}");
+            assert!(began.elapsed() <= USERS_AWAY_WITHIN, "{:?}", began.elapsed());
+        }
+        let began = Instant::now();
+        tried(std::future::pending).await.unwrap_err();
+        assert!(began.elapsed() <= USERS_AWAY_WITHIN, "{:?}", began.elapsed());
+    }
 
     #[test]
     fn the_same_no_ten_times_is_the_answer_and_patience_is_asked_for_as_often_as_it_takes() {
@@ -213,12 +292,16 @@ mod tests {
         for _ in 0..1_000 {
             failures.count(Some("patience"), Some(ErrorKind::Throttled)).unwrap();
         }
-        let mut refused = || failures.count(Some("lacks a right"), Some(ErrorKind::Refused));
+        let mut number = 0;
+        let mut refused = || {
+            number += 1;
+            failures.count(Some(&format!("lacks right {}", number % 2)), Some(ErrorKind::Refused))
+        };
         for _ in 1..ERRORS_IN_A_ROW {
             refused().unwrap();
         }
         let said = refused().unwrap_err().to_string();
-        assert!(said.starts_with("lacks a right What is left stays"), "{said}");
+        assert!(said.starts_with("lacks right 0 What is left stays"), "{said}");
         failures.count(None, None).unwrap();
         failures.count(Some("lacks a right"), Some(ErrorKind::Refused)).unwrap();
     }

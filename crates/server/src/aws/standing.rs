@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use arya_aws::{Leftover, MeasuredBy};
+use arya_aws::{Leftover, Leftovers, MeasuredBy};
 use arya_plan::cloud::CloudError;
-use arya_plan::identity::DeploymentId;
 use arya_plan::timing::Timing;
-use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::account::Account;
@@ -18,59 +16,74 @@ use crate::standing::{Remnant, Standing};
 const LIST_WITHIN: Duration = Duration::from_secs(300);
 
 impl Accounts {
-    /// As each connection answers.
-    pub(crate) async fn standing(&self) -> Vec<Standing> {
-        let one = async |(name, account): (&String, &std::sync::Arc<Account>)| {
-            let listed = list(account).await;
-            let place = account.connected().map(|cloud| {
-                let identity = cloud.identity();
-                format!("{} · {}", identity.account, identity.region)
-            });
-            let (left, error) = match listed {
-                Ok(left) => (left, None),
-                Err(error) => (vec![], Some(error.to_string())),
-            };
-            Standing {
-                connection: name.clone(),
-                place: place.unwrap_or_default(),
-                error,
-                found: left.into_iter().map(remnant).collect(),
-            }
-        };
-        let mut all = join_all(self.0.iter().map(one)).await;
-        // Two connections may lead to the same account.
-        let mut told = Vec::new();
-        for standing in &mut all {
-            standing.found.retain(|one| !told.contains(one));
-            told.extend(standing.found.iter().cloned());
-        }
-        all
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
     }
 
-    /// Removes what stands of a deployment now.
+    /// As a connection answers now.
+    pub(crate) async fn standing(&self, connection: &str) -> Standing {
+        let (place, listed) = match self.account(connection) {
+            Ok(account) => {
+                let listed = list(account).await;
+                (place(account), listed)
+            }
+            Err(error) => (String::new(), Err(error)),
+        };
+        let (left, error) = match listed {
+            Ok(left) => (left.found, in_words(&left.missed)),
+            Err(error) => (vec![], Some(error.to_string())),
+        };
+        Standing {
+            connection: connection.to_owned(),
+            place,
+            error,
+            found: left.into_iter().map(remnant).collect(),
+        }
+    }
+
+    /// Deletes the rule that sends users to it.
+    pub(crate) async fn take_users_away(
+        &self,
+        connection: &str,
+        remnant: &Remnant,
+        say: impl FnMut(&str) + Send,
+    ) -> Result<(), String> {
+        let found = self.found(connection, remnant).await?;
+        found.take_users_away(say).await.map_err(|error| format!("{error:#}"))
+    }
+
+    /// Removes what stands of a deployment from which users were taken away.
     pub(crate) async fn remove_standing(
         &self,
         connection: &str,
-        id: DeploymentId,
+        remnant: &Remnant,
         timing: Timing,
         say: impl FnMut(&str) + Send,
     ) -> Result<(), String> {
-        let account = self.account(connection).map_err(|error| error.to_string())?;
-        let left = list(account).await.map_err(|error| error.to_string())?;
-        let Some(leftover) = left.into_iter().find(|one| one.deployment == id) else {
-            // Somebody else was faster.
-            return Ok(());
-        };
-        let found = Found {
-            connection: connection.to_owned(),
-            cloud: account.cloud().await.map_err(|error| error.to_string())?,
-            leftover,
-        };
-        match found.remove(timing, say).await {
+        let found = self.found(connection, remnant).await?;
+        match found.remove_the_rest(timing, say).await {
             Ok(proof) if proof.holds() => Ok(()),
-            Ok(_) => Err("Something of ours is left on the listener.".into()),
+            Ok(_) => Err("Everything else is gone, but the listener is not as it was before. Compare its rules with the deployment's report.".into()),
             Err(error) => Err(format!("{error:#}")),
         }
+    }
+
+    /// As it was listed. What became of it since, the first look tells: listing the account again would only take time.
+    async fn found(&self, connection: &str, remnant: &Remnant) -> Result<Found, String> {
+        let account = self.account(connection).map_err(|error| error.to_string())?;
+        if remnant.installation != account.settings().installation {
+            return Err("Another installation made that. Nothing was changed.".into());
+        }
+        Ok(Found {
+            connection: connection.to_owned(),
+            cloud: account.cloud().await.map_err(|error| error.to_string())?,
+            leftover: Leftover {
+                installation: remnant.installation,
+                deployment: remnant.deployment,
+                places: remnant.places.clone(),
+                listener: remnant.listener.clone(),
+            },
+        })
     }
 
     /// As the configuration has them.
@@ -94,7 +107,21 @@ impl Accounts {
     }
 }
 
-async fn list(account: &Account) -> Result<Vec<Leftover>, CloudError> {
+/// Account and region, once they are known.
+fn place(account: &Account) -> String {
+    let place = account.connected().map(|cloud| {
+        let identity = cloud.identity();
+        format!("{} · {}", identity.account, identity.region)
+    });
+    place.unwrap_or_default()
+}
+
+fn in_words(errors: &[CloudError]) -> Option<String> {
+    let words: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+async fn list(account: &Account) -> Result<Leftovers, CloudError> {
     let cloud = account.cloud().await?;
     let listed = timeout(LIST_WITHIN, cloud.leftovers()).await;
     listed.unwrap_or_else(|_| {
@@ -110,6 +137,7 @@ fn remnant(leftover: Leftover) -> Remnant {
     Remnant {
         deployment: leftover.deployment,
         installation: leftover.installation,
-        places: leftover.places.iter().map(ToString::to_string).collect(),
+        places: leftover.places,
+        listener: leftover.listener,
     }
 }

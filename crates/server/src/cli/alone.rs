@@ -12,13 +12,15 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::aws::{Config, ConnectionConfig, Found, PARTS, Pace, Removal};
+use crate::aws::{Config, ConnectionConfig, Found, PARTS, Pace};
 use crate::output;
 use asking::{Asked, ask, nothing_stands};
 
 /// Each waits some minutes for its targets to drain and its instances to end, and all share the account's allowance of
 /// listings: so many looks every two seconds are within it.
 const REMOVED_AT_ONCE: usize = 4;
+/// Taking users away is three short calls, and nobody's users wait for somebody else's removal.
+const USERS_TAKEN_FROM_AT_ONCE: usize = 16;
 
 /// Which accounts are asked.
 #[derive(Debug, Clone, Args)]
@@ -174,38 +176,38 @@ async fn remove(found: &[Found], pace: Pace, as_json: bool) -> Vec<anyhow::Resul
             let _ = output::line(&line);
         }
     };
-    let begin = async |at: usize| {
-        let mut begun = found[at].begin(pace.timing()).await?;
-        // What fails here is tried again in its second turn, which tells.
-        let _ = begun.take_users_away(|sentence| say(&found[at], sentence)).await;
-        anyhow::Ok(begun)
-    };
-    let finish = async |(at, begun): (usize, Option<anyhow::Result<Removal>>)| {
-        let mut removal = match begun {
-            Some(begun) => begun?,
-            None => found[at].begin(pace.timing()).await?,
+    let take_users_away = async |at: usize| found[at].take_users_away(|sentence| say(&found[at], sentence)).await;
+    let finish = async |(at, is_away): (usize, anyhow::Result<()>)| {
+        let (one, timing) = (&found[at], pace.timing());
+        let say = |sentence: &str| say(one, sentence);
+        let proof = match is_away {
+            Ok(()) => one.remove_the_rest(timing, say).await?,
+            // It is tried once more, and that tells.
+            Err(_) => one.remove(timing, say).await?,
         };
-        let proof = removal.finish(|sentence| say(&found[at], sentence)).await?;
         anyhow::ensure!(proof.holds(), "something of ours is left on the listener");
         Ok(())
     };
     let (first, then): (Vec<usize>, Vec<usize>) = (0..found.len()).partition(|at| found[*at].has_users());
-    let begun = in_turn(first.clone(), begin).await.into_iter().map(Some);
-    let all: Vec<_> = first
-        .into_iter()
-        .zip(begun)
-        .chain(then.into_iter().map(|at| (at, None)))
-        .collect();
+    let away = in_turn(USERS_TAKEN_FROM_AT_ONCE, first.clone(), take_users_away).await;
+    let nobody = then.into_iter().map(|at| (at, Ok(())));
+    let mut all: Vec<_> = first.into_iter().zip(away).chain(nobody).collect();
+    // What said no is tried again behind what did not.
+    all.sort_by_key(|(_, is_away)| is_away.is_err());
     let order: Vec<usize> = all.iter().map(|(at, _)| *at).collect();
-    let gone = in_turn(all, finish).await;
+    let gone = in_turn(REMOVED_AT_ONCE, all, finish).await;
     let by_place: BTreeMap<usize, anyhow::Result<()>> = order.into_iter().zip(gone).collect();
     by_place.into_values().collect()
 }
 
-/// Does it for each in that order, a few at a time.
-async fn in_turn<T, R>(all: Vec<T>, work: impl AsyncFn(T) -> R) -> Vec<R> {
-    let each = stream::iter(all).map(|one| work(one));
-    each.buffered(REMOVED_AT_ONCE).collect().await
+/// Does it for each, beginning in that order, a few at a time; one that takes long holds up no other. Answers in that order.
+async fn in_turn<T, R>(at_once: usize, all: Vec<T>, work: impl AsyncFn(T) -> R) -> Vec<R> {
+    let each = stream::iter(all).enumerate().map(|(at, one)| {
+        let work = work(one);
+        async move { (at, work.await) }
+    });
+    let done: BTreeMap<usize, R> = each.buffer_unordered(at_once).collect().await;
+    done.into_values().collect()
 }
 
 /// What is said below a list.
@@ -238,7 +240,7 @@ fn finished(before: &Asked, removed: &[anyhow::Result<()>], after: &Asked, as_js
     }
     // What was not seen again is only known to be gone where everybody answered who had shown it.
     let is_left = |one: &Found| after.found.iter().any(|left| left.id() == one.id());
-    let is_asked = after.missed.len() == before.missed.len();
+    let is_asked = after.is_as_whole_as(before);
     let outcomes = before.found.iter().zip(removed);
     let gone = outcomes.filter(|(one, outcome)| !is_left(one) && (is_asked || outcome.is_ok()));
     let done: Vec<String> = gone.map(|(one, _)| one.id().to_string()).collect();
@@ -258,10 +260,13 @@ fn finished(before: &Asked, removed: &[anyhow::Result<()>], after: &Asked, as_js
 
 /// How many of those that were to go have gone.
 fn outcome_in_words(gone: usize, of: usize, after: &Asked) -> String {
-    if gone < of {
-        return format!("{gone} of {of} removed, {} still there.", after.found.len());
-    }
     let places = asking::in_words(&after.places());
+    if gone < of {
+        return match after.found.len() {
+            0 => format!("{gone} of {of} removed. Whether the rest still stands is not known. Run it again."),
+            left => format!("{gone} of {of} removed, {left} still there. Run it again."),
+        };
+    }
     match after.found.len() {
         0 if places.is_empty() => format!("{gone} removed. Nobody answered when asked what is left."),
         0 => format!("{gone} removed. Nothing of it is left in {places}."),
@@ -296,6 +301,9 @@ fn in_words(found: &Found) -> String {
 #[cfg(test)]
 mod tests {
     use std::cell::{Cell, RefCell};
+    use std::time::Duration;
+
+    use tokio::sync::Notify;
 
     use super::*;
 
@@ -335,9 +343,26 @@ mod tests {
             number * 2
         };
         let all: Vec<usize> = (0..50).collect();
-        let done = in_turn(all.clone(), one).await;
+        let done = in_turn(REMOVED_AT_ONCE, all.clone(), one).await;
         assert_eq!(done, all.iter().map(|number| number * 2).collect::<Vec<_>>());
         assert_eq!((most.get(), begun.into_inner()), (REMOVED_AT_ONCE, all));
+    }
+
+    #[tokio::test]
+    async fn the_first_one_that_hangs_holds_up_no_other() {
+        let (others, all_done) = (Cell::new(0), Notify::new());
+        let one = async |number: usize| {
+            if number == 0 {
+                all_done.notified().await;
+                return;
+            }
+            others.set(others.get() + 1);
+            if others.get() == 49 {
+                all_done.notify_one();
+            }
+        };
+        let done = in_turn(REMOVED_AT_ONCE, (0..50).collect(), one);
+        tokio::time::timeout(Duration::from_secs(10), done).await.unwrap();
     }
 
     #[test]

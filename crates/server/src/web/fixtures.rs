@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use arya_judge::{Outcome, Timestamp};
 use arya_plan::desired::Harmful;
-use arya_plan::identity::{DeploymentId, InstallationId, Place, Role};
+use arya_plan::identity::{DeploymentId, InstallationId, LogicalId, Place, Role, RuleKind};
 use arya_plan::observed::{BootPhase, Status};
 use arya_plan::phase::Phase;
 use arya_plan::spec::{Instances, OneOrMany, Spec};
@@ -350,7 +350,8 @@ pub(crate) fn left() -> Left {
     let remnant = |number, installation| Remnant {
         deployment: id(number),
         installation: InstallationId::new(Uuid::from_u128(installation)),
-        places: vec!["the instance canary-0".into(), "the bucket".into()],
+        places: [LogicalId::Bucket, LogicalId::Rule(RuleKind::Main)].into(),
+        listener: None,
     };
     let standing = |connection: &str, found, error: Option<&str>| Standing {
         connection: connection.into(),

@@ -342,7 +342,7 @@ fn pages_say_what_matters() {
     check(
         "settings-aws",
         &[
-            "The connection away was not looked at",
+            "The connection away did not show all that stands",
             "no open deployment needs it",
             "Made by the installation",
             "Being removed: The instances were ended.",

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::account::REGION;
+use crate::limited;
 use crate::served::Server;
 use crate::world::World;
 
@@ -21,6 +22,12 @@ async fn another_rule(server: &Server) -> String {
     let rules = rules.as_array().unwrap();
     let rule = rules.iter().find(|rule| rule["priority"] == "20").unwrap();
     rule["id"].as_str().unwrap().to_owned()
+}
+
+async fn rules(world: &World) -> usize {
+    let account = &world.account;
+    let listed = account.admin.elb.describe_rules().listener_arn(&account.listener);
+    listed.send().await.unwrap().rules().len()
 }
 
 fn ids(found: &Value) -> Vec<&str> {
@@ -90,4 +97,35 @@ async fn the_policy_is_printed_without_asking_anybody() {
         [false, false, true]
     );
     assert!(parts["operate"].to_string().contains(listener));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_taken_away_where_the_rest_of_the_account_says_no() {
+    let mut world = World::build().await;
+    let server = Server::start(&world.home).await;
+    let id = deploy(&world, &server, "shop-next", "default").await;
+    let serves = |document: &Value| document["phase"] == "serving";
+    world.until(&server, &id, "serving", serves).await;
+    server.kill();
+    let both = rules(&world).await;
+
+    // The load balancers answer; instances and buckets are not even shown.
+    let (key, secret) = limited::user(&world.moto, &["elasticloadbalancing:*", "sts:*"]).await;
+    world.home.variables = vec![("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", secret)];
+    world.moto.check_after(0).await;
+    let (code, destroyed) = world.home.json(&["destroy", &id]).await;
+    world.moto.check_after(u32::MAX).await;
+    assert_eq!(
+        (code, ids(&destroyed["found"])),
+        (Some(3), vec![id.as_str()]),
+        "{destroyed:#}"
+    );
+    assert_eq!(destroyed["removed"], json!([]), "{destroyed:#}");
+    assert_eq!(destroyed["not_whole"][0]["connection"], "shop", "{destroyed:#}");
+    assert_eq!(rules(&world).await, both - 1, "{destroyed:#}");
+
+    world.home.variables.clear();
+    let (code, destroyed) = world.home.json(&["destroy", &id]).await;
+    assert_eq!((code, &destroyed["removed"]), (Some(0), &json!([id])), "{destroyed:#}");
+    world.is_as_before().await;
 }

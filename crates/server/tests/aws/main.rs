@@ -10,10 +10,11 @@ mod account;
 mod agent;
 mod common;
 #[path = "../../../aws/tests/moto/moto.rs"]
-#[allow(dead_code, reason = "nobody's rights are checked here")]
+#[allow(dead_code, reason = "the adapter's own tests start it elsewhere too")]
 mod moto;
 
 mod files;
+mod limited;
 #[allow(dead_code, reason = "no configuration is uploaded here")]
 mod served;
 mod world;

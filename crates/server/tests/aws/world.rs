@@ -21,8 +21,8 @@ pub(crate) struct World {
     pub(crate) home: Home,
     pub(crate) before: BTreeMap<String, String>,
     ready: tokio::sync::Mutex<BTreeSet<String>>,
+    pub(crate) moto: Moto,
     _folder: TempDir,
-    _moto: Moto,
 }
 
 impl World {
@@ -48,8 +48,8 @@ impl World {
             account,
             home,
             ready: tokio::sync::Mutex::default(),
+            moto,
             _folder: folder,
-            _moto: moto,
         }
     }
 

@@ -28,10 +28,12 @@ pub(super) struct Missed {
 }
 
 /// What one round of questions brought.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Asked {
     clouds: Vec<(Place, AwsCloud)>,
     pub(super) missed: Vec<Missed>,
+    /// Those that answered, but did not show everything.
+    pub(super) partly: Vec<Missed>,
     pub(super) found: Vec<Found>,
 }
 
@@ -57,12 +59,13 @@ async fn look(asked: Vec<(Place, AwsCloud)>, missing: Vec<Missed>, wanted: impl 
     let mut all = Asked {
         clouds: Vec::new(),
         missed: missing,
+        partly: Vec::new(),
         found: Vec::new(),
     };
     for ((place, cloud), answer) in asked.into_iter().zip(answers) {
         match answer {
             Ok(left) => {
-                for leftover in left.into_iter().filter(&wanted) {
+                for leftover in left.found.into_iter().filter(&wanted) {
                     // Two connections may lead to the same account.
                     if !all.found.iter().any(|known| known.leftover == leftover) {
                         all.found.push(Found {
@@ -72,6 +75,8 @@ async fn look(asked: Vec<(Place, AwsCloud)>, missing: Vec<Missed>, wanted: impl 
                         });
                     }
                 }
+                let partly = left.missed.iter().map(|error| missed(&place.connection, error));
+                all.partly.extend(partly);
                 all.clouds.push((place, cloud));
             }
             Err(error) => all.missed.push(missed(&place.connection, &error)),
@@ -102,17 +107,31 @@ impl Asked {
         look(self.clouds.clone(), self.missed.clone(), wanted).await
     }
 
-    /// Where was looked.
+    /// Where everything was looked at.
     pub(super) fn places(&self) -> Vec<Place> {
-        self.clouds.iter().map(|(place, _)| place.clone()).collect()
+        let is_whole = |place: &&Place| self.partly.iter().all(|one| one.connection != place.connection);
+        let places = self.clouds.iter().map(|(place, _)| place);
+        places.filter(is_whole).cloned().collect()
     }
 
-    /// Says which connections were not asked; answers the exit code as far as it depends on that.
+    /// Whether everybody showed everything who was there when it was asked before.
+    pub(super) fn is_as_whole_as(&self, before: &Self) -> bool {
+        self.missed.len() == before.missed.len() && self.partly.is_empty()
+    }
+
+    /// Says which connections did not show what stands, or not all of it; answers the exit code as far as it depends on that.
     pub(super) fn complain(&self) -> u8 {
         for one in &self.missed {
             output::complain(&not_asked(one));
         }
-        if self.missed.is_empty() { 0 } else { TOOL_ERROR }
+        for one in &self.partly {
+            output::complain(&not_shown(one));
+        }
+        if self.missed.is_empty() && self.partly.is_empty() {
+            0
+        } else {
+            TOOL_ERROR
+        }
     }
 
     /// The answer for programs.
@@ -124,6 +143,7 @@ impl Asked {
             "left": all(left),
             "asked": self.places(),
             "not_asked": self.missed,
+            "not_whole": self.partly,
             "sentence": sentence,
         })
     }
@@ -133,10 +153,17 @@ fn not_asked(one: &Missed) -> String {
     format!("The connection `{}` was not asked: {}", one.connection, one.why)
 }
 
+fn not_shown(one: &Missed) -> String {
+    format!(
+        "The connection `{}` did not show everything: {}",
+        one.connection, one.why
+    )
+}
+
 /// `Nothing stands …`, with where that is so.
 pub(super) fn nothing_stands(what: &str, places: &[Place]) -> String {
     if places.is_empty() {
-        return "No connection answered, so nothing is known of what stands. Nothing was changed.".into();
+        return "No connection showed everything, so what stands is not known. Nothing was changed.".into();
     }
     format!(
         "Nothing stands with {what} in {}. Nothing was changed.",
@@ -171,7 +198,7 @@ mod tests {
             "Nothing stands with Arya's tags in account 123456789012, region eu-west-1 (connection `shop-eu-west-1`); \
              account 123456789012, region us-east-1 (connection `shop-us-east-1`). Nothing was changed."
         );
-        assert!(nothing_stands("Arya's tags", &[]).starts_with("No connection answered"));
+        assert!(nothing_stands("Arya's tags", &[]).starts_with("No connection showed everything"));
     }
 
     #[test]
@@ -179,6 +206,7 @@ mod tests {
         let mut asked = Asked {
             clouds: vec![],
             missed: vec![],
+            partly: vec![],
             found: vec![],
         };
         assert_eq!(asked.complain(), 0);
@@ -190,8 +218,17 @@ mod tests {
             not_asked(&expired),
             "The connection `away` was not asked: The login expired."
         );
+        let whole = Asked {
+            missed: vec![expired.clone()],
+            ..Asked::default()
+        };
+        asked.partly.push(expired.clone());
+        assert_eq!(asked.complain(), TOOL_ERROR, "what is hidden may stand");
+        assert_eq!(asked.document(&[], &[], "")["not_whole"][0]["connection"], "away");
+        asked.partly.clear();
         asked.missed.push(expired);
         assert_eq!(asked.complain(), TOOL_ERROR);
+        assert!(asked.is_as_whole_as(&whole));
         let document = asked.document(&[], &[], "");
         assert_eq!(document["not_asked"][0]["connection"], "away");
     }

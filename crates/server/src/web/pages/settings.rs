@@ -17,6 +17,7 @@ use crate::api::problem::Problem;
 use crate::app::{About, App};
 use crate::artifacts::{KEPT_UNUSED, SIZE_LIMIT, TOTAL_LIMIT};
 use crate::auth::{Caller, SESSION_LIFE};
+use crate::left;
 use crate::standing::{Remnant, Removal, Sight, Standing};
 use crate::web::error::ErrorPage;
 use crate::web::frame::{Around, Frame};
@@ -48,7 +49,7 @@ pub(crate) async fn remove(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Response {
-    let asked = async { app.remove_remnant(deployment_id(&id)?).await };
+    let asked = async { app.remove_remnant(deployment_id(&id)?, &caller).await };
     match asked.await {
         Ok(()) => Redirect::to("/settings#standing").into_response(),
         Err(problem) => ErrorPage::answer(&Around::of(&app, Some(&caller)), &problem),
@@ -181,7 +182,7 @@ fn bare(sight: &Sight) -> String {
 fn unlooked(standing: &Standing) -> Option<String> {
     let error = standing.error.as_ref()?;
     Some(format!(
-        "The connection {} was not looked at: {error}",
+        "The connection {} did not show all that stands: {error}",
         standing.connection
     ))
 }
@@ -206,7 +207,12 @@ fn remnant(standing: &Standing, one: &Remnant, ours: InstallationId, removal: Op
     let id = one.deployment.to_string();
     let is_ours = one.installation == ours;
     RemnantView {
-        what: one.places.join(", "),
+        what: one
+            .places
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
         place: format!("{} ({})", standing.place, standing.connection),
         whose: if is_ours {
             "This installation made it, and no open deployment needs it.".into()
@@ -271,6 +277,10 @@ fn kept(about: &About) -> Vec<(&'static str, String)> {
         (
             "A file that nobody needs",
             format!("is removed {days} days after its last use"),
+        ),
+        (
+            "Logs and recordings of past deployments",
+            format!("at most {}; the oldest go first", words::size(left::TOTAL_MAX)),
         ),
     ]
 }
