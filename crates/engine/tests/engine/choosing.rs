@@ -68,6 +68,21 @@ async fn the_specs_changes_are_followed() {
     let rig = Rig::analysed(json!({"metrics": [{"name": "latency", "off": true}, own]}));
     rig.world.offer(metrics(&["errors", "latency"]));
     assert_eq!(names(&rig.until_judged().await), ["errors", "queue"]);
+    assert_eq!(rig.told("no series in time"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_no_series_are_judged_is_told_once() {
+    let rig = Rig::new();
+    rig.world.offer(metrics(&["errors", "latency at the balancer"]));
+    rig.until(|report| report.verdict.is_some() && names(report).len() == 2)
+        .await;
+    let rig = rig.crash();
+    rig.until_judged().await;
+    assert_eq!(
+        rig.told("what the load balancer measures: errors, latency at the balancer."),
+        1
+    );
 }
 
 /// An app with `protocol: grpc`, whose arms show these metrics.

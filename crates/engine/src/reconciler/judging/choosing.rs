@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arya_judge::source::Origin;
 use arya_judge::source::pack::{edited, with_call_errors};
 use arya_judge::{JudgeConfig, MetricConfig, MetricSource, Timestamp};
 use arya_plan::cloud::Cloud;
@@ -12,6 +13,7 @@ use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::{ASK_AGAIN_AFTER, EVIDENCE_AT_MOST, after};
+use crate::event::Event;
 use crate::reconciler::Reconciler;
 use crate::store::{StoredDeployment, epoch};
 
@@ -100,6 +102,9 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
                 }
                 let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
                 info!(deployment = %id, metrics = names.join(", "), "metrics were chosen from what the arms show");
+                if let Some(sentence) = without_series(&metrics) {
+                    self.journal.mention(id, Event::Noted { sentence });
+                }
                 *state = State::Settled;
                 return Some(metrics);
             }
@@ -117,6 +122,19 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         };
         None
     }
+}
+
+/// What a person should know where no monitor showed anything: much is not judged then, and stays so.
+fn without_series(metrics: &[MetricConfig]) -> Option<String> {
+    let of_series = |metric: &MetricConfig| matches!(metric.from, Origin::Series(_));
+    let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+    (!metrics.iter().any(of_series)).then(|| {
+        format!(
+            "The monitor showed no series in time that are known to judge by, so memory, processor and the service's own \
+             numbers are not judged. Judged is what the load balancer measures: {}.",
+            names.join(", ")
+        )
+    })
 }
 
 /// A configuration for what the app speaks: calls of gRPC fail where no load balancer sees it.
