@@ -1,4 +1,4 @@
-//! Keeping the disk: uploaded files that nothing needs any more are removed.
+//! Keeping the disk: uploaded files that nothing needs any more are removed, and so is the oldest of what deployments left.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -10,12 +10,14 @@ use tokio::sync::broadcast;
 
 use super::App;
 use crate::api::problem::{Problem, chain};
+use crate::left;
 
 impl App {
-    /// Removes unused files now and whenever a deployment has ended, until the feed ends.
+    /// Removes what need not be kept, now and whenever a deployment has ended, until the feed ends.
     pub(crate) async fn keep_house(self, mut feed: broadcast::Receiver<RecordedEvent>) {
         loop {
             self.remove_unused_files().await;
+            self.remove_the_oldest_left().await;
             loop {
                 match feed.recv().await {
                     Ok(recorded) if ends_a_deployment(&recorded.event) => break,
@@ -45,6 +47,18 @@ impl App {
             Ok(Ok(removed)) => tracing::info!(removed, "uploaded files that nothing needs were removed"),
             Ok(Err(error)) => tracing::warn!(error = chain(&error), "an unused file could not be removed"),
             Err(error) => tracing::warn!(error = chain(&error), "removing unused files broke off"),
+        }
+    }
+
+    /// Also of deployments that the database does not know: of what was removed as a remnant.
+    async fn remove_the_oldest_left(&self) {
+        let data_dir = self.settings.data_dir.clone();
+        let work = move || left::keep_within(&data_dir, left::TOTAL_MAX);
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(removed)) => tracing::info!(removed, "the logs of the oldest deployments were removed"),
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "old logs could not be removed"),
+            Err(error) => tracing::warn!(error = chain(&error), "removing old logs broke off"),
         }
     }
 
