@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arya_aws::calls::{Call, Part};
 use arya_engine::Report;
 use arya_plan::desired::Change;
+use arya_plan::identity::{LogicalId, RuleKind};
 use arya_plan::phase::Phase;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -175,4 +176,25 @@ async fn ended_credentials_ask_for_a_login_and_are_never_taken_for_done() {
     }
     life.script(vec![]);
     life.destroyed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_is_told_as_far_as_it_is_shown_but_never_without_the_load_balancers() {
+    let life = Life::begin(Files::Small, 0).await;
+    life.serving().await;
+    let denied = |operation| (operation, When::Always, Fault::Denied);
+    let whole = life.cloud.leftovers().await.unwrap();
+    assert!(whole.missed.is_empty(), "{whole:?}");
+    life.script(vec![denied("DescribeInstances"), denied("ListBuckets")]);
+    let partly = life.cloud.leftovers().await.unwrap();
+    assert_eq!((partly.missed.len(), partly.found.len()), (2, 1), "{partly:?}");
+    let (found, known) = (&partly.found[0], &whole.found[0]);
+    assert!(found.places.contains(&LogicalId::Rule(RuleKind::Main)), "{found:?}");
+    assert!(
+        found.places.is_subset(&known.places) && found.listener == known.listener,
+        "{found:?}"
+    );
+    // Who does not know whether users are sent to it says nothing of it.
+    life.script(vec![denied("DescribeRules")]);
+    life.cloud.leftovers().await.unwrap_err();
 }
