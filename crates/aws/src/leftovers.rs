@@ -2,10 +2,12 @@
 //! forgotten, or what a server left that is gone with its database.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use arya_plan::cloud::CloudError;
+use arya_plan::cloud::{CloudError, ErrorKind};
 use arya_plan::identity::{DeploymentId, InstallationId, LogicalId, Owner};
 use arya_plan::listener::ListenerId;
+use tokio::time::timeout;
 
 use crate::Inner;
 use crate::tags::of_anybody;
@@ -29,14 +31,21 @@ pub struct Leftovers {
     pub missed: Vec<CloudError>,
 }
 
+/// Whatever is listed by tag is there long before every load balancer is; where it is not, nobody's users wait for it.
+const BY_TAG_WITHIN: Duration = Duration::from_secs(120);
+
 impl Inner {
     /// Whether users are sent to something only the load balancers know, so nothing is known without them; what the rest
     /// of AWS does not show must not keep anybody from taking users away.
     pub(crate) async fn leftovers(&self) -> Result<Leftovers, CloudError> {
         let (compute, balancing, files) = tokio::join!(
-            self.compute_owners(of_anybody()),
+            within(
+                BY_TAG_WITHIN,
+                "instances and security groups",
+                self.compute_owners(of_anybody())
+            ),
             self.balancing_owners(),
-            self.bucket_owners()
+            within(BY_TAG_WITHIN, "buckets", self.bucket_owners())
         );
         let (balancing, listeners) = balancing?;
         let (mut owners, mut missed) = (Vec::new(), Vec::new());
@@ -52,6 +61,17 @@ impl Inner {
             missed,
         })
     }
+}
+
+async fn within(
+    limit: Duration,
+    what: &str,
+    listing: impl Future<Output = Result<Vec<Owner>, CloudError>>,
+) -> Result<Vec<Owner>, CloudError> {
+    timeout(limit, listing).await.unwrap_or_else(|_| {
+        let why = format!("AWS did not list {what} within {} s.", limit.as_secs());
+        Err(CloudError::new(ErrorKind::Unknown, why, "Look again in a while."))
+    })
 }
 
 /// Sorted by installation, then by deployment.
@@ -92,6 +112,14 @@ mod tests {
             logical_id,
             incarnation: 1,
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listing_that_hangs_is_missed_and_not_waited_for() {
+        let missed = within(BY_TAG_WITHIN, "buckets", std::future::pending())
+            .await
+            .unwrap_err();
+        assert_eq!(missed.what, "AWS did not list buckets within 120 s.");
     }
 
     #[test]

@@ -12,8 +12,9 @@ use super::{Accounts, Found};
 use crate::app::ConnectionLine;
 use crate::standing::{Remnant, Standing};
 
-/// Everything with our tags in an account of some hundred load balancers, behind all that somebody waits for.
-const LIST_WITHIN: Duration = Duration::from_secs(300);
+/// Everything with our tags in an account of some hundred load balancers, behind all that somebody waits for: two hundred
+/// take more than five minutes.
+const LIST_WITHIN: Duration = Duration::from_secs(20 * 60);
 
 impl Accounts {
     pub(crate) fn names(&self) -> Vec<String> {
