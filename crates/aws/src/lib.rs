@@ -215,7 +215,9 @@ impl Cloud for AwsCloud {
 
     async fn observe(&self, desired: &Desired, now: Timestamp) -> Result<Observed, CloudError> {
         self.0.is_here(desired).await?;
-        let (seen, again) = look(&self.0.pace, desired.id, self.0.observe(desired, now)).await;
+        // On the heap, here and below: what the SDK's calls are nested in is deeper than the compiler likes to lay out.
+        let looking = Box::pin(self.0.observe(desired, now));
+        let (seen, again) = look(&self.0.pace, desired.id, looking).await;
         if let Ok(seen) = &seen {
             self.0.measuring.note(desired, seen);
         }
@@ -227,7 +229,7 @@ impl Cloud for AwsCloud {
 
     async fn apply(&self, desired: &Desired, step: &Step) -> Result<(), CloudError> {
         self.0.is_here(desired).await?;
-        let work = apply::apply(&self.0, desired, step);
+        let work = Box::pin(apply::apply(&self.0, desired, step));
         let done = paced(&self.0.pace, Who::Step, work).await;
         self.0.forget_what_changed(desired, step).await;
         done
