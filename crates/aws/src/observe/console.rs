@@ -54,11 +54,12 @@ impl Inner {
 
     /// As of now where the type of the instance allows it: those of Nitro do, and others refuse.
     async fn printed(&self, instance: &str) -> Result<Option<String>, Failure> {
-        let request = || self.clients.reading.ec2.get_console_output().instance_id(instance);
-        let answer = match ask(Call::GetConsoleOutput, request().latest(true).send()).await {
-            Err(failure) if matches!(failure.meaning, Meaning::Refused(_)) => {
-                ask(Call::GetConsoleOutput, request().send()).await?
-            }
+        let asked = async |latest: Option<bool>| {
+            let request = self.clients.reading.ec2.get_console_output().instance_id(instance);
+            ask(Call::GetConsoleOutput, request.set_latest(latest).send()).await
+        };
+        let answer = match asked(Some(true)).await {
+            Err(failure) if matches!(failure.meaning, Meaning::Refused(_)) => asked(None).await?,
             answer => answer?,
         };
         Ok(answer.output().map(str::to_owned))
