@@ -64,7 +64,7 @@ impl Accounts {
         let found = self.found(connection, remnant).await?;
         match found.remove_the_rest(timing, say).await {
             Ok(proof) if proof.holds() => Ok(()),
-            Ok(_) => Err("Everything else is gone, but the listener is not as it was before. Compare its rules with the deployment's report.".into()),
+            Ok(_) => Err("Something of ours is left on the listener. What is gone stays gone; begin again.".into()),
             Err(error) => Err(format!("{error:#}")),
         }
     }
