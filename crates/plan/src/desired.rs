@@ -329,6 +329,36 @@ pub enum Refusal {
 pub const ACKNOWLEDGE_PRODUCTION_ZERO: &str = "production_zero";
 
 impl Desired {
+    /// A deployment as it is first stored: to be built, and to serve the spec's share once both arms are healthy.
+    pub fn begun(
+        id: DeploymentId,
+        installation: InstallationId,
+        spec: Spec,
+        placement: Placement,
+        at: Timestamp,
+    ) -> Self {
+        let lifetime = jiff::SignedDuration::from_secs_f64(spec.lifetime_h.clamp(0.0, 1e4) * 3600.0);
+        Self {
+            id,
+            installation,
+            generation: 1,
+            goal: Goal::Serve {
+                canary: spec.canary_percent,
+            },
+            spell: Spell::of(&spec),
+            spec,
+            placement,
+            main_rule: MainRule::NotYet,
+            share_seen: None,
+            incarnations: vec![],
+            hold: None,
+            harmful: None,
+            failed: None,
+            created_at: at,
+            expires_at: at.checked_add(lifetime).unwrap_or(Timestamp::MAX),
+        }
+    }
+
     /// Applies an edit. Returns whether anything changed; the caller stores it with its event before any effect.
     pub fn apply(&mut self, change: &Change, by: &Actor, at: Timestamp) -> Result<bool, Refusal> {
         if self.goal == Goal::Absent {

@@ -103,6 +103,27 @@ fn has_digit_amid(segment: &str, before: usize, behind: usize) -> bool {
         .is_some_and(|middle| middle.iter().any(u8::is_ascii_digit))
 }
 
+/// Without the sequences that colour a terminal, and without other control characters; lines and tabs stay.
+pub fn uncoloured(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\u{1b}' => {
+                // `ESC [ 31 m`: everything up to the letter.
+                if rest.as_str().starts_with('[') {
+                    rest.next();
+                    rest.by_ref().find(char::is_ascii_alphabetic);
+                }
+            }
+            '\n' | '\t' => shown.push(c),
+            c if c.is_control() => {}
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +140,15 @@ mod tests {
         check("a /x/7\nb /y/8/\n", "a /x/…\nb /y/…/\n");
         check("/u/anna@example.com/x /u/b%40c.de", "/u/…/x /u/…");
         check("/p/MRN-004213, /p/P12345", "/p/…, /p/…");
+    }
+
+    #[test]
+    fn what_colours_a_terminal_is_taken_out() {
+        assert_eq!(
+            uncoloured("\u{1b}[31mred\u{1b}[0m\tand\u{7} rest\r\n"),
+            "red\tand rest\n"
+        );
+        assert_eq!(uncoloured("ends with \u{1b}[12;"), "ends with ");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::assume::assume;
 use crate::checks;
 use crate::cost::{self, Prices};
 use crate::decide::decide;
-use crate::desired::{Desired, Goal, MainRule, Placement, ProbeSecret, Spell};
+use crate::desired::{Desired, MainRule, Placement, ProbeSecret};
 use crate::identity::{DeploymentId, InstallationId, LogicalId, RuleKind};
 use crate::listener::shares::CanaryPercent;
 use crate::listener::{Protocol, RuleId, Site};
@@ -280,26 +280,13 @@ fn neighbours(request: &PreviewRequest<'_>, problems: &mut Vec<Problem>) {
 }
 
 fn desired(request: &PreviewRequest<'_>, placement: Placement) -> Desired {
-    let lifetime = jiff::SignedDuration::from_secs_f64(request.spec.lifetime_h.clamp(0.0, 1e4) * 3600.0);
-    Desired {
-        id: request.id,
-        installation: request.installation,
-        generation: 1,
-        spec: request.spec.clone(),
+    Desired::begun(
+        request.id,
+        request.installation,
+        request.spec.clone(),
         placement,
-        goal: Goal::Serve {
-            canary: request.spec.canary_percent,
-        },
-        main_rule: MainRule::NotYet,
-        spell: Spell::of(request.spec),
-        share_seen: None,
-        incarnations: vec![],
-        hold: None,
-        harmful: None,
-        failed: None,
-        created_at: request.now,
-        expires_at: request.now.checked_add(lifetime).unwrap_or(Timestamp::MAX),
-    }
+        request.now,
+    )
 }
 
 /// Plays the plan through on paper: the listener afterwards, and every step in order.

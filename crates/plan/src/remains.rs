@@ -28,40 +28,31 @@ pub fn remains(
     listener: ListenerId,
     now: Timestamp,
 ) -> Desired {
-    Desired {
-        id,
-        installation,
-        generation: 1,
-        spec: unknown_spec(id, connection, listener),
-        placement: Placement {
-            // Unlike any other, so that two of them are never taken for neighbours.
-            chosen: RuleId::new(format!("unknown-{}", id.short())),
-            composed: Composed {
-                conditions: vec![],
-                logins: vec![],
-                transforms: vec![],
-            },
-            slots: Slots { probe: 0, main: 0 },
-            site_digest: String::new(),
-            production: vec![],
-            group: OurGroupSettings {
-                protocol: Protocol::Http,
-                port: 1,
-                health_check_path: "/".into(),
-                deregistration_delay_s: DRAINS_AT_MOST_S,
-            },
-            probe_secret: ProbeSecret::new(""),
+    let placement = Placement {
+        // Unlike any other, so that two of them are never taken for neighbours.
+        chosen: RuleId::new(format!("unknown-{}", id.short())),
+        composed: Composed {
+            conditions: vec![],
+            logins: vec![],
+            transforms: vec![],
         },
+        slots: Slots { probe: 0, main: 0 },
+        site_digest: String::new(),
+        production: vec![],
+        group: OurGroupSettings {
+            protocol: Protocol::Http,
+            port: 1,
+            health_check_path: "/".into(),
+            deregistration_delay_s: DRAINS_AT_MOST_S,
+        },
+        probe_secret: ProbeSecret::new(""),
+    };
+    let spec = unknown_spec(id, connection, listener);
+    Desired {
         goal: Goal::Absent,
         main_rule: MainRule::Away,
-        spell: crate::desired::Spell::Over,
-        share_seen: None,
-        incarnations: vec![],
-        hold: None,
-        harmful: None,
-        failed: None,
-        created_at: now,
         expires_at: now,
+        ..Desired::begun(id, installation, spec, placement, now)
     }
 }
 

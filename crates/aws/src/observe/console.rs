@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arya_judge::Timestamp;
-use arya_plan::discreet::masked;
+use arya_plan::discreet::{masked, uncoloured};
 use aws_sdk_ec2::types::{Instance, InstanceStateName};
 use tokio::time::timeout;
 
@@ -77,28 +77,12 @@ fn end_of(output: &str) -> Option<String> {
     let padding = "=".repeat((4 - digits.len() % 4) % 4);
     let bytes = aws_smithy_types::base64::decode(format!("{digits}{padding}")).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let lines = text.lines().map(readable).filter(|line| !line.is_empty());
+    let text = uncoloured(&text);
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
     let text = masked(&lines.collect::<Vec<_>>().join("\n"));
     let length = text.chars().count();
     let end: String = text.chars().skip(length.saturating_sub(CHARACTERS_MAX)).collect();
     (!end.is_empty()).then_some(end)
-}
-
-/// A line without what colours it.
-fn readable(line: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = line.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            // ESC [ numbers, up to a letter.
-            '\u{1b}' => {
-                let _ = rest.by_ref().find(char::is_ascii_alphabetic);
-            }
-            c if c.is_control() => {}
-            c => shown.push(c),
-        }
-    }
-    shown.trim_end().to_owned()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use arya_judge::source::{MetricSource, SourceError};
 use arya_judge::{Evidence, MetricConfig, Timestamp};
-use arya_plan::desired::{Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
+use arya_plan::desired::{Desired, OurGroupSettings, Placement, ProbeSecret};
 use arya_plan::identity::{DeploymentId, InstallationId};
 use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
 use arya_plan::listener::{Protocol, Site};
@@ -64,39 +64,22 @@ pub(crate) fn spec(dir: &Path, listener: &str, files: Files) -> Spec {
 pub(crate) fn desired(spec: Spec, site: &Site) -> Desired {
     let chosen = site.default_rule().unwrap();
     let composed = in_front_of(chosen, &spec.conditions).unwrap();
-    let now = Timestamp::now();
-    Desired {
-        id: DeploymentId::new(Uuid::new_v4()),
-        installation: installation(),
-        generation: 1,
-        goal: Goal::Serve {
-            canary: spec.canary_percent,
+    let placement = Placement {
+        chosen: chosen.id.clone(),
+        slots: slots_before(site, chosen).unwrap(),
+        site_digest: site_digest(site, chosen, &composed),
+        composed,
+        production: chosen.forward().unwrap().groups.clone(),
+        group: OurGroupSettings {
+            protocol: Protocol::Http,
+            port: spec.app.port,
+            health_check_path: spec.app.health_check_path.clone(),
+            deregistration_delay_s: 30,
         },
-        placement: Placement {
-            chosen: chosen.id.clone(),
-            slots: slots_before(site, chosen).unwrap(),
-            site_digest: site_digest(site, chosen, &composed),
-            composed,
-            production: chosen.forward().unwrap().groups.clone(),
-            group: OurGroupSettings {
-                protocol: Protocol::Http,
-                port: spec.app.port,
-                health_check_path: spec.app.health_check_path.clone(),
-                deregistration_delay_s: 30,
-            },
-            probe_secret: ProbeSecret::new("only-for-probes"),
-        },
-        main_rule: MainRule::NotYet,
-        spell: arya_plan::desired::Spell::Over,
-        share_seen: None,
-        incarnations: vec![],
-        hold: None,
-        harmful: None,
-        failed: None,
-        created_at: now,
-        expires_at: now.checked_add(jiff::SignedDuration::from_hours(4)).unwrap(),
-        spec,
-    }
+        probe_secret: ProbeSecret::new("only-for-probes"),
+    };
+    let id = DeploymentId::new(Uuid::new_v4());
+    Desired::begun(id, installation(), spec, placement, Timestamp::now())
 }
 
 /// Nobody measures here.

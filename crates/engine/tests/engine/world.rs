@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use arya_engine::Store;
 use arya_judge::source::Origin;
@@ -12,7 +11,7 @@ use arya_judge::{
 };
 use arya_plan::assume::assume;
 use arya_plan::cloud::{Cloud, CloudError};
-use arya_plan::desired::{Actor, Change, Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret, Spell};
+use arya_plan::desired::{Actor, Change, Desired, OurGroupSettings, Placement, ProbeSecret};
 use arya_plan::identity::{Arm, DeploymentId, RuleKind};
 use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
 use arya_plan::listener::shares::CanaryPercent;
@@ -126,25 +125,8 @@ pub(crate) fn desired_with(store: &Store, number: u128, name: &str, keys: &serde
         },
         probe_secret: ProbeSecret::new("only-for-probes"),
     };
-    Desired {
-        id: DeploymentId::new(uuid::Uuid::from_u128(number << 100)),
-        installation: store.installation(),
-        generation: 1,
-        goal: Goal::Serve {
-            canary: spec.canary_percent,
-        },
-        spell: Spell::of(&spec),
-        spec,
-        placement,
-        main_rule: MainRule::NotYet,
-        share_seen: None,
-        incarnations: vec![],
-        hold: None,
-        harmful: None,
-        failed: None,
-        created_at: start(),
-        expires_at: start().checked_add(Duration::from_secs(4 * 3600)).unwrap(),
-    }
+    let id = DeploymentId::new(uuid::Uuid::from_u128(number << 100));
+    Desired::begun(id, store.installation(), spec, placement, start())
 }
 
 /// A cloud that does at once what it is told, boots instances look by look, and can be told to misbehave.

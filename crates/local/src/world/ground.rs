@@ -1,10 +1,9 @@
 //! Ground to build on: a listener as many people have one, and a deployment in front of its default rule.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use arya_judge::Timestamp;
-use arya_plan::desired::{Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret, Spell};
+use arya_plan::desired::{Desired, OurGroupSettings, Placement, ProbeSecret};
 use arya_plan::identity::{DeploymentId, InstallationId};
 use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
 use arya_plan::listener::{
@@ -18,8 +17,6 @@ use uuid::Uuid;
 
 /// The name of production's group.
 pub const PRODUCTION: &str = "production";
-/// What removes a deployment by itself, as the spec's `lifetime_h: 4` does.
-const LIFETIME: Duration = Duration::from_secs(4 * 3600);
 
 /// A listener with a rule for images and a default rule, both production's, with two healthy targets.
 pub fn site() -> Site {
@@ -123,24 +120,7 @@ pub fn desired(
         },
         probe_secret: ProbeSecret::new("only-for-probes"),
     };
-    Ok(Desired {
-        // In the bits that short names are made of.
-        id: DeploymentId::new(Uuid::from_u128(u128::from(number) << 78)),
-        installation,
-        generation: 1,
-        goal: Goal::Serve {
-            canary: spec.canary_percent,
-        },
-        spell: Spell::of(&spec),
-        spec,
-        placement,
-        main_rule: MainRule::NotYet,
-        share_seen: None,
-        incarnations: vec![],
-        hold: None,
-        harmful: None,
-        failed: None,
-        created_at: at,
-        expires_at: at.checked_add(LIFETIME).unwrap_or(at),
-    })
+    // In the bits that short names are made of.
+    let id = DeploymentId::new(Uuid::from_u128(u128::from(number) << 78));
+    Ok(Desired::begun(id, installation, spec, placement, at))
 }

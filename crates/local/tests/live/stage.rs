@@ -9,7 +9,7 @@ use arya_local::live::{DEFAULT_RULE, LISTENER, LiveCloud, LiveSettings};
 use arya_local::samples::{Sample, Samples, write_samples};
 use arya_plan::cloud::{Cloud, CloudError};
 use arya_plan::decide::decide;
-use arya_plan::desired::{Actor, Change, Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
+use arya_plan::desired::{Actor, Change, Desired, OurGroupSettings, Placement, ProbeSecret};
 use arya_plan::identity::{DeploymentId, InstallationId};
 use arya_plan::listener::compose::{in_front_of, site_digest, slots_before};
 use arya_plan::listener::shares::CanaryPercent;
@@ -105,26 +105,10 @@ impl Stage {
             "canary": {"image": canary.image_digest, "compose": canary.compose_digest},
         });
         let spec: Spec = serde_json::from_value(spec).unwrap();
-        let now = Timestamp::now();
-        let desired = Desired {
-            id: DeploymentId::new(Uuid::new_v4()),
-            installation: InstallationId::new(Uuid::from_u128(7)),
-            generation: 1,
-            placement: placement(&self.site().await),
-            goal: Goal::Serve {
-                canary: spec.canary_percent,
-            },
-            main_rule: MainRule::NotYet,
-            spell: arya_plan::desired::Spell::Over,
-            share_seen: None,
-            incarnations: vec![],
-            hold: None,
-            harmful: None,
-            failed: None,
-            created_at: now,
-            expires_at: now.checked_add(jiff::SignedDuration::from_hours(4)).unwrap(),
-            spec,
-        };
+        let id = DeploymentId::new(Uuid::new_v4());
+        let installation = InstallationId::new(Uuid::from_u128(7));
+        let placement = placement(&self.site().await);
+        let desired = Desired::begun(id, installation, spec, placement, Timestamp::now());
         Story {
             cloud: self.cloud.clone(),
             desired,

@@ -2,7 +2,7 @@
 //! control characters that colour a terminal.
 
 use arya_judge::Timestamp;
-use arya_plan::discreet::masked;
+use arya_plan::discreet::{masked, uncoloured};
 use arya_plan::left::{LOG_BYTES_MAX, Log};
 use serde::Serialize;
 
@@ -62,7 +62,7 @@ impl LogDocument {
             index: log.place.index,
             incarnation: log.incarnation,
             name,
-            text: masked(&plain(&String::from_utf8_lossy(&log.bytes[from..]))),
+            text: masked(&uncoloured(&String::from_utf8_lossy(&log.bytes[from..]))),
             cut,
         }
     }
@@ -73,27 +73,6 @@ fn times(count: u32) -> String {
         1 => "once".into(),
         count => format!("{count} times"),
     }
-}
-
-/// Without the sequences that colour a terminal, and without other control characters.
-fn plain(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\u{1b}' => {
-                // `ESC [ 31 m`: everything up to the letter.
-                if rest.as_str().starts_with('[') {
-                    rest.next();
-                    rest.by_ref().find(char::is_ascii_alphabetic);
-                }
-            }
-            '\n' | '\t' => shown.push(c),
-            c if c.is_control() => {}
-            c => shown.push(c),
-        }
-    }
-    shown
 }
 
 #[cfg(test)]
