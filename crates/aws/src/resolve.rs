@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arya_plan::cloud::CloudError;
 use arya_plan::listener::Rule;
-use arya_plan::spec::{OneOrMany, SAME_AS_PRODUCTION, Spec};
+use arya_plan::spec::tags::{Word, is_taken};
+use arya_plan::spec::{OneOrMany, SAME_AS_PRODUCTION, Spec, Tags, limits};
 use aws_sdk_ec2::types as ec2;
 
 use crate::Inner;
 use crate::calls::Call;
 use crate::discover::chosen;
 use crate::error::{Failure, ask};
-use crate::tags::ec2_owner;
+use crate::surroundings::is_a_controllers;
+use crate::tags::{NAME, ec2_owner, is_ours};
 
 /// The account that publishes Debian's images (Debian wiki, "Cloud/AmazonEC2Image").
 pub(crate) const DEBIAN: &str = "136693071363";
@@ -35,8 +37,10 @@ impl Inner {
             instances.profile == SAME_AS_PRODUCTION,
             instances.key_pair == SAME_AS_PRODUCTION,
         );
+        let same_tags = instances.tags == Tags::Asked(Word::SameAsProduction);
         let words = [
             same_type,
+            same_tags,
             same_profile,
             same_key,
             asks(&instances.subnets),
@@ -57,6 +61,9 @@ impl Inner {
             if same_key {
                 let keys = production.iter().filter_map(|one| one.key_name.clone());
                 instances.key_pair = most_common(keys).unwrap_or_else(|| NONE.into());
+            }
+            if same_tags {
+                instances.tags = Tags::Named(shared_tags(&production));
             }
             if asks(&instances.subnets) {
                 let subnets = production.iter().filter_map(|one| one.subnet_id.clone());
@@ -201,6 +208,18 @@ fn shared_groups(production: &[ec2::Instance]) -> Vec<String> {
     shared.into_iter().flatten().collect()
 }
 
+/// The tags that every instance of production has alike, without those that say whose it is or which one.
+fn shared_tags(production: &[ec2::Instance]) -> BTreeMap<String, String> {
+    let tags_of = |one: &ec2::Instance| -> BTreeSet<(String, String)> {
+        let pairs = one.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
+        let kept = pairs
+            .filter(|(key, value)| *key != NAME && !is_ours(key) && !is_a_controllers(key) && is_taken(key, value));
+        kept.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    };
+    let shared = production.iter().map(tags_of).reduce(|a, b| &a & &b);
+    shared.into_iter().flatten().take(limits::TAGS).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,5 +255,37 @@ mod tests {
         };
         let production = [with(&["sg-a", "sg-b"]), with(&["sg-b", "sg-c"])];
         assert_eq!(shared_groups(&production), ["sg-b"]);
+    }
+
+    #[test]
+    fn tags_are_taken_that_all_of_production_has_and_none_that_says_whose_it_is() {
+        let with = |tags: &[(&str, &str)]| {
+            let tag = |(key, value): &(&str, &str)| ec2::Tag::builder().key(*key).value(*value).build();
+            ec2::Instance::builder()
+                .set_tags(Some(tags.iter().map(tag).collect()))
+                .build()
+        };
+        let owned = arya_plan::identity::TAG_INSTALLATION;
+        let all = [
+            ("team", "blue"),
+            ("Name", "shop"),
+            (owned, "another"),
+            ("aws:autoscaling:groupName", "shop"),
+            ("kubernetes.io/cluster/prod", "owned"),
+            ("eks:cluster-name", "prod"),
+            ("note", "a, b"),
+        ];
+        let first = [&all[..], &[("zone", "a"), ("cost", "42")]].concat();
+        let second = [&all[..], &[("zone", "b"), ("cost", "42")]].concat();
+        let shared = shared_tags(&[with(&first), with(&second)]);
+        let wanted = [("cost", "42"), ("team", "blue")];
+        assert_eq!(
+            shared,
+            wanted.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+        );
+        let many: Vec<(String, String)> = (0..50).map(|n| (format!("tag-{n:02}"), n.to_string())).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(shared_tags(&[with(&many)]).len(), limits::TAGS);
+        assert_eq!(shared_tags(&[]), BTreeMap::new());
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arya_plan::cloud::CloudError;
 use arya_plan::listener::{Condition, Forward, GroupId, ListenerId, Rule, Site};
 use arya_plan::preview::chosen_rule;
-use arya_plan::spec::{OneOrMany, SAME_AS_PRODUCTION, Spec};
+use arya_plan::spec::{OneOrMany, SAME_AS_PRODUCTION, Spec, Tags};
 use arya_plan::surroundings::{Subnet, Surroundings, WayOut};
 use aws_sdk_ec2::types as ec2;
 use aws_sdk_elasticloadbalancingv2::types as elb;
@@ -25,6 +25,8 @@ const CONTROLLERS: [&str; 4] = [
     "service.k8s.aws/",
     "kubernetes.io/cluster/",
 ];
+/// What clusters and what makes their machines put on instances besides, to know theirs again.
+const CLUSTERS: [&str; 5] = ["k8s.io/", "kubernetes.io/", "eks:", "karpenter.", "alpha.eksctl.io/"];
 /// Headers that networks of caches add, and that rules ask for so that nobody comes past them. Lower case.
 const CACHES_ADD: [&str; 9] = [
     "x-origin-verify",
@@ -93,6 +95,7 @@ impl Inner {
             production_leaves_by: network.productions,
             scaled: production.scaled,
             shrinking: production.shrinking,
+            productions_tags: productions_tags(&spec.instances.tags, &production.instances),
             ..found
         })
     }
@@ -276,6 +279,23 @@ fn scaled(instances: &[ec2::Instance], whose: &BTreeMap<String, GroupId>) -> BTr
         Some((group.clone(), format!("the Auto Scaling group {}", tag.value()?)))
     };
     instances.iter().filter_map(by).collect()
+}
+
+/// Tags of the plan that instances of production have too, by name.
+fn productions_tags(tags: &Tags, production: &[ec2::Instance]) -> BTreeSet<String> {
+    let theirs = |name: &str, value: &str| {
+        let tags = production.iter().flat_map(|one| one.tags());
+        tags.into_iter()
+            .any(|tag| tag.key() == Some(name) && tag.value() == Some(value))
+    };
+    let shared = tags.named().filter(|(name, value)| theirs(name, value));
+    shared.map(|(name, _)| name.to_owned()).collect()
+}
+
+/// Whether a tag makes an instance a cluster's.
+pub(crate) fn is_a_controllers(key: &str) -> bool {
+    let prefixes = CONTROLLERS.iter().chain(&CLUSTERS);
+    prefixes.into_iter().any(|prefix| key.starts_with(prefix))
 }
 
 /// Who owns what has these tags, in words.

@@ -7,7 +7,7 @@ use aws_sdk_elasticloadbalancingv2::types as elb;
 use aws_sdk_s3::types as s3;
 
 /// What consoles show as the name of a resource.
-const NAME: &str = "Name";
+pub(crate) const NAME: &str = "Name";
 
 /// The tags of a place of a deployment.
 pub(crate) fn owner(desired: &Desired, logical_id: LogicalId, incarnation: u32) -> Owner {
@@ -23,11 +23,17 @@ pub(crate) fn owner(desired: &Desired, logical_id: LogicalId, incarnation: u32) 
 fn all(desired: &Desired, owner: &Owner) -> Vec<(String, String)> {
     let ours = owner.tags().map(|(key, value)| (key.to_owned(), value));
     let name = (NAME.to_owned(), resource_name(&desired.id, owner.logical_id));
-    let mut tags: Vec<(String, String)> = desired.spec.instances.tags.clone().into_iter().collect();
+    let named = desired.spec.instances.tags.named();
+    let mut tags: Vec<(String, String)> = named.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     tags.retain(|(key, _)| *key != NAME && !ours.iter().any(|(ours, _)| ours == key));
     tags.push(name);
     tags.extend(ours);
     tags
+}
+
+/// Whether a tag says whose something is.
+pub(crate) fn is_ours(key: &str) -> bool {
+    key.starts_with(arya_plan::identity::TAG_PREFIX)
 }
 
 pub(crate) fn ec2_tags(desired: &Desired, owner: &Owner) -> Vec<ec2::Tag> {

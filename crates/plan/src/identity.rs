@@ -14,6 +14,8 @@ use arya_bundle::Digest;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// What all of ours begin with.
+pub const TAG_PREFIX: &str = "arya:";
 pub const TAG_INSTALLATION: &str = "arya:installation";
 pub const TAG_DEPLOYMENT: &str = "arya:deployment";
 pub const TAG_LOGICAL_ID: &str = "arya:logical-id";

@@ -4,6 +4,7 @@ mod document;
 mod grpc;
 mod metrics;
 mod ranges;
+pub mod tags;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use crate::listener::{Condition, ListenerId, Protocol, RuleId};
 
 pub use arya_bundle::Digest;
 pub use document::SpecError;
+pub use tags::Tags;
 
 /// Limits of a spec that are not AWS's rule limits (those stand in [`crate::listener::limits`]).
 pub mod limits {
@@ -38,7 +40,12 @@ pub mod limits {
     pub const CONFIGURATION_BYTES: u64 = 4 * 1024 * 1024;
     /// Bytes of any text that has no limit of its own; the longest that AWS takes somewhere is a path of 1,024.
     pub const TEXT_LENGTH: usize = 1024;
-    /// Entries of any list or mapping that has no limit of its own; AWS takes 50 tags, and fewer of everything else.
+    /// Tags beside ours: AWS takes 50 on one resource, of which five are ours.
+    pub const TAGS: usize = 45;
+    /// Characters of a tag's name and of its value, as AWS has it everywhere.
+    pub const TAG_NAME: usize = 128;
+    pub const TAG_VALUE: usize = 256;
+    /// Entries of any list or mapping that has no limit of its own; AWS takes fewer of everything.
     pub const ENTRIES: usize = 64;
 }
 
@@ -219,7 +226,7 @@ pub struct Instances {
     pub security_groups: OneOrMany,
     pub subnets: OneOrMany,
     pub ami: String,
-    pub tags: BTreeMap<String, String>,
+    pub tags: Tags,
     pub key_pair: String,
     pub http_proxy: String,
 }
@@ -237,7 +244,7 @@ impl Default for Instances {
             security_groups: same(),
             subnets: same(),
             ami: "default".into(),
-            tags: BTreeMap::new(),
+            tags: Tags::default(),
             key_pair: "none".into(),
             http_proxy: "none".into(),
         }

@@ -25,6 +25,8 @@ pub struct Surroundings {
     pub shrinking: BTreeMap<GroupId, usize>,
     /// The controller that owns listener or rule by their tags.
     pub controller: Option<String>,
+    /// Tags of the plan's instances that production's have with the same value, by name.
+    pub productions_tags: BTreeSet<String>,
     /// Signs of a network of caches in front of the load balancer.
     pub caches: BTreeSet<String>,
     /// What allows instances to be given the profile of the spec.

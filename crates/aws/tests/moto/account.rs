@@ -298,7 +298,8 @@ async fn production(admin: &Admin, vpc: &str, image: &str, subnets: &[String], s
             .subnet_id(subnet);
         let request = request
             .instance_type(ec2::InstanceType::M5Large)
-            .security_group_ids(security_group);
+            .security_group_ids(security_group)
+            .tag_specifications(tagged(subnet));
         let instance = request.send().await.unwrap().instances.unwrap().remove(0);
         let target = elb::TargetDescription::builder().set_id(instance.instance_id).build();
         admin
@@ -311,6 +312,16 @@ async fn production(admin: &Admin, vpc: &str, image: &str, subnets: &[String], s
             .unwrap();
     }
     group
+}
+
+/// Two that all of production has, and what is each one's own.
+fn tagged(subnet: &str) -> ec2::TagSpecification {
+    let tag = |key: &str, value: &str| ec2::Tag::builder().key(key).value(value).build();
+    let tags = [("Name", "shop"), ("team", "blue"), ("cost", "42"), ("made-in", subnet)];
+    ec2::TagSpecification::builder()
+        .resource_type(ec2::ResourceType::Instance)
+        .set_tags(Some(tags.map(|(key, value)| tag(key, value)).into()))
+        .build()
 }
 
 fn forward(group: &str) -> elb::Action {

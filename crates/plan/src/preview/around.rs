@@ -247,6 +247,24 @@ fn in_words(way: &WayOut) -> String {
     }
 }
 
+/// Who finds production's instances by their tags finds ours too.
+fn tags(surroundings: &Surroundings, problems: &mut Vec<Problem>) {
+    let shared: Vec<_> = surroundings.productions_tags.iter().map(String::as_str).collect();
+    if !shared.is_empty() {
+        problems.push(
+            Problem::note(
+                "productions_tags",
+                format!(
+                    "Our instances get tags of production's ({}). Whatever finds production by them, such as a tool that \
+                     deploys or patches, or one that collects metrics, finds baseline, canary and monitor too.",
+                    shared.join(", ")
+                ),
+            )
+            .at("instances.tags"),
+        );
+    }
+}
+
 /// What would make the comparison, or its end, other than it looks.
 fn traffic(spec: &Spec, site: &Site, surroundings: &Surroundings, problems: &mut Vec<Problem>) {
     let name = |group| {
@@ -287,6 +305,7 @@ fn traffic(spec: &Spec, site: &Site, surroundings: &Surroundings, problems: &mut
             .at("instances.type"),
         );
     }
+    tags(surroundings, problems);
     if !surroundings.caches.is_empty() {
         let signs: Vec<_> = surroundings.caches.iter().map(String::as_str).collect();
         problems.push(Problem::note(

@@ -95,6 +95,14 @@ fn instance(desired: &Desired, place: Place) -> String {
         let named = named.into_iter().filter(|(_, name)| *name != "none");
         what.extend(named.map(|(kind, name)| format!("{kind} {name}")));
     }
+    let tags: Vec<String> = instances
+        .tags
+        .named()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    if !tags.is_empty() {
+        what.push(format!("tagged {} beside ours", tags.join(" and ")));
+    }
     what.join(", ")
 }
 

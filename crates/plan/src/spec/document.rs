@@ -7,7 +7,7 @@ use arya_judge::source::{Selector, Watched};
 use arya_judge::{Direction, MetricKind, Unit};
 
 use super::ranges::short_text;
-use super::{Analysis, App, Exporter, InFrontOf, Instances, Monitor, Services, Spec, Version, WarmUp};
+use super::{Analysis, App, Exporter, InFrontOf, Instances, Monitor, Services, Spec, Tags, Version, WarmUp};
 use crate::listener::{ListenerId, Protocol};
 
 /// Why a document is no spec. `field` is the dotted key where there is one.
@@ -159,7 +159,7 @@ fn full_example() -> Spec {
         baseline: version.clone(),
         canary: version,
         instances: Instances {
-            tags: [(ANY_KEY.to_owned(), String::new())].into(),
+            tags: Tags::Named([(ANY_KEY.to_owned(), String::new())].into()),
             ..Instances::default()
         },
         monitor: Monitor::default(),

@@ -67,6 +67,7 @@ impl Spec {
             );
         }
         super::grpc::problems(&self.app, &mut problems);
+        super::tags::problems(&self.instances.tags, &mut problems);
         self.reach_problems(&mut problems);
         self.warm_up_problems(&mut problems);
         self.analysis_problems(&mut problems);

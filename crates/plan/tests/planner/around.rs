@@ -285,6 +285,25 @@ fn what_makes_a_comparison_other_than_it_looks_is_told() {
 }
 
 #[test]
+fn tags_of_productions_are_told_since_whatever_finds_production_by_them_finds_ours() {
+    check(
+        |_, around| around.productions_tags = ["team".to_owned(), "cost".to_owned()].into(),
+        "productions_tags",
+        Severity::Note,
+        &["(cost, team)", "deploys or patches"],
+    );
+    let named = previewed(|spec, _| {
+        let tags = [("team".to_owned(), "blue".to_owned())].into();
+        spec.instances.tags = arya_plan::spec::Tags::Named(tags);
+    });
+    let lines = named
+        .resources
+        .iter()
+        .filter(|line| line.what.contains("tagged team=blue"));
+    assert_eq!(lines.count(), 3);
+}
+
+#[test]
 fn users_are_taken_away_before_the_credentials_end_and_come_back_after_a_login() {
     let mut paper = Paper::serving();
     let end = paper.world.at.checked_add(Duration::from_secs(16 * 60)).unwrap();

@@ -29,6 +29,8 @@ enum Kind {
     List,
     /// The same, or the word for *as production has it*.
     SameOrList,
+    /// Names with values, `team=blue`, separated by commas, or that word.
+    SameOrPairs,
 }
 
 /// A key of the spec that the form shows as one input.
@@ -43,7 +45,7 @@ const fn key(name: &'static str, kind: Kind, needed: Option<&'static str>) -> Ke
     Key { name, kind, needed }
 }
 
-const KEYS: [Key; 31] = [
+const KEYS: [Key; 32] = [
     key("name", Kind::Text, Some("Give it a name, e.g. emr-1.1.")),
     key("connection", Kind::Text, None),
     key("listener", Kind::Text, Some("Choose a rule to stand in front of.")),
@@ -96,6 +98,7 @@ const KEYS: [Key; 31] = [
     key("instances.profile", Kind::Text, None),
     key("instances.key_pair", Kind::Text, None),
     key("instances.ami", Kind::Text, None),
+    key("instances.tags", Kind::SameOrPairs, None),
     key("monitor.type", Kind::Text, None),
     key("monitor.reach", Kind::Text, None),
     key("monitor.allow_cidrs", Kind::List, None),
@@ -367,8 +370,18 @@ impl NewForm {
         let mut form = Self::empty();
         let mut rest = document.clone();
         for key in &KEYS {
-            if let Some(value) = take(&mut rest, key.name) {
-                form.values.insert(key.name, text_of(&value));
+            let Some(value) = take(&mut rest, key.name) else {
+                continue;
+            };
+            let text = match (key.kind, &value) {
+                (Kind::SameOrPairs, Value::Object(tags)) => text_of_pairs(tags),
+                _ => text_of(&value),
+            };
+            if key.kind == Kind::SameOrPairs && pairs(&text).as_ref() != Some(&value) {
+                // What the input could not say again is kept as it is.
+                put(&mut rest, key.name, value);
+            } else {
+                form.values.insert(key.name, text);
             }
         }
         if !form.get("listener").is_empty() && form.get("in_front_of").is_empty() {
@@ -397,6 +410,16 @@ fn value_of(key: &Key, text: &str, problems: &mut Problems) -> Option<Value> {
         Kind::Text => Some(json!(text)),
         Kind::SameOrList if text == SAME_AS_PRODUCTION => Some(json!(text)),
         Kind::List | Kind::SameOrList => Some(json!(split(text))),
+        Kind::SameOrPairs => {
+            let read = pairs(text);
+            if read.is_none() {
+                problems.say(
+                    key.name,
+                    "Write them as name=value, separated by commas; each name once.",
+                );
+            }
+            read
+        }
         Kind::Number => {
             let number = number(text);
             if number.is_none() {
@@ -417,6 +440,26 @@ fn number(text: &str) -> Option<Value> {
         .ok()
         .filter(|number| number.is_finite())
         .map(|number| json!(number))
+}
+
+/// Names with values, or the word for production's; `None` where it is neither.
+fn pairs(text: &str) -> Option<Value> {
+    if text == SAME_AS_PRODUCTION {
+        return Some(json!(text));
+    }
+    let mut pairs = Map::new();
+    for part in split(text) {
+        let (name, value) = part.split_once('=')?;
+        if pairs.insert(name.trim().to_owned(), json!(value.trim())).is_some() {
+            return None;
+        }
+    }
+    Some(Value::Object(pairs))
+}
+
+fn text_of_pairs(pairs: &Map<String, Value>) -> String {
+    let pair = |(name, value): (&String, &Value)| format!("{name}={}", text_of(value));
+    pairs.iter().map(pair).collect::<Vec<_>>().join(", ")
 }
 
 fn split(text: &str) -> Vec<&str> {

@@ -1,5 +1,8 @@
 //! The main job on an account, with a server that dies in the middle of it.
 
+use std::collections::BTreeMap;
+
+use arya_plan::identity::TAG_DEPLOYMENT;
 use serde_json::{Value, json};
 
 use crate::account::REGION;
@@ -24,9 +27,20 @@ async fn from_archives_to_an_account_as_before_with_a_crash_between() {
     let rules = balancer["listeners"][0]["rules"].as_array().unwrap();
     assert_eq!(rules.len(), 4);
 
-    let spec = world.spec(&server, "shop-next", "default").await;
+    let mut spec = world.spec(&server, "shop-next", "default").await;
+    spec["instances"] = json!({"tags": "same_as_production"});
     let (spec, plan) = world.accepted(&server, &spec).await;
     assert!(plan["price_per_hour"].as_f64().unwrap() > 0.0);
+    // Without names, and what differs from instance to instance.
+    let tags = json!({"team": "blue", "cost": "42"});
+    assert_eq!(plan["instances"]["tags"], tags);
+    assert!(
+        plan["resources"]
+            .to_string()
+            .contains("tagged cost=42 and team=blue beside ours"),
+        "{plan:#}"
+    );
+    assert!(plan["problems"].to_string().contains("(cost, team)"), "{plan:#}");
     assert_eq!(world.account.admin.dump().await, world.before, "a plan touches nothing");
     let (status, created) = server.post("/api/v1/deployments", &spec).await;
     assert_eq!(status, 201, "{created:#}");
@@ -37,12 +51,14 @@ async fn from_archives_to_an_account_as_before_with_a_crash_between() {
         instances["security_groups"],
         json!([world.account.shared_security_group])
     );
+    assert_eq!(instances["tags"], tags);
     let id = created["id"].as_str().unwrap().to_owned();
     let is = |phase: &'static str| move |document: &Value| document["phase"] == phase;
     let serving = world.until(&server, &id, "serving", is("serving")).await;
     assert_eq!(applied(&serving), [90.0, 5.0, 5.0]);
     assert_eq!(serving["instances"].as_array().unwrap().len(), 3);
 
+    is_tagged(&world, &id).await;
     let token = server.token().to_owned();
     server.kill();
     let server = Server::start(&world.home).await;
@@ -60,6 +76,25 @@ async fn from_archives_to_an_account_as_before_with_a_crash_between() {
     let destroyed = world.until(&server, &id, "destroyed", is("destroyed")).await;
     assert_eq!(destroyed["restore_proof"]["differences"], json!([]));
     world.is_as_before().await;
+}
+
+/// Ours carry production's tags and our own, with a name of ours.
+async fn is_tagged(world: &World, id: &str) {
+    let ec2 = &world.account.admin.ec2;
+    let listed = ec2.describe_instances().send().await.unwrap().reservations.unwrap();
+    let tags = listed.iter().flat_map(|one| one.instances()).map(|one| {
+        let pairs = one.tags().iter().map(|tag| (tag.key().unwrap(), tag.value().unwrap()));
+        pairs.collect::<BTreeMap<_, _>>()
+    });
+    let ours: Vec<_> = tags.filter(|tags| tags.get(TAG_DEPLOYMENT) == Some(&id)).collect();
+    assert_eq!(ours.len(), 3);
+    for tags in ours {
+        assert_eq!((tags["team"], tags["cost"]), ("blue", "42"), "{tags:?}");
+        assert!(
+            tags["Name"].starts_with("arya-") && !tags.contains_key("made-in"),
+            "{tags:?}"
+        );
+    }
 }
 
 /// Once the account was looked at. The connection that leads nowhere says so, and holds nobody up.

@@ -122,3 +122,31 @@ fn machines_are_as_productions_or_as_named() {
         "what has no input is handed on"
     );
 }
+
+#[test]
+fn tags_are_productions_or_named_and_what_the_input_cannot_say_is_kept() {
+    let of = |text: &str| {
+        let mut form = NewForm::empty();
+        form.set("instances.tags", text);
+        let (document, problems) = form.document();
+        let said = problems.of("instances.tags").is_some();
+        (document.pointer("/instances/tags").cloned(), said)
+    };
+    assert_eq!(of(""), (None, false));
+    assert_eq!(of("same_as_production"), (Some(json!("same_as_production")), false));
+    let named = json!({"team": "blue", "url": "a=b", "empty": ""});
+    assert_eq!(of("team=blue, url = a=b,empty="), (Some(named), false));
+    assert_eq!(of("team"), (None, true));
+    assert_eq!(of("team=a, team=b"), (None, true));
+    for tags in [
+        json!({"team": "blue"}),
+        json!("same_as_production"),
+        json!({"a=b": "c"}),
+        json!({"a": "b, c"}),
+        json!({"a": 7}),
+    ] {
+        let document = json!({"instances": {"tags": tags}});
+        let (again, _) = NewForm::of_document(&document).document();
+        assert_eq!(again["instances"]["tags"], tags);
+    }
+}

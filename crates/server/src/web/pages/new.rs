@@ -25,7 +25,7 @@ use crate::web::parts::rule as rule_words;
 use crate::web::parts::share::SharesView;
 
 /// Keys that have a place for their sentence on the page.
-const SHOWN: [&str; 26] = [
+const SHOWN: [&str; 27] = [
     "name",
     "listener",
     "canary_percent",
@@ -39,6 +39,7 @@ const SHOWN: [&str; 26] = [
     "instances.profile",
     "instances.key_pair",
     "instances.ami",
+    "instances.tags",
     "monitor.type",
     "monitor.reach",
     "monitor.allow_cidrs",
@@ -414,7 +415,23 @@ fn machines(form: &NewForm, plan: Option<&PlanPanel>) -> Vec<MachineInput> {
         ),
         input("instances.key_pair", "Key pair", "none", one(|known| &known.key_pair)),
         input("instances.ami", "Image (AMI)", "default", one(|known| &known.ami)),
+        input(
+            "instances.tags",
+            "Tags beside Arya's: name=value, or same_as_production",
+            "none",
+            known.map(|known| tags_in_words(known.tags.named())),
+        ),
     ]
+}
+
+/// As the input takes them.
+fn tags_in_words<'t>(tags: impl Iterator<Item = (&'t str, &'t str)>) -> String {
+    let pairs: Vec<String> = tags.map(|(name, value)| format!("{name}={value}")).collect();
+    if pairs.is_empty() {
+        "none".into()
+    } else {
+        pairs.join(", ")
+    }
 }
 
 fn yaml(document: &Value) -> String {
