@@ -5,6 +5,7 @@
 //! knows no file and no bucket.
 
 mod line;
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Read as _};
@@ -15,6 +16,7 @@ use super::counted::{Counted, Side};
 use crate::buckets::Buckets;
 use crate::{Beside, Block, Machines, MetricConfig, Timestamp};
 pub use line::{Line, OddLine};
+pub use ways::Ways;
 
 /// Upper edges of the times that targets take, in milliseconds: the log has three decimals of a second.
 const EDGES_MS: [u32; 26] = [
@@ -112,25 +114,7 @@ impl AccessLog {
     /// # Errors
     /// When the reader fails or the file is longer.
     pub fn read_from(&mut self, reader: impl BufRead) -> io::Result<()> {
-        let mut rest = reader.take(FILE_BYTES_MAX);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            // What is longer than a line can be comes in pieces, each of which is odd.
-            if (&mut rest)
-                .take(line::LINE_BYTES_MAX as u64)
-                .read_until(b'\n', &mut line)?
-                == 0
-            {
-                break;
-            }
-            self.read(&String::from_utf8_lossy(&line));
-        }
-        if rest.limit() == 0 {
-            let what = format!("the log has more than {FILE_BYTES_MAX} bytes");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
-        }
-        Ok(())
+        by_line(reader, |line| self.read(line))
     }
 
     fn read_line(&mut self, line: &str) {
@@ -169,10 +153,7 @@ impl AccessLog {
         window: &RangeInclusive<Timestamp>,
         block_s: i64,
     ) -> Result<Vec<Block>, SourceError> {
-        if self.odd as f64 > ODD_SHARE_MAX * self.lines as f64 {
-            let what = format!("{} of {} lines are no entries of an access log", self.odd, self.lines);
-            return Err(SourceError::Malformed { what });
-        }
+        is_a_log(self.odd, self.lines)?;
         let counted = Counted::of(metric, "an access log")?;
         let blocks = self.cells(window, block_s).into_iter();
         Ok(blocks
@@ -218,6 +199,37 @@ impl AccessLog {
         });
         whole.collect()
     }
+}
+
+/// Where more than one line in a hundred is no entry, nothing that was counted is said.
+fn is_a_log(odd: u64, lines: u64) -> Result<(), SourceError> {
+    if odd as f64 > ODD_SHARE_MAX * lines as f64 {
+        let what = format!("{odd} of {lines} lines are no entries of an access log");
+        return Err(SourceError::Malformed { what });
+    }
+    Ok(())
+}
+
+fn by_line(reader: impl BufRead, mut read: impl FnMut(&str)) -> io::Result<()> {
+    let mut rest = reader.take(FILE_BYTES_MAX);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // What is longer than a line can be comes in pieces, each of which is odd.
+        if (&mut rest)
+            .take(line::LINE_BYTES_MAX as u64)
+            .read_until(b'\n', &mut line)?
+            == 0
+        {
+            break;
+        }
+        read(&String::from_utf8_lossy(&line));
+    }
+    if rest.limit() == 0 {
+        let what = format!("the log has more than {FILE_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+    }
+    Ok(())
 }
 
 impl Second {

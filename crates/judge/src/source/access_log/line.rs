@@ -20,8 +20,10 @@ pub struct Line {
     pub target_status: Option<u16>,
     /// Seconds from the request's way to the target to the answer's head; `None` where there was no answer.
     pub target_time_s: Option<f64>,
-    /// The priority of the rule that matched; `None` for the default rule and for errors.
+    /// The priority of the rule that matched, 0 for the default rule; `None` for errors.
     pub rule: Option<u32>,
+    /// The listener's port, which the log writes into the request's URL; `None` where it cannot be read.
+    pub port: Option<u16>,
 }
 
 /// A line is no entry: how far it could be read.
@@ -55,8 +57,18 @@ impl Line {
             // -1 where there was none.
             target_time_s: (seconds >= 0.0 && seconds.is_finite()).then_some(seconds),
             rule: fields.get(FIELDS_READ - 1).and_then(|rule| rule.parse().ok()),
+            port: fields.get(12).and_then(|request| port(request)),
         })
     }
+}
+
+/// Of `GET https://www.example.com:443/path HTTP/1.1`.
+fn port(request: &str) -> Option<u16> {
+    let (_, url) = request.split_once("://")?;
+    let host = url.split(['/', '?', ' ']).next()?;
+    let (_, port) = host.rsplit_once(':')?;
+    // A request that nobody could read ends in hyphens.
+    port.trim_end_matches('-').parse().ok()
 }
 
 /// A status, or that there is none; outside `None` where it is neither.
