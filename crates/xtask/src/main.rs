@@ -6,6 +6,7 @@ mod aws;
 mod bench;
 mod fuzz;
 mod judge_bench;
+mod pin_images;
 mod rig;
 mod sim;
 mod stages;
@@ -82,6 +83,16 @@ enum Command {
     Rig,
     /// The same with every fault
     RigAll,
+    /// Writes the digest of each of the monitor's images into provisioning/monitor/images.env, on a machine that reaches their
+    /// registries
+    PinImages {
+        /// Writes nothing; fails where the file is not what the registries say now
+        #[arg(long)]
+        check: bool,
+        /// The host of names that have none; Docker on this machine is asked when not said
+        #[arg(long)]
+        hub: Option<String>,
+    },
     /// A small deployment on a real account, from nothing to nothing: ARYA_LIVE_ACCOUNT names the account, ARYA_LIVE_SPEC a
     /// spec whose images and compose files are files beside it. See docs/real-aws-checklist.md
     Live,
@@ -113,6 +124,14 @@ fn main() -> ExitCode {
         }
         Command::Rig => rig::whole(rig::Stories::Ci),
         Command::RigAll => rig::whole(rig::Stories::All),
+        Command::PinImages { check, hub } => {
+            let then = if check {
+                pin_images::Then::Compare
+            } else {
+                pin_images::Then::Write
+            };
+            pin_images::pin(then, hub)
+        }
         Command::Live => aws::live(),
         Command::Screenshots => stages::screenshots(),
     };
