@@ -13,7 +13,7 @@ pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// So much of something that was not expected is shown.
 const SHOWN_CHARS: usize = 80;
 /// The label that holds a series' name.
-const NAME: &str = "__name__";
+pub(super) const NAME: &str = "__name__";
 
 /// One series as it was scraped.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -46,37 +46,55 @@ pub struct NativeReading {
 /// # Errors
 /// When it is no such answer: refused, cut off, HTML, of another shape, or longer than [`ANSWER_BYTES_MAX`].
 pub fn series(body: &[u8]) -> Result<Vec<Series>, SourceError> {
-    let data: Data = data(body)?;
+    all_of(data(body)?)
+}
+
+/// The series of an answer.
+pub(super) fn all_of(data: Data<'_>) -> Result<Vec<Series>, SourceError> {
     if data.result_type != "matrix" {
         return Err(malformed(format!(
             "samples were expected, a {} came",
             shown(&data.result_type)
         )));
     }
-    // Two lists of one series are one series.
-    let mut known: BTreeMap<(String, BTreeMap<String, String>), Series> = BTreeMap::new();
+    let mut all = Vec::with_capacity(data.result.len());
     for one in data.result {
         let mut labels = one.metric;
-        let name = labels.remove(NAME).unwrap_or_default();
-        let entry = known.entry((name.clone(), labels.clone())).or_default();
-        entry.name = name;
-        entry.labels = labels;
+        let mut series = Series {
+            name: labels.remove(NAME).unwrap_or_default(),
+            labels,
+            ..Series::default()
+        };
         for (at, value) in one.values {
-            entry.readings.push(Reading {
+            series.readings.push(Reading {
                 at: time(at)?,
                 value: number(&value)?,
             });
         }
         for (at, histogram) in one.histograms {
-            entry.histograms.push(histogram.at(time(at)?)?);
+            series.histograms.push(histogram.at(time(at)?)?);
         }
+        all.push(series);
+    }
+    Ok(merged(all))
+}
+
+/// Two lists of one series are one series.
+pub(super) fn merged(lists: impl IntoIterator<Item = Series>) -> Vec<Series> {
+    let mut known: BTreeMap<(String, BTreeMap<String, String>), Series> = BTreeMap::new();
+    for one in lists {
+        let entry = known.entry((one.name.clone(), one.labels.clone())).or_default();
+        entry.name = one.name;
+        entry.labels = one.labels;
+        entry.readings.extend(one.readings);
+        entry.histograms.extend(one.histograms);
     }
     let mut all: Vec<Series> = known.into_values().collect();
     for one in &mut all {
         tidy(&mut one.readings, |reading| reading.at);
         tidy(&mut one.histograms, |histogram| histogram.at);
     }
-    Ok(all)
+    all
 }
 
 /// Reads the answer to a question which series there are: their names and labels.
@@ -101,6 +119,11 @@ fn data<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, SourceError> {
             shown(&error.to_string())
         ))
     })?;
+    good(envelope)
+}
+
+/// What a good answer holds.
+pub(super) fn good<T>(envelope: Envelope<'_, T>) -> Result<T, SourceError> {
     match (envelope.status.as_ref(), envelope.data) {
         ("success", Some(data)) => Ok(data),
         ("error", _) => Err(SourceError::Unreachable {
@@ -126,7 +149,7 @@ pub fn too_long() -> SourceError {
 }
 
 #[derive(Deserialize)]
-struct Envelope<'b, T> {
+pub(super) struct Envelope<'b, T> {
     #[serde(borrow)]
     status: Cow<'b, str>,
     data: Option<T>,
@@ -134,7 +157,7 @@ struct Envelope<'b, T> {
 }
 
 #[derive(Deserialize)]
-struct Data<'b> {
+pub(super) struct Data<'b> {
     #[serde(rename = "resultType", borrow)]
     result_type: Cow<'b, str>,
     #[serde(borrow)]
@@ -206,12 +229,12 @@ fn number(text: &Text<'_>) -> Result<f64, SourceError> {
         .map_err(|_| malformed(format!("a sample has the value `{}`", shown(&text.0))))
 }
 
-fn malformed(what: String) -> SourceError {
+pub(super) fn malformed(what: String) -> SourceError {
     SourceError::Malformed { what }
 }
 
 /// The beginning of a text from outside, on one line.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     let mut beginning: String = plain.clone().take(SHOWN_CHARS).collect();
     if plain.count() > SHOWN_CHARS {

@@ -4,6 +4,7 @@
 //! `table.rs` here, and docs/metrics.md for where each name comes from.
 
 mod edit;
+mod names;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use super::selector::Selector;
 use crate::sequential::histogram::Direction;
 use crate::{MetricConfig, MetricKind, Unit};
 pub use edit::{EditError, MetricEdit, edited};
+pub use names::every_name;
 pub use table::{FAMILIES, Family, Shape};
 
 /// A level of memory, of open files or of threads that differs by less between two instances of one version is usual:

@@ -10,10 +10,15 @@ use super::selector::Quoted;
 ///
 /// Names must be of selectors: they hold no character that means something in a pattern.
 pub fn samples_of(deployment: &str, names: &BTreeSet<String>, seconds: u64) -> String {
+    format!("{}[{seconds}s]", series_of(deployment, names))
+}
+
+/// The selector of the same series, without a range.
+pub fn series_of(deployment: &str, names: &BTreeSet<String>) -> String {
     let names: BTreeSet<&str> = names.iter().map(String::as_str).chain([UP]).collect();
     let alternatives = names.into_iter().collect::<Vec<_>>().join("|");
     let condition = format!("__name__=~{},", Quoted(&alternatives));
-    format!("{{{condition}{}}}[{seconds}s]", of_arms(deployment))
+    format!("{{{condition}{}}}", of_arms(deployment))
 }
 
 /// The selector of every series of both arms, and of production where it is scraped too.
