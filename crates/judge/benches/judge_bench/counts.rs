@@ -18,7 +18,7 @@ pub(crate) const BLOCK_S: f64 = 15.0;
 pub(crate) const PAST_BLOCKS: usize = 1440;
 const BLOCKS_PER_MINUTE: usize = 4;
 /// Evidence of 20 to 1.
-const ALARM: f64 = 2.995_732_273_553_991;
+pub(crate) const ALARM: f64 = 2.995_732_273_553_991;
 /// Of 100 to 1.
 const ALARM_AT_01: f64 = 4.605_170_185_988_091;
 
@@ -328,17 +328,19 @@ pub(crate) fn harmful_minute(verdict: &arya_judge::Verdict) -> Option<f64> {
     first.map(|at| at.as_second() as f64 / 60.0)
 }
 
+/// Of the plain test a fifth later than the stated minute or one reading; of the judge, whose cautions cost time, half again.
+pub(crate) fn found([plain, judge]: [&'static str; 2], minute: f64) -> Vec<(&'static str, Bound)> {
+    vec![
+        (plain, Bound::Median((1.2 * minute).max(minute + 0.25))),
+        (judge, Bound::Median((1.5 * minute).max(minute + 0.25))),
+    ]
+}
+
 /// What bench.md states of a cell: the share of harmless canaries, or the median minute with a fifth or a scrape more.
 fn bounds(cell: &str, per_second: f64) -> Vec<(&'static str, Bound)> {
     const HISTORY: &str = "SEQ count, 6 h history";
     const JUDGE: &str = "JUDGE, as shipped, 6 h history";
-    // Of the plain test a fifth later than stated or one reading; of the judge, whose cautions cost time, half again.
-    let found = |minute: f64| {
-        vec![
-            (HISTORY, Bound::Median((1.2 * minute).max(minute + 0.25))),
-            (JUDGE, Bound::Median((1.5 * minute).max(minute + 0.25))),
-        ]
-    };
+    let found = |minute| found([HISTORY, JUDGE], minute);
     match (cell, per_second as u32) {
         ("0.5 % -> 1 %", 5) => found(17.25),
         ("0.5 % -> 1 %", 50) => found(2.0),

@@ -4,7 +4,7 @@ use arya_judge::sequential::gauge::{GaugePast, GaugeSettings, GaugeTest};
 use arya_judge::sequential::grid::log_sum_exp;
 use arya_judge::{Block, Evidence, GaugeBlock, JudgeConfig, Judging, MetricConfig, MetricKind, Past, Timestamp};
 
-use crate::counts::{BLOCK_S, BLOCKS, PAST_BLOCKS, harmful_minute};
+use crate::counts::{ALARM, BLOCK_S, BLOCKS, PAST_BLOCKS, harmful_minute};
 use crate::noise::Chance;
 use crate::peeking::{by_minute, fifth, first_high};
 use crate::table::{Alarms, Bound, Canary, Cell};
@@ -13,7 +13,6 @@ const LEVEL: f64 = 500.0;
 const SPREAD: f64 = 10.0;
 /// A persistent difference of instances, by arm.
 const OFFSET: f64 = 10.0;
-const ALARM: f64 = 2.995_732_273_553_991;
 const SAMPLES_PER_MINUTE: usize = 4;
 
 /// Samples of both arms, and the differences of two old instances.

@@ -8,7 +8,7 @@ use arya_judge::{
     Timestamp,
 };
 
-use crate::counts::{BLOCK_S, BLOCKS, first_over, harmful_minute};
+use crate::counts::{ALARM, BLOCK_S, BLOCKS, first_over, found, harmful_minute};
 use crate::noise::{Chance, normal_below};
 use crate::peeking::{fifth, first_high};
 use crate::table::{Alarms, Bound, Canary, Cell};
@@ -22,7 +22,6 @@ const SIGMA: f64 = 0.6;
 /// Standard normal quantiles at 80 % and 95 %.
 const Z80: f64 = 0.841_621_233_572_914_2;
 const Z95: f64 = 1.644_853_626_951_472_2;
-const ALARM: f64 = 2.995_732_273_553_991;
 
 /// What is different about a canary's requests.
 #[derive(Debug, Clone, Copy)]
@@ -270,12 +269,7 @@ const WOBBLE_MEMORY: f64 = 0.88;
 fn bounds(name: &str, per_second: f64) -> Vec<(&'static str, Bound)> {
     const HISTORY: &str = "SEQ hist, 2 h history";
     const JUDGE: &str = "JUDGE, as shipped, 2 h history";
-    let found = |minute: f64| {
-        vec![
-            (HISTORY, Bound::Median((1.2 * minute).max(minute + 0.25))),
-            (JUDGE, Bound::Median((1.5 * minute).max(minute + 0.25))),
-        ]
-    };
+    let found = |minute| found([HISTORY, JUDGE], minute);
     match (name, per_second as u32) {
         ("p95 +10 %", 5) => found(7.0),
         ("p95 +10 %", 50) => found(1.0),
