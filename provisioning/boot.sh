@@ -10,6 +10,7 @@
 #   boot.sh            installs itself (what cloud-init runs)
 #   boot.sh boot       the boot (arya-boot.service)
 #   boot.sh watch      logs of the containers, and whether the app still runs (arya-watch.service)
+#   boot.sh evidence   sends what the monitor scrapes, where nothing reaches it (arya-evidence.service)
 #   boot.sh packages   prints what it would have the system install
 #   boot.sh mask       standard input with what may point at a person taken out
 #   boot.sh hide       standard input with the values of the app's environment taken out
@@ -705,6 +706,11 @@ start_later() {
     done
 }
 
+by_proxy() {
+    [[ -z $ARYA_HTTP_PROXY ]] ||
+        export http_proxy=$ARYA_HTTP_PROXY https_proxy=$ARYA_HTTP_PROXY no_proxy=localhost,127.0.0.1,169.254.169.254
+}
+
 boot() {
     STARTED=$(ticks)
     mkdir -p "$APP"
@@ -712,9 +718,7 @@ boot() {
     : >"$STATE/timeline"
     trap 'fail "The boot script broke off in line $LINENO."' ERR
     end_if_over
-    if [[ -n $ARYA_HTTP_PROXY ]]; then
-        export http_proxy=$ARYA_HTTP_PROXY https_proxy=$ARYA_HTTP_PROXY no_proxy=localhost,127.0.0.1,169.254.169.254
-    fi
+    by_proxy
     report booting
     docker_settings
     install_packages
@@ -734,6 +738,17 @@ boot() {
     warm_up
     report ready
     systemctl start --no-block arya-watch.service
+    # Where nothing reaches a monitor, it sends what it scrapes.
+    [[ -z $ARYA_EVIDENCE_URL ]] || systemd-run --quiet --unit arya-evidence --property Restart=always --property RestartSec=10 \
+        "$STATE/boot.sh" evidence || true
+}
+
+evidence() {
+    # shellcheck source=/dev/null
+    . "$STATE/settings"
+    by_proxy
+    export ARYA_EVIDENCE_URL
+    exec bash "$APP/evidence.sh"
 }
 
 # --- afterwards -------------------------------------------------------------------------------------------------------------
@@ -772,6 +787,7 @@ watch() {
     STARTED=$(ticks)
     # shellcheck source=/dev/null
     . "$STATE/settings"
+    by_proxy
     trap 'send_logs; send_export "$LAST_EXPORT_WITHIN_S"; exit 0' TERM
     while true; do
         fetch_targets
@@ -800,6 +816,7 @@ case "${1:-install}" in
 install) install ;;
 boot) boot ;;
 watch) watch ;;
+evidence) evidence ;;
 packages) wanted_packages ;;
 mask) mask ;;
 hide) hide ;;

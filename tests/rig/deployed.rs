@@ -64,6 +64,7 @@ impl Order {
             targets: None,
             logs: bucket.sign("PUT", LOGS),
             export: None,
+            evidence: None,
         };
         Self {
             bucket,

@@ -139,6 +139,8 @@ pub struct Settings {
     pub logs: PresignedUrl,
     /// Where a monitor puts what it recorded.
     pub export: Option<PresignedUrl>,
+    /// Where a monitor that nothing reaches learns where to put what it scrapes.
+    pub evidence: Option<PresignedUrl>,
 }
 
 /// Which services of its compose file an instance starts.
@@ -237,6 +239,7 @@ impl Settings {
         block.list("FILES", files)?;
         block.text("LOGS_URL", &self.logs.0)?;
         block.text("EXPORT_URL", self.export.as_ref().map_or("", |url| &url.0))?;
+        block.text("EVIDENCE_URL", self.evidence.as_ref().map_or("", |url| &url.0))?;
         Ok(block.to_string().into_bytes())
     }
 }

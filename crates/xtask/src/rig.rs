@@ -33,7 +33,11 @@ const DAEMON_WITHIN: Duration = Duration::from_secs(30);
 /// Makes the images and compiles the stories; what is there already is kept.
 pub(crate) fn prepare() -> Result<()> {
     with_docker(|docker| {
-        run(Command::new("shellcheck").args(["provisioning/boot.sh", "provisioning/monitor/export.sh"]))?;
+        run(Command::new("shellcheck").args([
+            "provisioning/boot.sh",
+            "provisioning/monitor/evidence.sh",
+            "provisioning/monitor/export.sh",
+        ]))?;
         docker.debian()?;
         docker.image(
             INSTANCE,

@@ -149,6 +149,7 @@ impl Own<'_> {
             targets: None,
             logs,
             export: None,
+            evidence: None,
         })
     }
 

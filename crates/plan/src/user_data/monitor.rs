@@ -5,10 +5,13 @@
 
 mod dashboards;
 mod kayenta;
+mod posting;
 mod rules;
 
 use std::net::IpAddr;
 use std::time::Duration;
+
+pub use posting::{EVIDENCE_URLS, PART_BYTES_MAX, evidence_key, evidence_urls};
 
 use serde_json::{Value, json};
 
@@ -116,6 +119,7 @@ impl Monitor {
             targets: Some(targets),
             logs,
             export: None,
+            evidence: None,
         }
     }
 

@@ -83,6 +83,7 @@ fn settings() -> Settings {
         files: vec![("conf/app's.yml".into(), once("file"))],
         logs: url("logs/canary-0-1.txt"),
         export: None,
+        evidence: None,
     }
 }
 
