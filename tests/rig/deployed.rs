@@ -63,6 +63,7 @@ impl Order {
             later: vec![],
             targets: None,
             logs: bucket.sign("PUT", LOGS),
+            referee: None,
             export: None,
             evidence: None,
         };

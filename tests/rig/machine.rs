@@ -175,11 +175,12 @@ fn root() -> PathBuf {
         .to_owned()
 }
 
-/// The name that the monitor's compose file asks for.
+/// The name that the monitor's compose file asks for, without a digest: what is loaded from an archive has none.
 pub(crate) fn prometheus_name() -> String {
     let images = std::fs::read_to_string(root().join("provisioning/monitor/images.env")).unwrap();
     let name = images.lines().find_map(|line| line.strip_prefix("PROMETHEUS_IMAGE="));
-    name.unwrap().to_owned()
+    let name = name.unwrap();
+    name.split_once('@').map_or(name, |(tagged, _)| tagged).to_owned()
 }
 
 /// Debian's Prometheus as an archive, under that name.

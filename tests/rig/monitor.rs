@@ -8,7 +8,7 @@ use std::time::Duration;
 use arya_plan::identity::{Arm, Role};
 use arya_plan::left::EXPORT_BYTES_MAX;
 use arya_plan::observed::BootPhase;
-use arya_plan::spec::Exporter;
+use arya_plan::spec::{Exporter, RefereeImage};
 use arya_plan::user_data::monitor::{Monitor, Scraped};
 use serde_json::Value;
 
@@ -34,6 +34,7 @@ fn monitor() -> Monitor {
         }],
         lifetime: Duration::from_secs(3600),
         image_prefix: None,
+        referee: RefereeImage::Default,
         user: format!("arya:{}", hash.trim()),
     }
 }

@@ -27,6 +27,7 @@ pub(crate) fn versions(spec: &Spec, files: &Files, capabilities: &Capabilities, 
     if let (Some(baseline), Some(canary)) = (&baseline, &canary) {
         twins(baseline, canary, spec, &mut found);
     }
+    referee(spec, files, &mut found);
     for problem in found {
         if !problems
             .iter()
@@ -35,6 +36,35 @@ pub(crate) fn versions(spec: &Spec, files: &Files, capabilities: &Capabilities, 
             problems.push(problem);
         }
     }
+}
+
+/// An archive that the monitor is to load must be there, and be one image.
+fn referee(spec: &Spec, files: &Files, problems: &mut Vec<Problem>) {
+    let Some(archive) = spec.monitor.referee_image.archive() else {
+        return;
+    };
+    let described = files.get(archive).map(|file| &file.description);
+    let (name, sentence) = match described {
+        None => (
+            "missing",
+            format!(
+                "The file {} for Referee was never uploaded here, or was removed since.",
+                short(archive)
+            ),
+        ),
+        Some(Some(Description {
+            kind: Kind::ImageArchive,
+            images,
+            ..
+        })) if images.len() == 1 => return,
+        Some(_) => (
+            "kind",
+            "The file given for Referee is no archive of one image.".to_owned(),
+        ),
+    };
+    let field = "monitor.referee_image";
+    let next = "Upload what `docker save` writes of one image, or name an image; without Referee the report serves.";
+    problems.push(Problem::blocks(format!("{name}:{field}"), sentence, next).at(field));
 }
 
 /// What only the pair of versions shows.

@@ -263,7 +263,7 @@ fn arm_places(desired: &Desired) -> impl Iterator<Item = Place> {
 fn too_slow(desired: &Desired, observed: &Observed, seen: &Seen, timing: &Timing) -> Option<Change> {
     let longer = |fact, limit| seen.held_for(fact).is_some_and(|held| held >= limit);
     let why = if longer(Fact::FilesMissing, timing.uploads_at_most) {
-        let problem = failed_upload(observed).unwrap_or("The bucket was too slow.");
+        let problem = failed_upload(desired, observed).unwrap_or("The bucket was too slow.");
         format!(
             "The files did not arrive in the bucket within {} s. {problem}",
             timing.uploads_at_most.as_secs()

@@ -230,6 +230,9 @@ pub struct Status {
     /// The monitor's: its services that run beside the one that makes it ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub running: Vec<String>,
+    /// The monitor's: why each of the others does not run yet, as Docker or the registry said it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_running: BTreeMap<String, String>,
 }
 
 impl Status {
@@ -242,6 +245,7 @@ impl Status {
             timeline: Vec::new(),
             certificate_sha256: None,
             running: Vec::new(),
+            not_running: BTreeMap::new(),
         }
     }
 }

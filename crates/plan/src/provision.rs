@@ -39,6 +39,12 @@ pub(crate) fn files(desired: &Desired) -> std::collections::BTreeSet<&Digest> {
     versions.into_iter().flat_map(Version::shared).collect()
 }
 
+/// A file that the monitor fetches by itself, and that nobody waits for: of those that are waited for too there is none.
+fn beside(desired: &Desired) -> Option<&Digest> {
+    let archive = desired.spec.monitor.referee_image.archive()?;
+    (!files(desired).contains(archive)).then_some(archive)
+}
+
 /// Whether every file has reached the bucket.
 pub fn files_there(desired: &Desired, observed: &Observed) -> bool {
     let done = |digest: &&Digest| {
@@ -50,12 +56,14 @@ pub fn files_there(desired: &Desired, observed: &Observed) -> bool {
     files(desired).iter().all(done)
 }
 
-/// What the first upload that failed said.
-pub(crate) fn failed_upload(observed: &Observed) -> Option<&str> {
-    observed.uploads.values().find_map(|upload| match &upload.state {
+/// What the first upload that failed said, of those that are waited for.
+pub(crate) fn failed_upload<'o>(desired: &Desired, observed: &'o Observed) -> Option<&'o str> {
+    let uploads = files(desired).into_iter().filter_map(|file| observed.uploads.get(file));
+    let mut failed = uploads.filter_map(|upload| match &upload.state {
         UploadState::Failed(sentence) => Some(sentence.as_str()),
         UploadState::Running | UploadState::Done => None,
-    })
+    });
+    failed.next()
 }
 
 /// Whether the wanted filling of a place reports ready.
@@ -80,8 +88,19 @@ fn uploads(desired: &Desired, observed: &Observed, draft: &mut Draft) {
         }
     }
     if done < files.len() {
-        let (of, problem) = (files.len(), failed_upload(observed).map(str::to_owned));
+        let (of, problem) = (files.len(), failed_upload(desired, observed).map(str::to_owned));
         draft.waiting.push(WaitReason::Uploads { done, of, problem });
+        return;
+    }
+    // Begun when what users wait for is there.
+    let there = |digest: &&Digest| match observed.uploads.get(*digest).map(|upload| &upload.state) {
+        Some(UploadState::Running | UploadState::Done) => true,
+        Some(UploadState::Failed(_)) | None => false,
+    };
+    if observed.bucket
+        && let Some(digest) = beside(desired).filter(|digest| !there(digest))
+    {
+        draft.steps.push(Step::StartUpload { digest: digest.clone() });
     }
 }
 

@@ -4,6 +4,7 @@ mod document;
 mod grpc;
 mod metrics;
 mod ranges;
+mod referee;
 pub mod tags;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,9 @@ use crate::listener::{Condition, ListenerId, Protocol, RuleId};
 
 pub use arya_bundle::Digest;
 pub use document::SpecError;
+#[cfg(test)]
+pub(crate) use referee::is_reference;
+pub use referee::{NoRefereeImage, RefereeImage};
 pub use tags::Tags;
 
 /// Limits of a spec that are not AWS's rule limits (those stand in [`crate::listener::limits`]).
@@ -95,6 +99,14 @@ fn default_percent() -> CanaryPercent {
 
 const fn default_lifetime() -> f64 {
     4.0
+}
+
+impl Spec {
+    /// Every uploaded file that it names.
+    pub fn digests(&self) -> impl Iterator<Item = &Digest> {
+        let versions = self.baseline.digests().chain(self.canary.digests());
+        versions.chain(self.monitor.referee_image.archive())
+    }
 }
 
 /// The rule that ours is placed before.
@@ -268,6 +280,8 @@ pub struct Monitor {
     pub reach: Reach,
     pub allow_cidrs: Vec<ipnet::IpNet>,
     pub image_prefix: String,
+    #[serde(skip_serializing_if = "RefereeImage::is_default")]
+    pub referee_image: RefereeImage,
 }
 
 impl Default for Monitor {
@@ -277,6 +291,7 @@ impl Default for Monitor {
             reach: Reach::Vpc,
             allow_cidrs: Vec::new(),
             image_prefix: "none".into(),
+            referee_image: RefereeImage::Default,
         }
     }
 }

@@ -137,6 +137,8 @@ pub struct Settings {
     pub targets: Option<PresignedUrl>,
     /// Where the containers' logs go.
     pub logs: PresignedUrl,
+    /// An archive of Referee, which is fetched once the monitor is ready.
+    pub referee: Option<Object>,
     /// Where a monitor puts what it recorded.
     pub export: Option<PresignedUrl>,
     /// Where a monitor that nothing reaches learns where to put what it scrapes.
@@ -227,6 +229,7 @@ impl Settings {
         block.list("SERVICES", self.services.iter().map(String::as_str))?;
         block.list("LATER", self.later.iter().map(String::as_str))?;
         block.text("TARGETS_URL", self.targets.as_ref().map_or("", |url| &url.0))?;
+        block.object("REFEREE", self.referee.as_ref())?;
         let secret = self.env_file.as_ref();
         block.object("ENV_FILE", secret.map(|once| &once.object))?;
         block.text("ENV_FILE_REMOVE_URL", secret.map_or("", |once| &once.remove.0))?;

@@ -14,7 +14,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use serde::Deserialize;
 
 use crate::api::input::deployment_id;
@@ -89,7 +89,7 @@ impl Tool {
     const fn front(self) -> &'static str {
         match self {
             Self::Grafana => "/grafana/d/arya-canary/canary-vs-baseline?kiosk",
-            Self::Referee => "/referee/",
+            Self::Referee => "/dashboard/",
             Self::Prometheus => "/prometheus/targets",
             Self::Kayenta => "/kayenta/swagger-ui/index.html",
         }
@@ -97,6 +97,14 @@ impl Tool {
 
     fn of(service: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|tool| tool.service() == service)
+    }
+
+    /// Whose address it is by its first segment: that of the tool's name, but for Referee, whose pages know only theirs.
+    fn at(segment: &str) -> Option<Self> {
+        match segment {
+            "dashboard" => Some(Self::Referee),
+            _ => Self::of(segment).filter(|tool| *tool != Self::Referee),
+        }
     }
 }
 
@@ -145,6 +153,8 @@ fn nowhere() -> Problem {
 pub(crate) fn router(app: App) -> Router {
     Router::new()
         .route("/enter/{tool}", get(enter))
+        // Referee counts clicks there, and says so in the browser's console where nobody answers.
+        .route("/metrics", post(proxy::forward_to_referee))
         .route("/{tool}/", any(proxy::forward))
         .route("/{tool}/{*rest}", any(proxy::forward))
         .fallback(async || plain(Problem::not_found("tool at this address")))

@@ -50,7 +50,12 @@ impl Inner {
             None => {
                 let targets = signing.get(TARGETS).await?;
                 let export = signing.put(&export_key(place, incarnation)).await?;
+                let referee = match desired.spec.monitor.referee_image.archive() {
+                    Some(archive) => Some(signing.object(&file_key(archive), archive).await?),
+                    None => None,
+                };
                 Settings {
+                    referee,
                     export: Some(export),
                     ..self.monitor(desired).settings(Patience::AWS, None, targets, logs)
                 }
@@ -79,6 +84,7 @@ impl Inner {
             exporters: desired.spec.exporters.clone(),
             lifetime: Duration::try_from(life).unwrap_or_default(),
             image_prefix: named(&desired.spec.monitor.image_prefix),
+            referee: desired.spec.monitor.referee_image.clone(),
             user: self.settings.door_key.door(&desired.id).line(),
         }
     }
@@ -148,6 +154,7 @@ impl Own<'_> {
             later: vec![],
             targets: None,
             logs,
+            referee: None,
             export: None,
             evidence: None,
         })

@@ -7,7 +7,9 @@ use arya_judge::source::{Selector, Watched};
 use arya_judge::{Direction, MetricKind, Unit};
 
 use super::ranges::short_text;
-use super::{Analysis, App, Exporter, InFrontOf, Instances, Monitor, Services, Spec, Tags, Version, WarmUp};
+use super::{
+    Analysis, App, Exporter, InFrontOf, Instances, Monitor, RefereeImage, Services, Spec, Tags, Version, WarmUp,
+};
 use crate::listener::{ListenerId, Protocol};
 
 /// Why a document is no spec. `field` is the dotted key where there is one.
@@ -162,7 +164,11 @@ fn full_example() -> Spec {
             tags: Tags::Named([(ANY_KEY.to_owned(), String::new())].into()),
             ..Instances::default()
         },
-        monitor: Monitor::default(),
+        monitor: Monitor {
+            // Left out where it is the default.
+            referee_image: RefereeImage::Off,
+            ..Monitor::default()
+        },
         exporters: vec![Exporter {
             job: "app".into(),
             port: 8080,

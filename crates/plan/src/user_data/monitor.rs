@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{Object, Patience, PresignedUrl, Settings};
 use crate::identity::{Arm, DeploymentId};
 use crate::listener::Protocol;
-use crate::spec::{App, Exporter, WarmUp};
+use crate::spec::{App, Exporter, RefereeImage, WarmUp};
 
 /// Where Prometheus reads whom to scrape, from its own folder.
 pub const TARGETS_FILE: &str = "prometheus/targets.json";
@@ -31,7 +31,10 @@ pub const DOOR_PORT: u16 = 8443;
 const PROMETHEUS: &str = "prometheus";
 const PROMETHEUS_PORT: u16 = 9090;
 /// Started when it is ready, and waited for by nobody.
-const LATER: [&str; 4] = ["grafana", "redis", "kayenta", "referee"];
+const LATER: [&str; 3] = ["grafana", "redis", "kayenta"];
+const REFEREE: &str = "referee";
+/// What an archive of Referee's is called on the monitor, whatever its own name; `boot.sh` calls it so.
+const REFEREE_LOADED: &str = "arya/referee:archive";
 
 const IMAGES: &str = include_str!("../../../../provisioning/monitor/images.env");
 
@@ -69,6 +72,7 @@ pub struct Monitor {
     pub lifetime: Duration,
     /// In front of every image, where only a mirror of the registries is reached.
     pub image_prefix: Option<String>,
+    pub referee: RefereeImage,
     /// A line of the proxy's list of users: a name, and a hash that `crypt` reads. The password stays with the server.
     pub user: String,
 }
@@ -115,12 +119,19 @@ impl Monitor {
             env_from: vec![],
             aws_endpoint: None,
             files: vec![],
-            later: LATER.map(str::to_owned).into(),
+            later: self.later().map(str::to_owned).collect(),
             targets: Some(targets),
             logs,
+            referee: None,
             export: None,
             evidence: None,
         }
+    }
+
+    /// Services that come once it is ready.
+    fn later(&self) -> impl Iterator<Item = &'static str> {
+        let referee = (self.referee != RefereeImage::Off).then_some(REFEREE);
+        LATER.into_iter().chain(referee)
     }
 
     /// Everything but the targets, by path beside the compose file.
@@ -186,7 +197,13 @@ impl Monitor {
         let images = IMAGES.lines().filter(|line| !line.starts_with('#'));
         let images = images.filter_map(|line| line.split_once('='));
         let mut text: String = images
-            .map(|(name, image)| format!("{name}={prefix}{image}\n"))
+            .map(|(name, image)| match &self.referee {
+                RefereeImage::Named(chosen) if name == "REFEREE_IMAGE" => format!("{name}={chosen}\n"),
+                RefereeImage::Archive(_) if name == "REFEREE_IMAGE" => format!("{name}={REFEREE_LOADED}\n"),
+                RefereeImage::Default | RefereeImage::Off | RefereeImage::Named(_) | RefereeImage::Archive(_) => {
+                    format!("{name}={prefix}{image}\n")
+                }
+            })
             .collect();
         // To the end of the deployment and somewhat on: what was measured is exported before the monitor goes.
         text.push_str(&format!("ARYA_RETENTION={}s\n", self.lifetime.as_secs() + 3600));

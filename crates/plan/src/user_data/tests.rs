@@ -82,6 +82,7 @@ fn settings() -> Settings {
         targets: None,
         files: vec![("conf/app's.yml".into(), once("file"))],
         logs: url("logs/canary-0-1.txt"),
+        referee: None,
         export: None,
         evidence: None,
     }

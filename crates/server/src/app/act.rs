@@ -48,9 +48,7 @@ impl App {
                 spec: &spec,
                 sites: &sites,
                 surroundings: &surroundings,
-                files: &app
-                    .artifacts
-                    .facts(spec.baseline.digests().chain(spec.canary.digests()), app.now().into()),
+                files: &app.artifacts.facts(spec.digests(), app.now().into()),
                 capabilities: &app.world.capabilities(&spec),
                 harmful_before: &harmful_before,
                 live: &live,

@@ -67,7 +67,7 @@ impl App {
         let mut needed = BTreeSet::new();
         for open in self.open_deployments()? {
             let spec = &open.desired.spec;
-            needed.extend(spec.baseline.digests().chain(spec.canary.digests()).cloned());
+            needed.extend(spec.digests().cloned());
         }
         let samples = self.settings.samples.as_ref();
         let versions = samples.map(|s| [&s.baseline, &s.canary, &s.canary_bad]);

@@ -46,7 +46,7 @@ pub(super) async fn plan(file: &Path, accounts: &Where, as_json: bool) -> anyhow
     }
     let now = Clock::system().now();
     let work = move || {
-        let files = artifacts.facts(resolved.baseline.digests().chain(resolved.canary.digests()), now.into());
+        let files = artifacts.facts(resolved.digests(), now.into());
         let mut made = preview(&PreviewRequest {
             id: DeploymentId::new(Uuid::new_v4()),
             installation: shared.installation,

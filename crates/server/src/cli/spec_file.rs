@@ -44,11 +44,12 @@ pub(super) fn with_digests(
 ) -> anyhow::Result<Value> {
     let name = path.display();
     let text =
-        read(path).with_context(|| format!("The spec {name} cannot be read. Nothing was done. Check the path"))?;
+        read(path).with_context(|| format!("The spec {name} cannot be read. Nothing was done. Check the path."))?;
     if text.len() > BODY_LIMIT {
         anyhow::bail!("The spec {name} is larger than {BODY_LIMIT} bytes. Nothing was done. Check the path");
     }
-    let mut document = yaml(&text).map_err(|problem| anyhow::anyhow!("{name}: {}", problem.detail))?;
+    let mut document = yaml(&text)
+        .map_err(|problem| anyhow::anyhow!("{name}: {} {}", problem.detail, problem.next.unwrap_or_default()))?;
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     for (place, meant) in places(&mut document) {
         let Some(file) = local_file(place, &base) else { continue };
@@ -71,28 +72,42 @@ fn places(document: &mut Value) -> Vec<(&mut Value, Meant)> {
     let Some(spec) = document.as_object_mut() else {
         return Vec::new();
     };
-    let versions = spec
-        .iter_mut()
-        .filter(|(key, _)| matches!(key.as_str(), "baseline" | "canary"));
     let mut places = Vec::new();
-    for (_, version) in versions {
-        let Some(version) = version.as_object_mut() else {
-            continue;
-        };
-        for (key, value) in version {
-            if let Some((_, meant)) = FILE_KEYS.iter().find(|(name, _)| name == key) {
-                places.push((value, *meant));
-            } else if let Some(files) = value.as_object_mut().filter(|_| key == "files") {
-                places.extend(files.values_mut().map(|file| (file, Meant::File)));
+    for (part, keys) in spec {
+        let keys = keys.as_object_mut().into_iter().flatten();
+        match part.as_str() {
+            "baseline" | "canary" => keys.for_each(|(key, value)| places.extend(of_version(key, value))),
+            "monitor" => {
+                let referee = keys.filter(|(key, value)| *key == "referee_image" && is_path(value));
+                places.extend(referee.map(|(_, image)| (image, Meant::Described)));
             }
+            _ => {}
         }
     }
     places
 }
 
+/// What one key of a version names.
+fn of_version<'v>(key: &str, value: &'v mut Value) -> Vec<(&'v mut Value, Meant)> {
+    if let Some((_, meant)) = FILE_KEYS.iter().find(|(name, _)| *name == key) {
+        return vec![(value, *meant)];
+    }
+    let files = value.as_object_mut().filter(|_| key == "files");
+    files
+        .into_iter()
+        .flat_map(|files| files.values_mut().map(|file| (file, Meant::File)))
+        .collect()
+}
+
+/// Names of images have a tag, and digests what they are digests by, so a colon; the other two are words.
+fn is_path(image: &Value) -> bool {
+    let text = image.as_str().unwrap_or_default();
+    !text.contains(':') && !matches!(text, "" | "default" | "none")
+}
+
 fn local_file(value: &Value, base: &Path) -> Option<PathBuf> {
     let text = value.as_str()?;
-    (!text.starts_with(DIGEST)).then(|| base.join(text))
+    (!text.starts_with(DIGEST)).then(|| base.join(text.strip_prefix("./").unwrap_or(text)))
 }
 
 #[cfg(test)]
@@ -106,6 +121,7 @@ mod tests {
             "name": "x",
             "baseline": {"image": "a.tar", "compose": "sha256:00", "services": {"run": ["image"]}},
             "canary": {"image": "/b.tar", "files": {"/etc/x": "x.txt"}},
+            "monitor": {"reach": "vpc", "referee_image": "referee.tar"},
         });
         let files: Vec<(PathBuf, Meant)> = places(&mut document)
             .into_iter()
@@ -115,7 +131,12 @@ mod tests {
             ("specs/a.tar", Meant::Described),
             ("specs/x.txt", Meant::File),
             ("/b.tar", Meant::Described),
+            ("specs/referee.tar", Meant::Described),
         ];
         assert_eq!(files, expected.map(|(path, meant)| (PathBuf::from(path), meant)));
+        for image in ["default", "none", "example.com/referee:1.4.1", "sha256:00"] {
+            let mut document = json!({"monitor": {"referee_image": image}});
+            assert_eq!(places(&mut document).len(), 0, "{image}");
+        }
     }
 }

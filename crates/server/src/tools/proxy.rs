@@ -32,6 +32,11 @@ pub(super) async fn forward(State(app): State<App>, ToolPath(tool): ToolPath, re
     forwarded(&app, tool, request).await.unwrap_or_else(plain)
 }
 
+pub(super) async fn forward_to_referee(State(app): State<App>, request: Request) -> Response {
+    let tool = Some(Tool::Referee);
+    forwarded(&app, tool, request).await.unwrap_or_else(plain)
+}
+
 async fn forwarded(app: &App, tool: Option<Tool>, request: Request) -> Result<Response, Problem> {
     let tool = tool.ok_or_else(|| Problem::not_found("tool at this address"))?;
     let passes = app.settings.tools.as_ref().map(|tools| &tools.passes);
@@ -63,7 +68,7 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for ToolPath {
     async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, Self::Rejection> {
         let segments = Path::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         let first = segments.ok().and_then(|Path(segments)| segments.into_iter().next());
-        Ok(Self(first.and_then(|(_, tool)| Tool::of(&tool))))
+        Ok(Self(first.and_then(|(_, segment)| Tool::at(&segment))))
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use arya_engine::Report;
+use arya_plan::discreet::{masked, uncoloured};
 use arya_plan::identity::Role;
 use arya_plan::observed::{BootPhase, Instance, Observed};
-use arya_plan::spec::Reach;
+use arya_plan::spec::{Reach, RefereeImage};
 
 use super::Tool;
 use crate::api::documents::LinksDocument;
@@ -53,12 +54,16 @@ pub(crate) fn offered(app: &App, report: &Report, tool: Tool) -> Offered {
         (None, None) => Shown::Nowhere,
         (None, Some(_)) => Shown::Listening,
     };
+    let monitoring = &report.desired.spec.monitor;
     let why = match report.closed_at {
         Some(_) => Some(format!(
             "{} went with the deployment; the report has what was measured.",
             tool.name()
         )),
-        None => why_off(tool, shown, report.desired.spec.monitor.reach, monitor(report)),
+        None if tool == Tool::Referee && monitoring.referee_image == RefereeImage::Off && shown == Shown::Listening => {
+            Some("Referee was left out by `monitor.referee_image: none`.".to_owned())
+        }
+        None => why_off(tool, shown, monitoring.reach, monitor(report)),
     };
     let href = why
         .is_none()
@@ -105,14 +110,20 @@ fn why_off(tool: Tool, shown: Shown, reach: Reach, monitor: Option<&Instance>) -
 
 /// By the monitor's own report. Prometheus is what makes it ready.
 fn runs(tool: Tool, monitor: &Instance) -> Option<String> {
-    let running = monitor.report.as_ref().map(|report| &report.running);
+    let (report, service) = (monitor.report.as_ref(), tool.service());
     let is_there = tool == Tool::Prometheus
-        || running.is_some_and(|running| running.iter().any(|service| service == tool.service()));
-    (!is_there).then(|| {
-        format!(
-            "{} does not run on the monitor yet: its image comes from a registry, and is asked for again and again.",
+        || report.is_some_and(|report| report.running.iter().any(|running| running == service));
+    let said = report.and_then(|report| report.not_running.get(service));
+    (!is_there).then(|| match said {
+        Some(said) => format!(
+            "{} does not run on the monitor, which tries again and again; last it was told: {}",
+            tool.name(),
+            masked(&uncoloured(said))
+        ),
+        None => format!(
+            "{} does not run on the monitor yet; its image is on its way.",
             tool.name()
-        )
+        ),
     })
 }
 
@@ -174,6 +185,13 @@ mod tests {
         listening(Tool::Prometheus, Some(&ready), None);
         listening(Tool::Grafana, Some(&ready), None);
         listening(Tool::Referee, Some(&ready), Some("does not run on the monitor yet"));
+        let mut refused = ready.clone();
+        let said = "pull access denied for caleblayneheath/referee_aria at https://example.com/x?token=secret";
+        let report = refused.report.as_mut().unwrap();
+        report.not_running.insert("referee".into(), said.into());
+        listening(Tool::Referee, Some(&refused), Some("told: pull access denied for"));
+        let why = why_off(Tool::Referee, Shown::Listening, Reach::Vpc, Some(&refused));
+        assert!(!why.unwrap().contains("secret"));
         listening(Tool::Grafana, Some(&booting), Some("being set up"));
         listening(Tool::Grafana, Some(&failed), Some("failed to start"));
         listening(Tool::Grafana, None, Some("no monitor stands"));

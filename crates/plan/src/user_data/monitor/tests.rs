@@ -5,6 +5,7 @@ use arya_judge::kayenta::CanaryConfig;
 use arya_judge::kayenta::validation::{MetricNames, check_stored};
 
 use super::*;
+use crate::spec::{Digest, is_reference};
 
 fn monitor() -> Monitor {
     Monitor {
@@ -16,6 +17,7 @@ fn monitor() -> Monitor {
         }],
         lifetime: Duration::from_secs(4 * 3600),
         image_prefix: None,
+        referee: RefereeImage::Default,
         user: "arya:$6$salt$hash".into(),
     }
 }
@@ -100,6 +102,36 @@ fn a_mirror_stands_in_front_of_every_image() {
         "{images:?}"
     );
     assert!(lines.contains("ARYA_RETENTION=18000s"), "{lines}");
+    for image in images.iter().map(|line| line.split_once('=').unwrap().1) {
+        let pinned = image.split('@').next().unwrap().to_owned() + "@" + &Digest::of(b"").to_string();
+        assert!(is_reference(image) && is_reference(&pinned), "{pinned}");
+    }
+}
+
+#[test]
+fn referee_comes_from_where_the_spec_says() {
+    let chosen = |image: &str| {
+        let monitor = Monitor {
+            image_prefix: Some("mirror.example.com".into()),
+            referee: RefereeImage::try_from(image.to_owned()).unwrap(),
+            ..monitor()
+        };
+        let environment = file(&monitor, ".env");
+        let named = environment.lines().find_map(|line| line.strip_prefix("REFEREE_IMAGE="));
+        let is_started = monitor.later().any(|service| service == "referee");
+        (named.unwrap().to_owned(), is_started)
+    };
+    assert!(
+        chosen("default")
+            .0
+            .starts_with("mirror.example.com/caleblayneheath/referee_aria:")
+    );
+    assert_eq!(
+        chosen("example.com/referee:1.4.1"),
+        ("example.com/referee:1.4.1".into(), true)
+    );
+    assert_eq!(chosen(&Digest::of(b"").to_string()), (REFEREE_LOADED.into(), true));
+    assert!(!chosen("none").1);
 }
 
 #[test]
