@@ -137,6 +137,14 @@ impl Clients {
         }
     }
 
+    /// The name of the key that signs now; `None` where there are no credentials.
+    pub(crate) async fn key(&self) -> Option<String> {
+        match &self.held {
+            Some(held) => held.key().await,
+            None => None,
+        }
+    }
+
     /// The credentials are those of the identity that was just told.
     pub(crate) async fn note_key(&self) {
         if let Some(held) = &self.held {

@@ -109,6 +109,12 @@ impl Held {
         (self.0.asked.lock().await.as_deref() != Some(key)).then(|| key.to_owned())
     }
 
+    /// The key's name; `None` where there are no credentials.
+    pub(crate) async fn key(&self) -> Option<String> {
+        let kept = self.kept(now()).await.ok()?;
+        Some(kept.credentials.access_key_id().to_owned())
+    }
+
     pub(crate) async fn note_key(&self, key: Option<String>) {
         *self.0.asked.lock().await = key;
     }

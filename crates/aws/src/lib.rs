@@ -20,6 +20,7 @@ mod memory;
 mod observe;
 mod pace;
 mod policy;
+mod posted;
 mod preflight;
 mod resolve;
 mod surroundings;
@@ -52,6 +53,7 @@ use connect::Clients;
 use evidence::Measuring;
 use memory::Memory;
 use pace::{Pace, Rank, Who, look, paced};
+use posted::Posting;
 pub use uploads::BareBucket;
 use uploads::Uploads;
 
@@ -83,6 +85,7 @@ struct Inner {
     pace: Arc<Pace>,
     uploads: Uploads,
     measuring: Measuring,
+    posting: Posting,
     /// Launches of one look open the same group's ports: one after the other, so that the first does and the rest see it.
     opening: tokio::sync::Mutex<()>,
 }
@@ -109,6 +112,7 @@ impl AwsCloud {
             pace,
             uploads: Uploads::default(),
             measuring: Measuring::default(),
+            posting: Posting::default(),
             opening: tokio::sync::Mutex::default(),
         })))
     }

@@ -5,6 +5,7 @@ mod account;
 mod config;
 mod measured;
 mod monitors;
+mod posts;
 mod profiles;
 mod remains;
 mod standing;

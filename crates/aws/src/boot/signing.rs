@@ -26,7 +26,7 @@ pub(crate) struct Signing<'s> {
 
 impl<'s> Signing<'s> {
     /// For the bucket of a deployment, and as long as that may live.
-    pub(super) fn of(inner: &'s Inner, desired: &Desired) -> Self {
+    pub(crate) fn of(inner: &'s Inner, desired: &Desired) -> Self {
         let life = desired.expires_at.duration_since(desired.created_at);
         let life = Duration::try_from(life)
             .unwrap_or_default()
@@ -42,11 +42,11 @@ impl<'s> Signing<'s> {
         }
     }
 
-    pub(super) async fn get(&self, key: &str) -> Result<PresignedUrl, CloudError> {
+    pub(crate) async fn get(&self, key: &str) -> Result<PresignedUrl, CloudError> {
         url(&self.reading(key).await?)
     }
 
-    pub(super) async fn put(&self, key: &str) -> Result<PresignedUrl, CloudError> {
+    pub(crate) async fn put(&self, key: &str) -> Result<PresignedUrl, CloudError> {
         url(&self.writing(key).await?)
     }
 

@@ -8,8 +8,8 @@ use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
 use arya_plan::identity::{Arm, Place, Role};
 use arya_plan::left::{export_key, log_key};
-use arya_plan::spec::{Digest, Version, limits, short};
-use arya_plan::user_data::monitor::{Monitor, Scraped};
+use arya_plan::spec::{Digest, Reach, Version, limits, short};
+use arya_plan::user_data::monitor::{EVIDENCE_URLS, Monitor, Scraped};
 use arya_plan::user_data::{Birth, NulByte, OUTLIVES_BY, Once, Patience, PresignedUrl, Settings, started, user_data};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -61,6 +61,7 @@ impl Inner {
                 }
             }
         };
+        let settings = self.posting(desired, place.role, settings, &signing).await?;
         let settings = settings.bytes().map_err(unheld)?;
         let key = key_of("settings", place, incarnation);
         let digest = Digest::of(&settings);
@@ -75,6 +76,24 @@ impl Inner {
             http_proxy: named(&desired.spec.instances.http_proxy),
         };
         user_data(&birth, &Patience::AWS).map_err(unheld)
+    }
+
+    /// A monitor that nothing reaches is told what to send, and where to.
+    async fn posting(
+        &self,
+        desired: &Desired,
+        role: Role,
+        settings: Settings,
+        signing: &Signing<'_>,
+    ) -> Result<Settings, CloudError> {
+        match desired.spec.monitor.reach {
+            Reach::Bucket if role == Role::Monitor => {
+                self.tell_evidence_urls(desired).await?;
+                let urls = signing.get(EVIDENCE_URLS).await?;
+                Ok(settings.posting(desired.id, &desired.spec.analysis.metrics, urls))
+            }
+            Reach::Vpc | Reach::Public | Reach::Bucket => Ok(settings),
+        }
     }
 
     fn monitor(&self, desired: &Desired) -> Monitor {

@@ -22,6 +22,7 @@ mod live;
 mod logged;
 mod looks;
 mod measured;
+mod posted;
 mod rights;
 mod signed;
 mod story;

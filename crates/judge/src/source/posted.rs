@@ -102,6 +102,16 @@ impl Part {
         Ok(Self { number, to, series })
     }
 
+    /// Which part it is.
+    pub const fn number(&self) -> i64 {
+        self.number
+    }
+
+    /// Up to when it is known.
+    pub const fn to(&self) -> Timestamp {
+        self.to
+    }
+
     fn is_whole(&self) -> bool {
         self.to.as_second() == (self.number + 1) * PART_S && self.series.is_ok()
     }

@@ -8,22 +8,26 @@ use arya_aws::{AwsCloud, AwsSettings};
 use arya_engine::Clock;
 use arya_judge::Timestamp;
 use arya_plan::cloud::{Cloud as _, CloudError, ErrorKind};
-use arya_plan::desired::Desired;
+use arya_plan::desired::{Desired, Goal};
 use arya_plan::identity::DeploymentId;
 use arya_plan::listener::Site;
 use arya_plan::observed::Observed;
-use arya_plan::spec::{Instances, Spec};
+use arya_plan::spec::{Instances, Reach, Spec};
 use arya_plan::surroundings::Surroundings;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
 use super::monitors::{Monitors, Watching};
+use super::posts::Ring;
+use crate::tools::standing_monitor;
 use crate::world::{Identity, Look, Sighting};
 
 /// A connection that is not there after this long is one that cannot be made now. The SDK's own limits lie below.
 const CONNECT_WITHIN: Duration = Duration::from_secs(12);
 /// After a connection could not be made, the next one that needs it waits no longer than this for another try.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// Once an hour or so, beside a look, which does not wait longer for it.
+const RENEWED_WITHIN: Duration = Duration::from_secs(3);
 /// What a person waits for: one listener, and what stands around it.
 const LOOK_WITHIN: Duration = Duration::from_secs(30);
 /// A look at every load balancer of an account with some hundreds, behind all that somebody waits for.
@@ -87,10 +91,30 @@ impl Account {
 
     /// What stands of a deployment.
     pub(super) async fn observe(&self, desired: &Desired, now: Timestamp) -> Result<Observed, CloudError> {
-        let seen = self.cloud().await?.observe(desired, now).await?;
+        let cloud = self.cloud().await?;
+        let seen = cloud.observe(desired, now).await?;
         let authorization = || self.authorization(&desired.id);
-        self.monitors.note(desired, &seen, authorization);
+        let ring = || Ring::in_bucket(cloud.clone(), desired.clone());
+        self.monitors.note(desired, &seen, authorization, ring);
+        self.see_to_evidence_urls(&cloud, desired, &seen).await;
         Ok(seen)
+    }
+
+    /// A monitor that nothing reaches has URLs of ours, which end with the session that signed them.
+    async fn see_to_evidence_urls(&self, cloud: &AwsCloud, desired: &Desired, seen: &Observed) {
+        if desired.goal == Goal::Absent {
+            cloud.forget_evidence_urls(&desired.id);
+            return;
+        }
+        if desired.spec.monitor.reach != Reach::Bucket || standing_monitor(seen).is_none() {
+            return;
+        }
+        let renewed = timeout(RENEWED_WITHIN, cloud.renew_evidence_urls(desired)).await;
+        let late = |_| Err(no_answer(&self.name, "sign the monitor's URLs", RENEWED_WITHIN));
+        if let Err(error) = renewed.unwrap_or_else(late) {
+            // The next look tries again, and a monitor whose URLs ended is told as silent where its evidence is missed.
+            tracing::warn!(deployment = %desired.id, %error, "the monitor's URLs were not renewed");
+        }
     }
 
     /// The monitor of a deployment, while it is ready.

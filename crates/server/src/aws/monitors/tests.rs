@@ -1,7 +1,10 @@
 //! A monitor behind its door, with the answers that Prometheus would give.
 
-use arya_judge::MetricConfig;
-use arya_judge::Timestamp;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arya_judge::source::answer::ANSWER_BYTES_MAX;
+use arya_judge::source::posted::{PART_S, number_of, place_of};
 use arya_plan::identity::{InstallationId, Place, Role};
 use arya_plan::listener::ListenerId;
 use arya_plan::listener::shares::CanaryPercent;
@@ -65,7 +68,12 @@ fn seen(address: SocketAddr, phase: Option<BootPhase>) -> Observed {
 
 fn noted(desired: &Desired, seen: &Observed) -> Option<Arc<Watching>> {
     let monitors = Monitors::default();
-    monitors.note(desired, seen, || PASSWORD.into());
+    monitors.note(
+        desired,
+        seen,
+        || PASSWORD.into(),
+        || Ring::new(|_| Box::pin(async { Ok(None) })),
+    );
     monitors.of(&desired.id)
 }
 
@@ -158,11 +166,14 @@ fn only_a_monitor_that_is_ready_is_asked() {
     assert!(noted(&serving(), &seen(somewhere, None)).is_none());
     assert!(noted(&desired(Goal::Absent), &ready).is_none());
     let mut unreachable = serving();
-    unreachable.spec.monitor.reach = arya_plan::spec::Reach::Bucket;
-    assert!(noted(&unreachable, &ready).is_none());
+    unreachable.spec.monitor.reach = Reach::Bucket;
+    assert!(noted(&unreachable, &seen(somewhere, Some(BootPhase::Up))).is_none());
+    let posting = noted(&unreachable, &ready).unwrap();
+    assert!(matches!(posting.series, Series::Posted(_)));
 
     let monitors = Monitors::default();
-    let note = |seen: &Observed| monitors.note(&serving(), seen, || PASSWORD.into());
+    let nowhere = || Ring::new(|_| Box::pin(async { Ok(None) }));
+    let note = |seen: &Observed| monitors.note(&serving(), seen, || PASSWORD.into(), nowhere);
     let id = serving().id;
     note(&ready);
     let first = monitors.of(&id).unwrap();
@@ -180,4 +191,97 @@ fn only_a_monitor_that_is_ready_is_asked() {
     note(&ready);
     note(&Observed::nothing(at(0)));
     assert!(monitors.of(&id).is_none());
+}
+
+/// What a monitor would put into its ring: memory of both arms, the canary's twice as much, up to a second.
+fn packed(number: i64, to: i64, text: Option<&str>) -> Vec<u8> {
+    let from = number * PART_S;
+    let of = |name: &str, arm: &str, value: &str| {
+        let values: Vec<Value> = (0..=PART_S / 5)
+            .map(|scrape| from + 5 * scrape)
+            .filter(|at| *at <= to)
+            .map(|at| json!([at, value]))
+            .collect();
+        json!({"metric": {"__name__": name, "arm": arm, "instance": arm, "job": "app"}, "values": values})
+    };
+    let memory = "process_resident_memory_bytes";
+    let result = [
+        of("up", "baseline", "1"),
+        of("up", "canary", "1"),
+        of(memory, "baseline", "100000000"),
+        of(memory, "canary", "200000000"),
+    ];
+    let answer = json!({"status": "success", "data": {"resultType": "matrix", "result": result}});
+    let document = json!({"from": from, "to": to, "answer": answer}).to_string();
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(text.unwrap_or(&document).as_bytes()).unwrap();
+    packer.finish().unwrap()
+}
+
+fn posting(ring: Ring) -> Arc<Watching> {
+    let mut desired = serving();
+    desired.spec.monitor.reach = Reach::Bucket;
+    let monitors = Monitors::default();
+    let seen = seen("127.0.0.1:9".parse().unwrap(), Some(BootPhase::Ready));
+    monitors.note(&desired, &seen, || PASSWORD.into(), || ring);
+    monitors.of(&desired.id).unwrap()
+}
+
+#[tokio::test]
+async fn a_monitor_that_nothing_reaches_is_read_in_the_bucket() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    let number = number_of(at(120));
+    let watching = posting(Ring::new(move |place| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let there = (place == place_of(number)).then(|| packed(number, at(120).as_second(), None));
+        Box::pin(async move { Ok(there) })
+    }));
+    let id = serving().id.to_string();
+    let shown = watching.ask(|series| series.choose(&id, &COUNTED_BY_THE_BALANCER, at(122)));
+    let metrics: Vec<MetricConfig> = shown.await.unwrap().unwrap();
+    let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!(names, ["memory"]);
+    let asked = reads.load(Ordering::Relaxed);
+    let begins = at(120).as_second() - number * PART_S;
+    let start = Timestamp::from_second(number * PART_S + begins.min(20)).unwrap();
+    for _ in 0..2 {
+        let evidence = watching.ask(|series| series.evidence(&id, &metrics[0], start..=at(122)));
+        let evidence = evidence.await.unwrap();
+        assert_eq!(evidence.source, "the deployment's monitor, through the bucket");
+        assert!(!evidence.blocks.is_empty());
+        assert!(evidence.blocks.iter().all(|block| block.ends_at() <= at(120)));
+    }
+    assert_eq!(
+        reads.load(Ordering::Relaxed),
+        asked,
+        "questions of one look are one reading"
+    );
+}
+
+#[tokio::test]
+async fn what_lies_there_instead_is_no_evidence() {
+    let cut = packed(number_of(at(120)), at(120).as_second(), None)[..60].to_vec();
+    let bomb = packed(0, 0, Some(&" ".repeat(ANSWER_BYTES_MAX + 4096)));
+    let cases = [
+        (Vec::new(), "cannot be unpacked"),
+        (b"<html>".to_vec(), "cannot be unpacked"),
+        (cut, "cannot be unpacked"),
+        (packed(0, 0, Some("{}")), "breaks"),
+        (bomb, "longer than 16 MB"),
+    ];
+    let id = serving().id.to_string();
+    for (bytes, why) in cases {
+        let watching = posting(Ring::new(move |_| {
+            let bytes = bytes.clone();
+            Box::pin(async move { Ok(Some(bytes)) })
+        }));
+        let asked = watching.ask(|series| series.choose(&id, &COUNTED_BY_THE_BALANCER, at(122)));
+        let refused = asked.await.unwrap_err();
+        assert!(matches!(refused, SourceError::Malformed { .. }), "{refused}");
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
+    let nothing = posting(Ring::new(|_| Box::pin(async { Ok(None) })));
+    let asked = nothing.ask(|series| series.choose(&id, &COUNTED_BY_THE_BALANCER, at(122)));
+    assert!(matches!(asked.await, Err(SourceError::NoData { .. })));
 }
