@@ -207,8 +207,9 @@ fn reach(spec: &Spec, surroundings: &Surroundings, problems: &mut Vec<Problem>) 
         Reach::Bucket => problems.push(
             Problem::note(
                 "monitor_in_bucket",
-                "With `monitor.reach: bucket` nothing reaches the monitor: verdicts rest on the load balancer's numbers \
-                 alone, its tools are not shown, and what it recorded is kept with the report.",
+                "With `monitor.reach: bucket` nothing reaches the monitor: it puts what it scrapes into the bucket every 10 s, \
+                 its tools are not shown, and what it recorded is kept with the report. Its URLs are signed anew while this \
+                 server runs; once they end, verdicts rest on the load balancer's numbers.",
             )
             .at("monitor.reach"),
         ),

@@ -79,13 +79,13 @@ fn a_monitor_with_a_public_address_needs_one_and_says_who_may_come() {
 }
 
 #[test]
-fn a_monitor_that_nothing_reaches_says_what_verdicts_rest_on() {
+fn a_monitor_that_nothing_reaches_says_how_its_evidence_comes() {
     let bucket = |spec: &mut Spec, _: &mut Surroundings| spec.monitor.reach = Reach::Bucket;
     check(
         bucket,
         "monitor_in_bucket",
         Severity::Note,
-        &["load balancer's numbers"],
+        &["into the bucket every 10 s", "tools are not shown", "signed anew"],
     );
 }
 
