@@ -13,7 +13,7 @@ use arya_judge::Timestamp;
 use arya_judge::source::SourceError;
 use arya_judge::source::minutes::{MINUTE_S, Minutes};
 
-pub(crate) use asking::{Group, any_number};
+pub(crate) use asking::{Group, any_number, requests};
 pub use asking::{PRICE_OF_A_METRIC, STATISTICS_OF_A_GROUP};
 use asking::{Span, ask_for};
 
@@ -24,7 +24,7 @@ const ASK_EVERY: Duration = Duration::from_secs(60);
 /// After a question that failed.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(20);
 /// A minute's numbers come from every node of the load balancer by itself, most within two minutes of its end.
-const SETTLES_WITHIN: Duration = Duration::from_secs(180);
+pub(crate) const SETTLES_WITHIN: Duration = Duration::from_secs(180);
 /// So much before a window is read too: what was under way is told from what was lost by the minutes before.
 const BEFORE_A_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// Minutes that were read before are read again for so long, in the same question.
@@ -185,12 +185,12 @@ impl Metrics {
     }
 }
 
-fn before(at: Timestamp, span: Duration) -> Timestamp {
+pub(crate) fn before(at: Timestamp, span: Duration) -> Timestamp {
     at.checked_sub(span).unwrap_or(Timestamp::MIN)
 }
 
 /// The last whole minute that is over.
-fn whole_minute(at: Timestamp) -> Timestamp {
+pub(crate) fn whole_minute(at: Timestamp) -> Timestamp {
     let seconds = at.as_second();
     Timestamp::from_second(seconds - seconds.rem_euclid(MINUTE_S)).unwrap_or(at)
 }

@@ -129,6 +129,14 @@ impl Clients {
         })
     }
 
+    /// The end of the credentials that sign now, whether others follow or not.
+    pub(crate) async fn session_ends(&self) -> Option<arya_judge::Timestamp> {
+        match &self.held {
+            Some(held) => held.session_ends().await,
+            None => None,
+        }
+    }
+
     /// How long the credentials hold.
     pub(crate) async fn tenure(&self) -> Tenure {
         match &self.held {

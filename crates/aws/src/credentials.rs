@@ -160,6 +160,12 @@ impl Held {
         Ok(kept)
     }
 
+    /// The end of those that sign now, whether others follow or not.
+    pub(crate) async fn session_ends(&self) -> Option<Timestamp> {
+        let kept = self.kept(now()).await.ok()?;
+        kept.credentials.expiry().and_then(|end| Timestamp::try_from(end).ok())
+    }
+
     pub(crate) async fn tenure(&self) -> Tenure {
         self.tenure_at(now()).await
     }

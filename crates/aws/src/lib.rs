@@ -25,6 +25,7 @@ mod preflight;
 mod resolve;
 mod surroundings;
 mod tags;
+mod traffic;
 mod uploads;
 mod words;
 

@@ -1,6 +1,9 @@
 //! Access logs from the bucket into which the load balancer writes them: found by the time in their names, read once, and
 //! counted by the judge's own reader.
 
+mod download;
+pub(crate) mod ways;
+
 use std::collections::{BTreeSet, HashMap};
 use std::io::{BufReader, Cursor};
 use std::ops::RangeInclusive;
@@ -19,6 +22,7 @@ use crate::Inner;
 use crate::calls::Call;
 use crate::error::ask;
 use crate::memory::RARELY;
+use download::Download;
 
 /// Seconds of a block: some dozens of requests at a usual share.
 pub(crate) const BLOCK_S: i64 = 15;
@@ -63,6 +67,8 @@ struct Reading {
     listed_at: Option<Timestamp>,
     /// The earliest that any metric asked for.
     from: Option<Timestamp>,
+    /// The file that is on its way: whoever asked may have gone before all of it was here.
+    download: Option<Download>,
     /// A file could not be read, so that what was read is not whole. Everything is read anew a while later.
     broken: Option<(Timestamp, SourceError)>,
 }
@@ -151,21 +157,21 @@ impl Inner {
         for _ in 0..FILES_AT_ONCE {
             let Some((_, object)) = reading.next() else { break };
             let key = object.key().unwrap_or_default().to_owned();
-            let bytes = self.log_file(&place, &object).await?;
+            let bytes = self.log_file(&place, &object, &mut reading.download).await?;
             // Some megabytes to unpack: not where requests of others are served.
             let read = tokio::task::spawn_blocking(move || {
-                let said = unpacked(&mut reading.log, &key, &bytes);
+                let log = &mut reading.log;
+                let said = unpacked(&key, bytes, |lines| log.read_from(lines));
                 reading.read.insert(key);
+                // Here, since nobody may be waiting any more.
+                reading.broken = said.clone().err().map(|problem| (now, problem));
                 (reading, said)
             });
             let (back, said) = read
                 .await
                 .unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()));
             reading = back;
-            if let Err(problem) = said {
-                reading.broken = Some((now, problem.clone()));
-                return Err(problem);
-            }
+            said?;
         }
         reading.answer(&asked, &place)
     }
@@ -211,22 +217,6 @@ impl Inner {
         format!(
             "{prefix}AWSLogs/{account}/elasticloadbalancing/{region}/{folder}/{account}_elasticloadbalancing_{region}_{name}_"
         )
-    }
-
-    async fn log_file(&self, place: &Place, object: &Object) -> Result<Bytes, SourceError> {
-        let key = object.key().unwrap_or_default();
-        if object.size().is_none_or(|size| size > FILE_BYTES_MAX) {
-            let what = format!("the access log {key} has more than {FILE_BYTES_MAX} bytes");
-            return Err(SourceError::Malformed { what });
-        }
-        let request = self.clients.reading.s3.get_object().bucket(&place.bucket).key(key);
-        // It may have been written again since it was listed.
-        let request = request.range(format!("bytes=0-{}", FILE_BYTES_MAX - 1));
-        let answer = ask(Call::GetObject, request.send()).await;
-        let answer = answer.map_err(|failure| unreachable(failure.to_string().trim_end_matches('.').to_owned()))?;
-        let body = answer.body.collect().await;
-        let body = body.map_err(|_| unreachable(format!("the access log {key} broke off while it was read")))?;
-        Ok(body.into_bytes())
     }
 }
 
@@ -289,13 +279,14 @@ impl Reading {
     }
 }
 
+type Unpacking = BufReader<MultiGzDecoder<Cursor<Bytes>>>;
+
 /// A file of the load balancer's, as AWS packs it.
-fn unpacked(log: &mut AccessLog, key: &str, bytes: &Bytes) -> Result<(), SourceError> {
+fn unpacked(key: &str, bytes: Bytes, read: impl FnOnce(Unpacking) -> std::io::Result<()>) -> Result<(), SourceError> {
     let unpacker = MultiGzDecoder::new(Cursor::new(bytes));
-    log.read_from(BufReader::new(unpacker))
-        .map_err(|error| SourceError::Malformed {
-            what: format!("the access log {key} cannot be unpacked: {error}"),
-        })
+    read(BufReader::new(unpacker)).map_err(|error| SourceError::Malformed {
+        what: format!("the access log {key} cannot be unpacked: {error}"),
+    })
 }
 
 fn unreachable(what: String) -> SourceError {
@@ -331,43 +322,4 @@ fn ends_at(rest: &str) -> Option<Timestamp> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_files_name_tells_its_five_minutes() {
-        let name = "20260131T2340Z_172.160.1.5_4f2a.log.gz";
-        assert_eq!(ends_at(name), Some(at("2026-01-31T23:40:00Z")));
-        for other in [
-            "",
-            "20260131T2340Z.log.gz",
-            "x_y.log.gz",
-            "ELBAccessLogTestFile",
-            "20261331T2340Z_a_b.log.gz",
-        ] {
-            assert_eq!(ends_at(other), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn names_sort_as_their_times_do() {
-        assert_eq!(minute(at("2026-01-31T23:40:59.5Z")), "20260131T2340Z");
-        let night = at("2026-01-31T23:50:00Z")..=at("2026-02-01T00:10:00Z");
-        assert_eq!(folders(&night), ["2026/01/31", "2026/02/01"]);
-        let noon = at("2026-01-31T11:50:00Z")..=at("2026-01-31T12:10:00Z");
-        assert_eq!(folders(&noon), ["2026/01/31"]);
-    }
-
-    #[test]
-    fn a_file_that_is_not_packed_is_said_to_be_so() {
-        let mut log = AccessLog::default();
-        let said = unpacked(&mut log, "key", &Bytes::from_static(b"http 2026-"))
-            .unwrap_err()
-            .to_string();
-        assert!(said.contains("key cannot be unpacked"), "{said}");
-    }
-}
+mod tests;

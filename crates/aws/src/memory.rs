@@ -10,7 +10,7 @@ use arya_plan::identity::{Arm, DeploymentId, InstallationId, Owner, SecurityGrou
 use arya_plan::left::Log;
 use arya_plan::listener::{GroupHealth, Rule};
 use arya_plan::observed::Status;
-use arya_plan::surroundings::{Rights, Surroundings};
+use arya_plan::surroundings::{Rights, Surroundings, Traffic};
 use aws_sdk_ec2::types as ec2;
 use aws_sdk_elasticloadbalancingv2::types as elb;
 
@@ -40,6 +40,8 @@ pub(crate) struct Memory {
     pub(crate) around: Remembered<String, Surroundings>,
     /// By the listener and what is said of a launch there.
     pub(crate) rights: Remembered<String, Rights>,
+    /// By load balancer and production's groups.
+    pub(crate) traffic: Remembered<String, Traffic>,
     pub(crate) health: Remembered<String, GroupHealth>,
     pub(crate) groups: Remembered<String, Vec<elb::TargetGroup>>,
     pub(crate) listeners: Remembered<String, Option<(elb::Listener, elb::LoadBalancer)>>,
@@ -80,6 +82,7 @@ impl Memory {
             attributes: Remembered::new(clock),
             around: Remembered::new(clock),
             rights: Remembered::new(clock),
+            traffic: Remembered::new(clock),
             health: Remembered::new(clock),
             groups: Remembered::new(clock),
             listeners: Remembered::new(clock),

@@ -55,6 +55,7 @@ impl Inner {
         };
         Ok(Surroundings {
             tenure: self.clients.tenure().await,
+            urls_end: self.clients.session_ends().await,
             ..found
         })
     }
@@ -80,11 +81,12 @@ impl Inner {
         let Some((_, balancer)) = door? else {
             return Ok(found);
         };
-        let (controller, production, burstable, shut_in) = tokio::try_join!(
+        let (controller, production, burstable, shut_in, traffic) = tokio::try_join!(
             self.controller(site, chosen),
             self.production_of(forward),
             self.burstable(spec),
             self.is_shut_in(&balancer, spec.app.port),
+            async { Ok(self.traffic(site, forward).await) },
         )?;
         let network = self.network(spec, &balancer, &production.instances).await?;
         Ok(Surroundings {
@@ -95,6 +97,7 @@ impl Inner {
             production_leaves_by: network.productions,
             scaled: production.scaled,
             shrinking: production.shrinking,
+            traffic,
             productions_tags: productions_tags(&spec.instances.tags, &production.instances),
             ..found
         })

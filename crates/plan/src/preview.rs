@@ -1,6 +1,7 @@
 //! The whole plan before anything is touched: where our rule would stand, every resource, every problem.
 
 mod around;
+mod doors;
 mod lines;
 mod placing;
 mod times;
@@ -27,8 +28,9 @@ use crate::spec::{Digest, Instances, Spec};
 use crate::surroundings::Surroundings;
 use crate::timing::Timing;
 
+use doors::{Rate, other_doors, rate};
 pub use lines::{actions_in_words, conditions_in_words, seconds_to_harmful};
-use lines::{other_doors, resources, rule_lines, shares, time_to_verdict};
+use lines::{resources, rule_lines, shares, time_to_verdict};
 pub use placing::chosen_rule;
 use placing::{place, quotas};
 pub use times::KindTime;
@@ -123,11 +125,14 @@ pub struct Quota {
 }
 
 /// Another rule that reaches production's groups: what comes in there misses this canary.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OtherDoor {
     pub listener: String,
     pub rule: String,
     pub sentence: String,
+    /// Of the requests that reached production's groups lately, where that was counted by rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_percent: Option<f64>,
 }
 
 /// What was asked and what integer weights give, each in percent of matching traffic.
@@ -171,6 +176,8 @@ pub struct Preview {
     /// What is launched, with what *same as production* stands for where that was asked.
     pub instances: Instances,
     pub other_doors: Vec<OtherDoor>,
+    /// How their shares are known, or why they are not.
+    pub other_doors_note: Option<String>,
     pub time_to_verdict: TimeToVerdict,
     pub shares: Option<SharesLine>,
     /// Of the chosen rule, its groups and earlier overlapping rules; empty while there is no chosen rule.
@@ -210,6 +217,10 @@ pub fn preview(request: &PreviewRequest<'_>) -> Preview {
     let digest = placement.as_ref().map_or(String::new(), |p| p.site_digest.clone());
     let chosen = placement.as_ref().map(|p| p.chosen.clone());
     let draft = placement.map(|placement| desired(request, placement));
+    let rate = match (site, &draft) {
+        (Some(site), Some(desired)) => rate(request, site, &desired.placement),
+        (None, _) | (_, None) => Rate::known(request.traffic_per_s),
+    };
     let mut preview = Preview {
         desired: None,
         before: site.cloned(),
@@ -224,12 +235,15 @@ pub fn preview(request: &PreviewRequest<'_>) -> Preview {
         price_note: cost::says(spec, request.capabilities.prices),
         instances: spec.instances.clone(),
         other_doors: vec![],
-        time_to_verdict: time_to_verdict(request),
+        other_doors_note: None,
+        time_to_verdict: time_to_verdict(request, rate),
         shares: draft.as_ref().and_then(shares),
         digest,
     };
     if let (Some(site), Some(desired)) = (site, draft) {
-        preview.other_doors = other_doors(request.sites, site, &desired.placement);
+        let traffic = &request.surroundings.traffic;
+        preview.other_doors = other_doors(request.sites, site, &desired.placement, traffic);
+        preview.other_doors_note = doors::note(traffic).filter(|_| !preview.other_doors.is_empty());
         let (after, checklist) = fold(request, &desired, site);
         preview.rules_after = rule_lines(&after, request.id, Some(&desired.placement.chosen));
         preview.checklist = checklist;

@@ -6,13 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use arya_judge::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::listener::GroupId;
+use crate::listener::{GroupId, ListenerId, Priority};
 
 /// Facts that a plan in front of one rule needs. Empty in a world that has none of this.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Surroundings {
     pub rights: Rights,
     pub tenure: Tenure,
+    /// When URLs that are signed now are worth nothing any more: they die with the session that signed them, although the next
+    /// one follows by itself. `None` = they hold as long as they say.
+    pub urls_end: Option<Timestamp>,
     /// The subnets that our instances would stand in.
     pub subnets: Vec<Subnet>,
     /// How production's own instances reach the world; empty where it has none that can be seen.
@@ -27,6 +30,8 @@ pub struct Surroundings {
     pub controller: Option<String>,
     /// Tags of the plan's instances that production's have with the same value, by name.
     pub productions_tags: BTreeSet<String>,
+    /// What production's groups got lately.
+    pub traffic: Traffic,
     /// Signs of a network of caches in front of the load balancer.
     pub caches: BTreeSet<String>,
     /// What allows instances to be given the profile of the spec.
@@ -100,4 +105,41 @@ pub enum WayOut {
     /// By a route whose end cannot be seen from here.
     Elsewhere(String),
     Nowhere,
+}
+
+/// Requests that reached production's groups lately, as the load balancer counted them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Traffic {
+    /// Nobody was asked.
+    #[default]
+    Unasked,
+    /// Nobody told; why, as a part of a sentence.
+    Untold { why: String },
+    /// By all ways together; why not by each, as a part of a sentence.
+    Together {
+        requests: u64,
+        span: Span,
+        why_not_by_way: String,
+    },
+    /// By listener and rule, as clients' requests were logged.
+    ByWay {
+        requests: BTreeMap<(ListenerId, Priority), u64>,
+        span: Span,
+    },
+}
+
+/// When they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Above 0.
+    pub seconds: u32,
+    pub until: Timestamp,
+}
+
+impl Span {
+    /// So many requests, by the second.
+    pub fn rate(&self, requests: u64) -> f64 {
+        // Counts of an hour lie far below the 2^53 up to which a double is exact.
+        requests as f64 / f64::from(self.seconds.max(1))
+    }
 }

@@ -1,6 +1,7 @@
 //! Questions to CloudWatch and the reading of its answers.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use arya_judge::source::SourceError;
@@ -111,33 +112,7 @@ pub(super) async fn ask_for(reading: &Services, spans: Vec<Span>, until: Timesta
     let mut told = Vec::new();
     for spans in spans.chunks(QUERIES_MAX / STATISTICS_OF_A_GROUP) {
         let from = spans.iter().map(|span| span.from).min().unwrap_or(until);
-        let mut answers = Answers::default();
-        let mut next = None;
-        for _ in 0..PAGES_MAX {
-            let request = reading
-                .cloudwatch
-                .get_metric_data()
-                .set_metric_data_queries(Some(queries(spans)))
-                .start_time(DateTime::from_secs(from.as_second()))
-                .end_time(DateTime::from_secs(until.as_second()))
-                .scan_by(ScanBy::TimestampAscending)
-                .set_next_token(next.take());
-            let page = ask(Call::GetMetricData, request.send()).await;
-            let page = page.map_err(|failure| SourceError::Unreachable {
-                what: failure.to_string().trim_end_matches('.').to_owned(),
-            })?;
-            page.metric_data_results()
-                .iter()
-                .for_each(|result| answers.take(result));
-            next = page.next_token;
-            if next.is_none() {
-                break;
-            }
-        }
-        if next.is_some() {
-            let what = format!("CloudWatch's answer has more than {PAGES_MAX} pages");
-            return Err(SourceError::Malformed { what });
-        }
+        let answers = answers(reading, &queries(spans), from..=until).await?;
         told.extend(
             spans
                 .iter()
@@ -148,6 +123,57 @@ pub(super) async fn ask_for(reading: &Services, spans: Vec<Span>, until: Timesta
     Ok(told)
 }
 
+/// The requests that these groups got together. At most [`QUERIES_MAX`] of them are asked about.
+pub(crate) async fn requests(
+    reading: &Services,
+    groups: &[Group],
+    span: RangeInclusive<Timestamp>,
+) -> Result<u64, SourceError> {
+    let groups = &groups[..groups.len().min(QUERIES_MAX)];
+    let query = |(place, group): (usize, &Group)| query(name(place, 0), Number::Requests, group.dimensions());
+    let queries: Vec<_> = groups.iter().enumerate().map(query).collect();
+    let answers = answers(reading, &queries, span).await?;
+    let counts = (0..groups.len()).map(|place| answers.whole(place, 0, Number::Requests));
+    let sums: Vec<f64> = counts
+        .map(|minutes| minutes.map(|minutes| minutes.values().sum()))
+        .collect::<Result<_, _>>()?;
+    // Counts, which are whole and not negative.
+    Ok(sums.into_iter().sum::<f64>() as u64)
+}
+
+/// Asks, page by page.
+async fn answers(
+    reading: &Services,
+    queries: &[MetricDataQuery],
+    span: RangeInclusive<Timestamp>,
+) -> Result<Answers, SourceError> {
+    let mut answers = Answers::default();
+    let mut next = None;
+    for _ in 0..PAGES_MAX {
+        let request = reading
+            .cloudwatch
+            .get_metric_data()
+            .set_metric_data_queries(Some(queries.to_vec()))
+            .start_time(DateTime::from_secs(span.start().as_second()))
+            .end_time(DateTime::from_secs(span.end().as_second()))
+            .scan_by(ScanBy::TimestampAscending)
+            .set_next_token(next.take());
+        let page = ask(Call::GetMetricData, request.send()).await;
+        let page = page.map_err(|failure| SourceError::Unreachable {
+            what: failure.to_string().trim_end_matches('.').to_owned(),
+        })?;
+        page.metric_data_results()
+            .iter()
+            .for_each(|result| answers.take(result));
+        next = page.next_token;
+        if next.is_none() {
+            return Ok(answers);
+        }
+    }
+    let what = format!("CloudWatch's answer has more than {PAGES_MAX} pages");
+    Err(SourceError::Malformed { what })
+}
+
 /// The name of a query, by which its answer is found.
 fn name(place: usize, number: usize) -> String {
     format!("g{place}_{number}")
@@ -156,24 +182,25 @@ fn name(place: usize, number: usize) -> String {
 fn queries(spans: &[Span]) -> Vec<MetricDataQuery> {
     let of_group = |(place, span): (usize, &Span)| {
         let dimensions = span.group.dimensions();
-        Number::all().enumerate().map(move |(number, asked)| {
-            let metric = Metric::builder()
-                .namespace(NAMESPACE)
-                .metric_name(asked.metric())
-                .set_dimensions(Some(dimensions.clone()))
-                .build();
-            let stat = MetricStat::builder()
-                .metric(metric)
-                .period(MINUTE_S as i32)
-                .stat(asked.statistic())
-                .build();
-            MetricDataQuery::builder()
-                .id(name(place, number))
-                .metric_stat(stat)
-                .build()
-        })
+        Number::all()
+            .enumerate()
+            .map(move |(number, asked)| query(name(place, number), asked, dimensions.clone()))
     };
     spans.iter().enumerate().flat_map(of_group).collect()
+}
+
+fn query(name: String, asked: Number, dimensions: Vec<Dimension>) -> MetricDataQuery {
+    let metric = Metric::builder()
+        .namespace(NAMESPACE)
+        .metric_name(asked.metric())
+        .set_dimensions(Some(dimensions))
+        .build();
+    let stat = MetricStat::builder()
+        .metric(metric)
+        .period(MINUTE_S as i32)
+        .stat(asked.statistic())
+        .build();
+    MetricDataQuery::builder().id(name).metric_stat(stat).build()
 }
 
 /// A question that is only asked whether it may be asked.
@@ -212,21 +239,26 @@ impl Answers {
         answer.status = result.status_code().cloned().or(answer.status.take());
     }
 
+    /// One number of the group at this place, by the second in which its minute begins.
+    fn whole(&self, place: usize, number: usize, asked: Number) -> Result<&BTreeMap<i64, f64>, SourceError> {
+        let answer = self.0.get(&name(place, number));
+        let status = answer.and_then(|answer| answer.status.as_ref());
+        match (answer, status) {
+            (Some(answer), Some(StatusCode::Complete)) => Ok(&answer.values),
+            _ => {
+                let status = status.map_or("nothing", StatusCode::as_str);
+                let what = format!("CloudWatch answered {status} for {} of a target group", asked.metric());
+                Err(SourceError::Unreachable { what })
+            }
+        }
+    }
+
     /// The minutes of the group at this place. A number that is missing where requests were counted is zero, which AWS
     /// does not write down; a query that was not answered in full makes the whole group unknown, since it is not.
     fn minutes(&self, place: usize) -> Result<Vec<(Timestamp, Minute)>, SourceError> {
         let mut numbers = Vec::new();
         for (number, asked) in Number::all().enumerate() {
-            let answer = self.0.get(&name(place, number));
-            let status = answer.and_then(|answer| answer.status.as_ref());
-            match (answer, status) {
-                (Some(answer), Some(StatusCode::Complete)) => numbers.push((asked, &answer.values)),
-                _ => {
-                    let status = status.map_or("nothing", StatusCode::as_str);
-                    let what = format!("CloudWatch answered {status} for {} of a target group", asked.metric());
-                    return Err(SourceError::Unreachable { what });
-                }
-            }
+            numbers.push((asked, self.whole(place, number, asked)?));
         }
         let mut minutes: BTreeMap<i64, (Minute, Vec<(f64, f64)>)> = BTreeMap::new();
         for (asked, values) in numbers {

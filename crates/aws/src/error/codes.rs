@@ -43,6 +43,8 @@ const MEANINGS: &[(&str, Meaning)] = &[
     ("NoSuchTagSet", Meaning::Gone),
     ("NoSuchUpload", Meaning::Gone),
     ("NotFound", Meaning::Gone),
+    // What was asked for was written again since.
+    ("PreconditionFailed", Meaning::Gone),
     ("RuleNotFound", Meaning::Gone),
     ("TargetGroupNotFound", Meaning::Gone),
     ("DryRunOperation", Meaning::WouldBe),

@@ -71,7 +71,8 @@ async fn pass(behind: String, request: Request<Incoming>) -> Result<Response<Ful
     Ok(Response::from_parts(head, Full::from(body)))
 }
 
-fn sent(request: Request<Vec<u8>>) -> (http::response::Parts, Vec<u8>) {
+/// moto's own answer.
+pub(crate) fn sent(request: Request<Vec<u8>>) -> (http::response::Parts, Vec<u8>) {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let mut answer = agent.run(request).unwrap();
     let body = answer.body_mut().read_to_vec().unwrap();

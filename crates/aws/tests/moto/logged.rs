@@ -1,6 +1,7 @@
 //! Evidence from access logs in a bucket, as the load balancer names and packs them.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use arya_aws::{AwsCloud, MeasuredBy};
 use arya_judge::source::pack::error_share_of_clients;
@@ -14,9 +15,10 @@ use flate2::write::GzEncoder;
 
 use crate::account::{OWNER, REGION};
 use crate::contract::Ground as _;
+use crate::slow::{PIECE, slow};
 use crate::stage::{Stage, settings};
 
-const BUCKET: &str = "logs-of-the-shop";
+pub(crate) const BUCKET: &str = "logs-of-the-shop";
 
 /// A deployment that serves, behind a load balancer that may write logs.
 struct Logged {
@@ -60,23 +62,7 @@ impl Logged {
     }
 
     async fn switch_on(&self) {
-        let admin = &self.stage.account.admin;
-        let place = aws_sdk_s3::types::BucketLocationConstraint::from(REGION);
-        let place = aws_sdk_s3::types::CreateBucketConfiguration::builder()
-            .location_constraint(place)
-            .build();
-        let request = admin.s3.create_bucket().bucket(BUCKET);
-        request.create_bucket_configuration(place).send().await.unwrap();
-        let pair = |key: &str, value: &str| LoadBalancerAttribute::builder().key(key).value(value).build();
-        let request = admin
-            .elb
-            .modify_load_balancer_attributes()
-            .load_balancer_arn(&self.balancer);
-        let request = request
-            .attributes(pair("access_logs.s3.bucket", BUCKET))
-            .attributes(pair("access_logs.s3.prefix", "shop"))
-            .attributes(pair("access_logs.s3.enabled", "true"));
-        request.send().await.unwrap();
+        switch_on(&self.stage, &self.balancer).await;
     }
 
     fn line(&self, second: i64, side: usize, status: u16, rule: u16) -> String {
@@ -90,15 +76,7 @@ impl Logged {
 
     /// A file of the five minutes that end then, in seconds from the beginning.
     async fn put(&self, ends: i64, node: &str, bytes: Vec<u8>) {
-        let name = self.balancer.split_once(":loadbalancer/").unwrap().1.replace('/', ".");
-        let ends = self.at(ends).to_string();
-        let (day, time) = (&ends[..10], ends[11..16].replace(':', ""));
-        let (folder, day) = (day.replace('-', "/"), day.replace('-', ""));
-        let key = format!(
-            "shop/AWSLogs/{OWNER}/elasticloadbalancing/{REGION}/{folder}/{OWNER}_elasticloadbalancing_{REGION}_{name}_{day}T{time}Z_{node}_4f2a.log.gz"
-        );
-        let request = self.stage.account.admin.s3.put_object().bucket(BUCKET).key(key);
-        request.body(bytes.into()).send().await.unwrap();
+        put(&self.stage, &self.balancer, self.at(ends), node, bytes).await;
     }
 
     async fn evidence(&self, now: i64) -> Result<Evidence, SourceError> {
@@ -108,7 +86,38 @@ impl Logged {
     }
 }
 
-fn packed(lines: &[String]) -> Vec<u8> {
+/// Has the load balancer write its log into a bucket.
+pub(crate) async fn switch_on(stage: &Stage, balancer: &str) {
+    let admin = &stage.account.admin;
+    let place = aws_sdk_s3::types::BucketLocationConstraint::from(REGION);
+    let place = aws_sdk_s3::types::CreateBucketConfiguration::builder()
+        .location_constraint(place)
+        .build();
+    let request = admin.s3.create_bucket().bucket(BUCKET);
+    request.create_bucket_configuration(place).send().await.unwrap();
+    let pair = |key: &str, value: &str| LoadBalancerAttribute::builder().key(key).value(value).build();
+    let request = admin.elb.modify_load_balancer_attributes().load_balancer_arn(balancer);
+    let request = request
+        .attributes(pair("access_logs.s3.bucket", BUCKET))
+        .attributes(pair("access_logs.s3.prefix", "shop"))
+        .attributes(pair("access_logs.s3.enabled", "true"));
+    request.send().await.unwrap();
+}
+
+/// Lays a file of one node into the bucket, as the load balancer names it.
+pub(crate) async fn put(stage: &Stage, balancer: &str, ends: Timestamp, node: &str, bytes: Vec<u8>) {
+    let name = balancer.split_once(":loadbalancer/").unwrap().1.replace('/', ".");
+    let ends = ends.to_string();
+    let (day, time) = (&ends[..10], ends[11..16].replace(':', ""));
+    let (folder, day) = (day.replace('-', "/"), day.replace('-', ""));
+    let key = format!(
+        "shop/AWSLogs/{OWNER}/elasticloadbalancing/{REGION}/{folder}/{OWNER}_elasticloadbalancing_{REGION}_{name}_{day}T{time}Z_{node}_4f2a.log.gz"
+    );
+    let request = stage.account.admin.s3.put_object().bucket(BUCKET).key(key);
+    request.body(bytes.into()).send().await.unwrap();
+}
+
+pub(crate) fn packed(lines: &[String]) -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     packer.write_all(lines.concat().as_bytes()).unwrap();
     packer.finish().unwrap()
@@ -176,4 +185,41 @@ async fn a_file_that_cannot_be_read_is_said_and_not_taken_for_silence() {
     }
     logged.put(300, "10.0.0.1", packed(&[logged.line(10, 1, 200, 1)])).await;
     assert_eq!(logged.evidence(1_300).await.unwrap().blocks.len(), 1);
+}
+
+/// Longer than a piece takes, shorter than a file.
+const ASKED_FOR: Duration = Duration::from_millis(300);
+const ASKED_AT_MOST: usize = 60;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_takes_longer_than_anybody_waits_is_there_in_the_end() {
+    let mut logged = Logged::begin().await;
+    logged.switch_on().await;
+    let slots = logged.stage.desired.placement.slots;
+    let lines: String = (0..1_000)
+        .map(|request| logged.line(request % 15, 1, 200, slots.main))
+        .collect();
+    let mut packer = GzEncoder::new(Vec::new(), Compression::none());
+    packer.write_all(lines.as_bytes()).unwrap();
+    let bytes = packer.finish().unwrap();
+    assert!(bytes.len() > 4 * PIECE, "{}", bytes.len());
+    logged.put(300, "10.0.0.1", bytes).await;
+
+    let mut settings = settings(slow(&logged.stage.moto).await, logged.stage.dir.path());
+    settings.connection.measured_by = MeasuredBy::AccessLogs;
+    logged.cloud = AwsCloud::connect(settings).await.unwrap();
+    logged
+        .cloud
+        .observe(&logged.stage.desired, Timestamp::now())
+        .await
+        .unwrap();
+    for asked in 1.. {
+        if let Ok(evidence) = tokio::time::timeout(ASKED_FOR, logged.evidence(1_000)).await {
+            let blocks = evidence.unwrap().blocks;
+            assert_eq!(blocks[0].counts().unwrap().canary_exposure, 1_000.0);
+            assert!(asked > 4, "nobody waited {asked} times in vain");
+            break;
+        }
+        assert!(asked < ASKED_AT_MOST, "what arrived was not kept");
+    }
 }

@@ -14,6 +14,7 @@ mod account;
 mod agent;
 mod bridge;
 mod moto;
+mod slow;
 mod stage;
 
 mod around;
@@ -26,6 +27,7 @@ mod posted;
 mod rights;
 mod signed;
 mod story;
+mod traffic;
 mod whispered;
 
 mod keeps {

@@ -13,10 +13,10 @@ use crate::contract::Ground as _;
 use crate::stage::{Stage, settings};
 
 /// What moto is told in one call.
-struct Put(Vec<(String, String)>);
+pub(crate) struct Put(Vec<(String, String)>);
 
 impl Put {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let pairs = [
             ("Action", "PutMetricData"),
             ("Version", "2010-08-01"),
@@ -26,7 +26,7 @@ impl Put {
     }
 
     /// A number of one target group in the minute that begins then.
-    fn number(&mut self, balancer: &str, group: &str, metric: &str, begins: Timestamp, value: f64) {
+    pub(crate) fn number(&mut self, balancer: &str, group: &str, metric: &str, begins: Timestamp, value: f64) {
         let member = format!("MetricData.member.{}", self.0.len() / 8 + 1);
         let pairs = [
             ("MetricName", metric.to_owned()),
@@ -42,7 +42,7 @@ impl Put {
             .extend(pairs.map(|(name, value)| (format!("{member}.{name}"), value)));
     }
 
-    async fn send(self, endpoint: String) {
+    pub(crate) async fn send(self, endpoint: String) {
         let sent = tokio::task::spawn_blocking(move || {
             let scope = format!(
                 "AWS4-HMAC-SHA256 Credential=testing/20260101/{REGION}/monitoring/aws4_request, SignedHeaders=host, Signature=0"

@@ -71,7 +71,7 @@ fn credentials(request: &PreviewRequest<'_>, problems: &mut Vec<Problem>) {
     let lifetime = jiff::SignedDuration::from_secs_f64(request.spec.lifetime_h.clamp(0.0, 1e4) * 3600.0);
     let over = request.now.checked_add(lifetime).ok();
     match request.surroundings.tenure {
-        Tenure::Lasting => {}
+        Tenure::Lasting => urls(request, over, problems),
         Tenure::Session => problems.push(Problem::note(
             "credentials_session",
             "The credentials are a session's and do not say when it ends. Once it has, nothing can be changed, not even \
@@ -103,6 +103,43 @@ fn credentials(request: &PreviewRequest<'_>, problems: &mut Vec<Problem>) {
                 ));
             }
         }
+    }
+}
+
+/// What instances fetch and report by dies with the session that signed it, also where the next one follows by itself.
+fn urls(request: &PreviewRequest<'_>, over: Option<arya_judge::Timestamp>, problems: &mut Vec<Problem>) {
+    let Some(end) = request.surroundings.urls_end else {
+        return;
+    };
+    let boots_at_most = jiff::SignedDuration::try_from(Timing::AWS.boot_at_most).unwrap_or(CREDENTIALS_MARGIN);
+    let (left, at) = (end.duration_since(request.now), to_the_second(end));
+    if left < boots_at_most {
+        problems.push(Problem::needs_acknowledgement(
+            "urls_end",
+            format!(
+                "Instances fetch their files by URLs that die with the role's session, at {at}, in {} minutes; the next \
+                 session does not renew them. An instance that is not up by then, or whose upload takes longer, fails, and it \
+                 may take {} minutes. Plan again once the session is a new one, or give the role's sessions an hour or more \
+                 (`duration_seconds` of the profile).",
+                left.as_mins().max(0),
+                boots_at_most.as_mins()
+            ),
+        ));
+    } else if over.is_none_or(|over| over > end) {
+        let (sent, judged) = match request.spec.monitor.reach {
+            Reach::Vpc | Reach::Public => ("", "Users, weights and what is judged do not depend on it."),
+            Reach::Bucket => (
+                ", and what the monitor measured",
+                "Users and weights do not depend on it, and what the load balancer counts is judged all the same.",
+            ),
+        };
+        problems.push(Problem::note(
+            "urls_end",
+            format!(
+                "What instances send by URLs (their containers' logs, last words{sent}) ends at {at}, with the role's session \
+                 that signs them, although the next session follows by itself. {judged}"
+            ),
+        ));
     }
 }
 

@@ -1,11 +1,10 @@
-//! The plan in words: rules, resources, shares, other doors, time to a verdict.
+//! The plan in words: rules, resources, shares, time to a verdict.
 
-use std::collections::BTreeSet;
-
+use super::doors::Rate;
 use super::times::by_kind;
-use super::{OtherDoor, PreviewRequest, ResourceLine, RuleLine, SharesLine, TimeToVerdict};
+use super::{PreviewRequest, ResourceLine, RuleLine, SharesLine, TimeToVerdict};
 use crate::cost;
-use crate::desired::{Desired, Placement};
+use crate::desired::Desired;
 use crate::identity::{Arm, DeploymentId, LogicalId, Place, RuleKind, SecurityGroupKind, resource_name};
 use crate::listener::compose::Slots;
 use crate::listener::{Action, Condition, Forward, Rule, RuleId, Site};
@@ -175,43 +174,6 @@ fn forward_in_words(site: &Site, forward: &Forward) -> String {
     format!("forward to {}{sticky}", groups.join(", "))
 }
 
-fn door_in_words(rule: &Rule, site: &Site, chosen_site: &Site) -> String {
-    let at = match site.listener == chosen_site.listener {
-        true => String::new(),
-        false => format!(" at {}", site.address),
-    };
-    let which = match rule.conditions.is_empty() {
-        true => format!("All that no other rule takes{at} reaches production by the default rule and misses"),
-        false => format!(
-            "Requests where {}{at} reach production by rule {} and miss",
-            conditions_in_words(&rule.conditions),
-            rule.priority
-        ),
-    };
-    format!("{which} this canary.")
-}
-
-pub(super) fn other_doors(sites: &[Site], chosen_site: &Site, placement: &Placement) -> Vec<OtherDoor> {
-    let ours: BTreeSet<_> = placement.production.iter().map(|g| &g.group).collect();
-    let mut doors = Vec::new();
-    for site in sites {
-        for rule in site.rules.iter().filter(|rule| rule.owner.is_none()) {
-            let is_chosen = site.listener == chosen_site.listener && rule.id == placement.chosen;
-            let reaches = rule
-                .forward()
-                .is_some_and(|f| f.groups.iter().any(|g| ours.contains(&g.group)));
-            if reaches && !is_chosen {
-                doors.push(OtherDoor {
-                    listener: site.listener.to_string(),
-                    rule: rule.id.to_string(),
-                    sentence: door_in_words(rule, site, chosen_site),
-                });
-            }
-        }
-    }
-    doors
-}
-
 /// So many failures of the canary alone convince the judge (found by asking it, see the test beside the planner's),
 const EVENTS_FOR_NEW_ERRORS: f64 = 10.0;
 /// and at high rates it still wants two blocks of five seconds.
@@ -233,11 +195,15 @@ pub(super) fn time_in_words(seconds: f64) -> String {
     }
 }
 
-pub(super) fn time_to_verdict(request: &PreviewRequest<'_>) -> TimeToVerdict {
+/// With what is known of the traffic: how much, and how that is known.
+pub(super) fn time_to_verdict(request: &PreviewRequest<'_>, rate: Rate) -> TimeToVerdict {
     let share = request.spec.canary_percent.percent() / 100.0;
-    let canary = request.traffic_per_s.map(|rate| rate * share);
+    let canary = rate.per_s.map(|rate| rate * share);
     let sentence = match canary {
-        None => "The traffic of the chosen rule is not known yet, so no time can be said.".into(),
+        None => match &rate.told {
+            Some(why) => format!("The traffic of the chosen rule is not known, so no time can be said: {why}."),
+            None => "The traffic of the chosen rule is not known yet, so no time can be said.".into(),
+        },
         Some(rate) if rate <= 0.0 && share > 0.0 => {
             "The chosen rule answered no requests lately: without traffic there will be no verdict.".into()
         }
@@ -253,10 +219,15 @@ pub(super) fn time_to_verdict(request: &PreviewRequest<'_>) -> TimeToVerdict {
             )
         }
     };
+    let told = rate.told.filter(|_| canary.is_some());
     TimeToVerdict {
-        requests_per_s: request.traffic_per_s,
+        requests_per_s: rate.per_s,
         canary_requests_per_s: canary,
-        sentence,
+        sentence: [Some(sentence), told]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" "),
         by_kind: canary.filter(|rate| *rate > 0.0).map(by_kind).unwrap_or_default(),
     }
 }

@@ -13,7 +13,7 @@ use arya_plan::plan::{Step, plan};
 use arya_plan::preview::Preview;
 use arya_plan::problem::Severity;
 use arya_plan::spec::{Reach, Spec};
-use arya_plan::surroundings::{MissingRight, Subnet, Surroundings, Tenure, WayOut};
+use arya_plan::surroundings::{MissingRight, Span, Subnet, Surroundings, Tenure, Traffic, WayOut};
 
 use crate::paper::{Paper, files, has_problem, preview_around, site, spec};
 
@@ -285,6 +285,39 @@ fn what_makes_a_comparison_other_than_it_looks_is_told() {
 }
 
 #[test]
+fn urls_that_die_with_a_short_session_are_told_before_instances_need_them() {
+    let ends = |minutes: i64| move |_: &mut Spec, around: &mut Surroundings| around.urls_end = Some(at(minutes));
+    let asked = Severity::NeedsAcknowledgement;
+    check(
+        ends(12),
+        "urls_end",
+        asked,
+        &["1970-01-01T00:12:00Z, in 12 minutes", "`duration_seconds`"],
+    );
+    check(ends(-1), "urls_end", asked, &["in 0 minutes"]);
+    check(
+        ends(30),
+        "urls_end",
+        Severity::Note,
+        &["1970-01-01T00:30:00Z", "what is judged do not depend on it"],
+    );
+    assert!(
+        previewed(ends(5 * 60)).problems.is_empty(),
+        "the deployment is over before"
+    );
+    // Credentials that are not renewed are told as such.
+    check(
+        |_, around| {
+            around.tenure = Tenure::Ends { at: at(60) };
+            around.urls_end = Some(at(60));
+        },
+        "credentials_end",
+        Severity::Note,
+        &["1970-01-01T01:00:00Z"],
+    );
+}
+
+#[test]
 fn tags_of_productions_are_told_since_whatever_finds_production_by_them_finds_ours() {
     check(
         |_, around| around.productions_tags = ["team".to_owned(), "cost".to_owned()].into(),
@@ -348,4 +381,97 @@ fn looks_stretch_where_the_account_has_no_calls_for_more() {
         plan(&paper.desired, &paper.world, &paper.seen, &paper.timing).waiting,
         []
     );
+}
+
+/// As seen up to 12:15.
+fn span(minutes: u32) -> Span {
+    Span {
+        seconds: 60 * minutes,
+        until: "2026-01-31T12:15:00.5Z".parse().unwrap(),
+    }
+}
+
+#[test]
+fn how_many_take_another_way_is_told_where_rules_are_counted_and_else_why_not() {
+    let counted = |traffic: Traffic| previewed(|_, around| around.traffic = traffic);
+    let listener = site().listener;
+    let by_way = counted(Traffic::ByWay {
+        requests: [
+            ((listener.clone(), Priority::Default), 6_300),
+            ((listener.clone(), Priority::At(10)), 2_700),
+        ]
+        .into(),
+        span: span(15),
+    });
+    let [door] = &by_way.other_doors[..] else {
+        panic!("{:?}", by_way.other_doors)
+    };
+    assert_eq!(door.share_percent, Some(30.0));
+    assert!(
+        door.sentence
+            .ends_with("30.0 % of production's requests came this way."),
+        "{door:?}"
+    );
+    let note = by_way.other_doors_note.unwrap();
+    assert!(
+        note.contains("the 15 minutes up to 2026-01-31T12:15:00Z, in which 9000 requests"),
+        "{note}"
+    );
+    let time = by_way.time_to_verdict;
+    assert_eq!(time.requests_per_s, Some(7.0));
+    assert!(
+        time.sentence
+            .contains("access logs have 7.0 requests/s by the chosen rule"),
+        "{}",
+        time.sentence
+    );
+
+    let together = counted(Traffic::Together {
+        requests: 36_000,
+        span: span(60),
+        why_not_by_way: "no log is written".into(),
+    });
+    assert_eq!(together.other_doors[0].share_percent, None);
+    let note = together.other_doors_note.unwrap();
+    assert!(
+        note.contains("not known") && note.ends_with("and no log is written."),
+        "{note}"
+    );
+    let time = together.time_to_verdict;
+    assert_eq!(
+        (time.requests_per_s, time.canary_requests_per_s),
+        (Some(10.0), Some(0.5))
+    );
+    assert!(time.sentence.contains("come at most so many"), "{}", time.sentence);
+    assert!(!time.by_kind.is_empty());
+
+    let untold = counted(Traffic::Untold {
+        why: "AWS says no".into(),
+    });
+    assert_eq!(untold.time_to_verdict.requests_per_s, None);
+    let said = untold.time_to_verdict.sentence;
+    assert!(
+        said.contains("not known, so no time can be said: AWS says no."),
+        "{said}"
+    );
+    assert_eq!(previewed(|_, _| ()).other_doors_note, None);
+}
+
+#[test]
+fn where_the_chosen_rule_is_the_only_way_what_cloudwatch_counts_is_its_own() {
+    let mut alone = site();
+    alone.rules.retain(|rule| rule.priority == Priority::Default);
+    let around = Surroundings {
+        traffic: Traffic::Together {
+            requests: 0,
+            span: span(60),
+            why_not_by_way: "no log is written".into(),
+        },
+        ..Surroundings::default()
+    };
+    let quiet = preview_around(&spec(), &[alone], &files(), &around);
+    assert!(quiet.other_doors.is_empty() && quiet.other_doors_note.is_none());
+    let said = quiet.time_to_verdict.sentence;
+    assert!(said.contains("without traffic there will be no verdict"), "{said}");
+    assert!(said.ends_with("CloudWatch counted 0.0 requests/s at production's target groups in the 60 minutes up to 2026-01-31T12:15:00Z."), "{said}");
 }

@@ -22,7 +22,7 @@ use arya_plan::problem::Severity;
 use arya_plan::proof::{RestoreProof, restore_proof};
 use arya_plan::seen::Seen;
 use arya_plan::spec::Spec;
-use arya_plan::surroundings::Surroundings;
+use arya_plan::surroundings::{Surroundings, Traffic};
 use arya_plan::timing::Timing;
 
 const ROUNDS_MAX: usize = 200;
@@ -177,7 +177,7 @@ pub(crate) fn preview_around(spec: &Spec, sites: &[Site], files: &Files, surroun
         harmful_before: &[],
         live: &[],
         probe_secret: ProbeSecret::new("s3cret"),
-        traffic_per_s: Some(100.0),
+        traffic_per_s: (surroundings.traffic == Traffic::Unasked).then_some(100.0),
         now: Timestamp::UNIX_EPOCH,
         timing: &Timing::AWS,
     })

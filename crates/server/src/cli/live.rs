@@ -57,6 +57,16 @@ pub(super) fn show_plan(plan: &Value, as_json: bool) -> anyhow::Result<u8> {
     for step in list(plan, "checklist") {
         output::line(&format!("  {}", step.as_str().unwrap_or_default()))?;
     }
+    let doors = list(plan, "other_doors");
+    if !doors.is_empty() {
+        output::line("Other ways in:")?;
+    }
+    for door in doors {
+        output::line(&format!("  {}", text(door, "sentence")))?;
+    }
+    if let Some(note) = plan["other_doors_note"].as_str() {
+        output::line(&format!("  {note}"))?;
+    }
     let times = &plan["time_to_verdict"];
     output::line(text(times, "sentence"))?;
     for time in list(times, "by_kind") {

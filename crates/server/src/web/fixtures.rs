@@ -317,6 +317,7 @@ pub(crate) fn about() -> About {
     About {
         installation: InstallationId::new(Uuid::from_u128(1)),
         data_dir: "/var/lib/arya".into(),
+        config: Some("/etc/arya/serve.yaml".into()),
         token_file: None,
         connections: vec![ConnectionLine {
             name: HOSTILE.into(),
@@ -538,7 +539,9 @@ pub(crate) fn plan() -> PlanDocument {
             listener: "web".into(),
             rule: "default".into(),
             sentence: "The default rule reaches web too; this canary misses that traffic.".into(),
+            share_percent: Some(12.5),
         }],
+        other_doors_note: Some("By the load balancer's access logs.".into()),
         time_to_verdict: TimeToVerdict {
             requests_per_s: Some(100.0),
             canary_requests_per_s: Some(20.0),

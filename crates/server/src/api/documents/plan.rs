@@ -28,6 +28,9 @@ pub(crate) struct PlanDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) instances: Option<Instances>,
     pub(crate) other_doors: Vec<OtherDoor>,
+    /// How their shares are known, or why they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) other_doors_note: Option<String>,
     pub(crate) time_to_verdict: TimeToVerdict,
     pub(crate) shares: Option<SharesLine>,
     /// Of the chosen rule, its groups and earlier overlapping rules: `POST /deployments` refuses when it differs.
@@ -86,6 +89,7 @@ impl PlanDocument {
             price_note: preview.price_note.clone(),
             instances: preview.price_note.is_some().then(|| preview.instances.clone()),
             other_doors: preview.other_doors.clone(),
+            other_doors_note: preview.other_doors_note.clone(),
             time_to_verdict: preview.time_to_verdict.clone(),
             shares: preview.shares.clone(),
             digest: preview.digest.clone(),

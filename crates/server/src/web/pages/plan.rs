@@ -21,6 +21,7 @@ pub(crate) struct PlanPanel {
     pub(crate) checklist: Vec<String>,
     pub(crate) quotas: Vec<QuotaView>,
     pub(crate) other_doors: Vec<String>,
+    pub(crate) other_doors_note: Option<String>,
     pub(crate) price: String,
     pub(crate) price_note: Option<String>,
     /// What is launched, with no word left.
@@ -89,6 +90,7 @@ impl PlanPanel {
                 })
                 .collect(),
             other_doors: plan.other_doors.iter().map(|door| door.sentence.clone()).collect(),
+            other_doors_note: plan.other_doors_note.clone(),
             price: words::money(plan.price_per_hour),
             price_note: plan.price_note.clone(),
             instances: plan.instances.clone(),
