@@ -41,6 +41,36 @@ struct Listed {
 /// An owner, and for a rule the listener that it stands on.
 pub(crate) type Located = (Owner, Option<ListenerId>);
 
+/// What Elastic Load Balancing shows of ours.
+#[derive(Debug, Default)]
+pub(crate) struct Balancing {
+    /// Owners of rules with their listener, and of groups.
+    pub(crate) found: Vec<Located>,
+    /// Every listener that was listed.
+    pub(crate) listeners: Vec<ListenerId>,
+    /// Why not all of it is there, each once.
+    pub(crate) missed: Vec<CloudError>,
+    /// Some listener's rules were not shown: who has none here may have one there.
+    pub(crate) rules_missed: bool,
+}
+
+impl Balancing {
+    fn miss(&mut self, error: CloudError) {
+        if !self.missed.contains(&error) {
+            self.missed.push(error);
+        }
+    }
+
+    /// What was listed on the way to rules; nothing, and noted, where it was not.
+    fn of_rules<T>(&mut self, listed: Result<Vec<T>, CloudError>) -> Vec<T> {
+        listed.unwrap_or_else(|error| {
+            self.rules_missed = true;
+            self.miss(error);
+            vec![]
+        })
+    }
+}
+
 /// Whose health is asked anew.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fresh<'f> {
@@ -153,12 +183,15 @@ impl Inner {
 
     pub(crate) async fn list(&self) -> Result<Vec<DeploymentId>, CloudError> {
         let installation = self.settings.installation;
-        let (compute, (balancing, _), files) = tokio::try_join!(
+        let (compute, balancing, files) = tokio::try_join!(
             self.compute_owners(of_installation(installation)),
             self.balancing_owners(),
             self.bucket_owners()
         )?;
-        let balancing = balancing.into_iter().map(|(owner, _)| owner);
+        if let Some(missed) = balancing.missed.into_iter().next() {
+            return Err(missed);
+        }
+        let balancing = balancing.found.into_iter().map(|(owner, _)| owner);
         let owners = compute.into_iter().chain(balancing).chain(files);
         let ours = owners.filter(|owner| owner.installation == installation);
         let found: BTreeSet<DeploymentId> = ours.map(|owner| owner.deployment).collect();
@@ -175,9 +208,31 @@ impl Inner {
         Ok(instances.chain(groups).collect())
     }
 
-    /// Elastic Load Balancing has no filter by tag: every rule of every listener, and every group with a name of ours.
-    /// Owners of rules with the listener, and every listener there is.
-    pub(crate) async fn balancing_owners(&self) -> Result<(Vec<Located>, Vec<ListenerId>), CloudError> {
+    /// Elastic Load Balancing has no filter by tag: every rule of every listener, and every group with a name of ours. What
+    /// one listing does not show keeps back nothing that another one does.
+    pub(crate) async fn balancing_owners(&self) -> Result<Balancing, CloudError> {
+        let mut all = Balancing::default();
+        // Rules first: they are what sends users.
+        for balancer in self.load_balancers().await? {
+            let listeners = self.listeners(balancer.load_balancer_arn().unwrap_or_default()).await;
+            for listener in all.of_rules(listeners) {
+                let id = ListenerId::new(listener.listener_arn().unwrap_or_default());
+                let rules = all.of_rules(self.rules(id.as_str()).await.map(Option::unwrap_or_default));
+                let owned = rules
+                    .into_iter()
+                    .filter_map(|rule| Some((rule.owner?, Some(id.clone()))));
+                all.found.extend(owned);
+                all.listeners.push(id);
+            }
+        }
+        match self.group_owners().await {
+            Ok(groups) => all.found.extend(groups.into_iter().map(|owner| (owner, None))),
+            Err(error) => all.miss(error),
+        }
+        Ok(all)
+    }
+
+    async fn group_owners(&self) -> Result<Vec<Owner>, CloudError> {
         let groups = self.all_groups().await?;
         let ours = |group: &&elb::TargetGroup| group.target_group_name().unwrap_or_default().starts_with(OUR_PREFIX);
         let arns: Vec<&str> = groups
@@ -185,18 +240,7 @@ impl Inner {
             .filter(ours)
             .filter_map(|group| group.target_group_arn())
             .collect();
-        let groups = self.owners(&arns).await?.into_iter().flatten();
-        let mut found: Vec<Located> = groups.map(|owner| (owner, None)).collect();
-        let mut listeners = Vec::new();
-        for balancer in self.load_balancers().await? {
-            for listener in self.listeners(balancer.load_balancer_arn().unwrap_or_default()).await? {
-                let id = ListenerId::new(listener.listener_arn().unwrap_or_default());
-                let rules = self.rules(id.as_str()).await?.into_iter().flatten();
-                found.extend(rules.filter_map(|rule| Some((rule.owner?, Some(id.clone())))));
-                listeners.push(id);
-            }
-        }
-        Ok((found, listeners))
+        Ok(self.owners(&arns).await?.into_iter().flatten().collect())
     }
 
     pub(crate) async fn bucket_owners(&self) -> Result<Vec<Owner>, CloudError> {

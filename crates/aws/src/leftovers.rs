@@ -10,6 +10,7 @@ use arya_plan::listener::ListenerId;
 use tokio::time::timeout;
 
 use crate::Inner;
+use crate::discover::Balancing;
 use crate::tags::of_anybody;
 
 /// What stands of one deployment.
@@ -27,7 +28,7 @@ pub struct Leftover {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leftovers {
     pub found: Vec<Leftover>,
-    /// Why instances and security groups, or buckets, are not among them.
+    /// Why not everything is among them: instances and security groups, buckets, target groups, or the rules of a listener.
     pub missed: Vec<CloudError>,
 }
 
@@ -35,8 +36,9 @@ pub struct Leftovers {
 const BY_TAG_WITHIN: Duration = Duration::from_secs(120);
 
 impl Inner {
-    /// Whether users are sent to something only the load balancers know, so nothing is known without them; what the rest
-    /// of AWS does not show must not keep anybody from taking users away.
+    /// Whether users are sent to something only the load balancers know, so nothing is known without them, and of a
+    /// deployment nothing while its rules are not shown; what else AWS does not show must not keep anybody from taking users
+    /// away.
     pub(crate) async fn leftovers(&self) -> Result<Leftovers, CloudError> {
         let (compute, balancing, files) = tokio::join!(
             within(
@@ -47,8 +49,13 @@ impl Inner {
             self.balancing_owners(),
             within(BY_TAG_WITHIN, "buckets", self.bucket_owners())
         );
-        let (balancing, listeners) = balancing?;
-        let (mut owners, mut missed) = (Vec::new(), Vec::new());
+        let Balancing {
+            found: balancing,
+            listeners,
+            mut missed,
+            rules_missed,
+        } = balancing?;
+        let mut owners = Vec::new();
         for part in [compute, files] {
             match part {
                 Ok(part) => owners.extend(part),
@@ -56,10 +63,12 @@ impl Inner {
             }
         }
         let owners = owners.into_iter().map(|owner| (owner, None));
-        Ok(Leftovers {
-            found: by_deployment(owners.chain(balancing), listeners.first()),
-            missed,
-        })
+        let mut found = by_deployment(owners.chain(balancing), listeners.first());
+        if rules_missed {
+            // Nothing is taken from under users who may still be sent to it. Both rules of a deployment stand on one listener.
+            found.retain(|one| one.places.iter().any(|place| matches!(place, LogicalId::Rule(_))));
+        }
+        Ok(Leftovers { found, missed })
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arya_aws::calls::{Call, Part};
 use arya_engine::Report;
+use arya_plan::cloud::Cloud as _;
 use arya_plan::desired::Change;
 use arya_plan::identity::{LogicalId, RuleKind};
 use arya_plan::phase::Phase;
@@ -179,7 +180,7 @@ async fn ended_credentials_ask_for_a_login_and_are_never_taken_for_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_left_is_told_as_far_as_it_is_shown_but_never_without_the_load_balancers() {
+async fn what_is_left_is_told_as_far_as_it_is_shown_but_nothing_of_whom_users_may_be_sent_to_unseen() {
     let life = Life::begin(Files::Small, 0).await;
     life.serving().await;
     let denied = |operation| (operation, When::Always, Fault::Denied);
@@ -194,7 +195,36 @@ async fn what_is_left_is_told_as_far_as_it_is_shown_but_never_without_the_load_b
         found.places.is_subset(&known.places) && found.listener == known.listener,
         "{found:?}"
     );
+    // Without target groups too the rules are there, which is what users are taken away by.
+    life.script(vec![denied("DescribeTargetGroups")]);
+    let ruled = life.cloud.leftovers().await.unwrap();
+    assert_eq!((ruled.missed.len(), ruled.found.len()), (1, 1), "{ruled:?}");
+    assert!(
+        ruled.missed[0]
+            .what
+            .contains("elasticloadbalancing:DescribeTargetGroups"),
+        "{ruled:?}"
+    );
+    let found = &ruled.found[0];
+    assert!(found.places.contains(&LogicalId::Rule(RuleKind::Main)) && found.listener == known.listener);
     // Who does not know whether users are sent to it says nothing of it.
-    life.script(vec![denied("DescribeRules")]);
+    for operation in ["DescribeListeners", "DescribeRules"] {
+        life.script(vec![denied(operation)]);
+        let unknown = life.cloud.leftovers().await.unwrap();
+        assert!(unknown.found.is_empty(), "{operation}: {unknown:?}");
+        assert!(unknown.missed[0].what.contains(operation), "{operation}: {unknown:?}");
+        life.cloud.list().await.unwrap_err();
+    }
+    life.script(vec![denied("DescribeLoadBalancers")]);
     life.cloud.leftovers().await.unwrap_err();
+    // One listener of several that does not answer hides no other one's rules.
+    life.endpoint.read(|account| {
+        account.page = 400;
+        account.add_balancers(3);
+    });
+    life.endpoint.forget_calls();
+    life.script(vec![("DescribeRules", When::Nth(2), Fault::Denied)]);
+    let partly = life.cloud.leftovers().await.unwrap();
+    assert_eq!((partly.missed.len(), partly.found.len()), (1, 1), "{partly:?}");
+    assert_eq!(partly.found[0].places, known.places, "{partly:?}");
 }
