@@ -34,5 +34,5 @@ pub use digest::{Digest, ParseDigestError};
 pub use error::BundleError;
 pub use limits::Limits;
 pub use reference::{names_same_image, normalise_reference};
-pub use shown::beginning;
+pub use shown::{beginning, in_plain_words};
 pub use unpack::{Skipped, Unpacked, Wanted, unpack_layers};

@@ -57,6 +57,29 @@ pub fn beginning(text: &str, characters: usize) -> String {
     begin
 }
 
+/// What a parser says it expected, in words of people instead of types of ours.
+#[must_use]
+pub fn in_plain_words(text: &str) -> String {
+    const PLAIN: [(&str, &str); 9] = [
+        ("expected u8", "expected a whole number from 0 to 255"),
+        ("expected u16", "expected a whole number from 0 to 65535"),
+        ("expected u32", "expected a whole number, not negative"),
+        ("expected u64", "expected a whole number, not negative"),
+        ("expected usize", "expected a whole number, not negative"),
+        ("expected f64", "expected a number"),
+        ("expected a string", "expected a text"),
+        ("expected a sequence", "expected a list"),
+        ("expected a map", "expected keys with values"),
+    ];
+    let found = PLAIN.iter().find_map(|(typed, plain)| {
+        let (before, after) = text.split_once(typed)?;
+        // `expected u16` is not the beginning of `expected u168`.
+        let ends = !after.starts_with(|c: char| c.is_ascii_alphanumeric());
+        ends.then(|| format!("{before}{plain}{after}"))
+    });
+    found.unwrap_or_else(|| text.to_owned())
+}
+
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let half = self.characters / 2;

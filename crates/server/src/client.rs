@@ -67,7 +67,7 @@ pub(crate) enum ClientError {
     Refused(Refusal),
     #[error("The server answered {status} with something that is not Arya's. Check --server.")]
     Foreign { status: u16 },
-    #[error("The file {} cannot be read. Nothing was uploaded from it.", path.display())]
+    #[error("The file {} cannot be read. Nothing was uploaded from it. Check the path.", path.display())]
     File {
         path: PathBuf,
         #[source]

@@ -16,11 +16,18 @@ pub struct CanaryPercent {
 
 /// A share that cannot be.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error(
-    "a canary share of {0:.3} % is out of range: it can be 0, or 0.001 to 50, since baseline and canary get the same share \
-     each"
-)]
+#[error("a canary share of {} % is out of range: it can be 0, or 0.001 to 50, for the baseline gets the same", shown(*.0))]
 pub struct ShareOutOfRange(pub f64);
+
+/// As it was written, where that is short.
+fn shown(percent: f64) -> String {
+    let whole = percent.to_string();
+    if whole.len() <= 12 {
+        whole
+    } else {
+        format!("{percent:e}")
+    }
+}
 
 impl CanaryPercent {
     pub const ZERO: Self = Self { thousandths: 0 };

@@ -96,7 +96,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 impl From<arya_plan::spec::SpecError> for Problem {
     fn from(error: arya_plan::spec::SpecError) -> Self {
-        let mut problem = Self::invalid(error.sentence).next(error.next);
+        let mut problem = Self::invalid(format!("{} Nothing was changed.", error.sentence)).next(error.next);
         problem.field = error.field;
         problem
     }

@@ -111,7 +111,7 @@ impl Unreadable {
 
 /// The beginning of a text, so that an answer stays readable whatever was sent.
 pub(crate) fn cut(text: &str) -> String {
-    arya_bundle::beginning(text, SHOWN)
+    arya_bundle::beginning(&arya_bundle::in_plain_words(text), SHOWN)
 }
 
 /// Where the reader is.

@@ -110,7 +110,7 @@ fn sequential(text: &[u8], place: Place) -> anyhow::Result<Answer> {
 fn read(path: &Path, limit: u64, smaller: &str) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
     let name = path.display();
-    let unreadable = |error| anyhow!("{name} cannot be read ({error}), so nothing was judged. Check the path");
+    let unreadable = |error| anyhow!("{name} cannot be read ({error}), so nothing was judged. Check the path.");
     let file = std::fs::File::open(path).map_err(unreadable)?;
     file.take(limit + 1).read_to_end(&mut text).map_err(unreadable)?;
     if text.len() as u64 > limit {
