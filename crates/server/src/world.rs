@@ -6,7 +6,7 @@ use std::time::Duration;
 use arya_engine::Report;
 use arya_judge::Timestamp;
 use arya_local::live::LiveCloud;
-use arya_plan::cloud::{Cloud as _, CloudError};
+use arya_plan::cloud::{Cloud as _, CloudError, ErrorKind};
 use arya_plan::cost::Prices;
 use arya_plan::desired::Desired;
 use arya_plan::left::Log;
@@ -200,7 +200,14 @@ impl World {
     /// What the containers of a deployment printed so far.
     pub(crate) async fn logs(&self, desired: &Desired) -> Result<Arc<[Log]>, CloudError> {
         match self {
-            Self::Local(cloud) => Ok(cloud.logs(&desired.id).await.into()),
+            Self::Local(cloud) => {
+                let logs = cloud.logs(&desired.id).await;
+                logs.map(Into::into).map_err(|error| CloudError {
+                    kind: ErrorKind::Unknown,
+                    what: format!("The bucket's folder cannot be read: {error}."),
+                    next: "Look at the data directory of `arya try`.".into(),
+                })
+            }
             #[cfg(feature = "aws")]
             Self::Aws(accounts) => accounts.logs(desired).await,
         }

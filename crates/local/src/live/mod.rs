@@ -270,7 +270,10 @@ impl LiveCloud {
     }
 
     /// What the instances of a deployment printed so far, also those that ended.
-    pub async fn logs(&self, deployment: &DeploymentId) -> Vec<Log> {
+    ///
+    /// # Errors
+    /// When what the ended ones printed cannot be read from the bucket's folder.
+    pub async fn logs(&self, deployment: &DeploymentId) -> std::io::Result<Vec<Log>> {
         let (mut logs, bucket) = {
             let world = self.0.world();
             let machines = world.machines_of(deployment);
@@ -286,15 +289,15 @@ impl LiveCloud {
             let bucket = world.buckets.get(deployment);
             (logs.collect::<Vec<_>>(), bucket.map(|bucket| bucket.folder.clone()))
         };
-        let Some(folder) = bucket else { return logs };
+        let Some(folder) = bucket else { return Ok(logs) };
         let ended = tokio::task::spawn_blocking(move || folder.logs()).await;
-        for log in ended.ok().and_then(Result::ok).unwrap_or_default() {
+        for log in ended.map_err(std::io::Error::other)?? {
             let is_it = |known: &Log| known.place == log.place && known.incarnation == log.incarnation;
             if !logs.iter().any(is_it) {
                 logs.push(log);
             }
         }
-        logs
+        Ok(logs)
     }
 
     /// The archives that may run here, by the digests of their files.

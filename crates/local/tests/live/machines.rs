@@ -94,7 +94,7 @@ async fn what_an_app_printed_is_read_while_it_stands_and_outlives_the_bucket() {
     story.desired.spec.canary.compose = stage.store(compose.as_bytes());
     fails_to_start(&story, &["SAMPLE_ERROR_SHARE=/patients/…?…"]).await;
     let id = story.desired.id;
-    let logs = story.cloud.logs(&id).await;
+    let logs = story.cloud.logs(&id).await.unwrap();
     let [log] = &logs[..] else { panic!("{logs:?}") };
     assert_eq!((log.place, log.incarnation), (CANARY, 1));
     assert!(
