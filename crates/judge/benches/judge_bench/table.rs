@@ -153,7 +153,10 @@ fn entry(cell: &Cell, rows: &[Row], method: &str) -> String {
     match cell.canary {
         Canary::Harmless => format!("{share:.1}%"),
         Canary::Worse => {
-            let median = row.median().map_or_else(|| "-".to_owned(), |minute| ((100.0 * minute).round() / 100.0).to_string());
+            let median = row.median().map_or_else(
+                || "-".to_owned(),
+                |minute| ((100.0 * minute).round() / 100.0).to_string(),
+            );
             format!("{share:.0}% / {median}")
         }
     }
