@@ -3,6 +3,7 @@
 
 const REFRESH_AT_MOST_EVERY_MS = 700;
 const PLAN_AFTER_TYPING_MS = 450;
+const ASK_AGAIN_AFTER_MS = 3000;
 
 const byId = (id) => document.getElementById(id);
 
@@ -42,6 +43,12 @@ function follow(url) {
   let due = 0;
   let timer = null;
   const says = document.querySelector("[data-connection]");
+  const away = document.querySelector("[data-away]");
+  let over = false;
+  const tell = (here) => {
+    if (says) says.textContent = here ? "Live" : "Not connected";
+    if (away) away.hidden = here;
+  };
   // Not the address in the bar: a refused form is answered under the form's, which cannot be fetched.
   const page = document.body.dataset.page;
   const refresh = async () => {
@@ -51,16 +58,25 @@ function follow(url) {
       const answer = await fetch(page, { headers: { Accept: "text/html" } });
       if (answer.redirected && new URL(answer.url).pathname !== page) location.href = answer.url;
       else if (answer.ok) swap(await answer.text());
+      if (!over) tell(true);
     } catch {
       // The stream's own error says that the server is away.
     }
   };
   const soon = () => { timer ??= setTimeout(refresh, Math.max(0, due - Date.now())); };
-  const stream = new EventSource(url);
-  stream.addEventListener("changed", soon);
-  stream.onopen = () => { if (says) says.textContent = "Live"; soon(); };
-  stream.onerror = () => { if (says) says.textContent = "The connection is lost; trying again. What you see may be old."; };
-  stream.addEventListener("ended", () => { stream.close(); soon(); if (says) says.textContent = ""; });
+  const listen = () => {
+    const stream = new EventSource(url);
+    stream.addEventListener("changed", soon);
+    stream.onopen = () => { tell(true); soon(); };
+    stream.addEventListener("ended", () => { over = true; stream.close(); soon(); if (says) says.textContent = ""; });
+    stream.onerror = () => {
+      if (over) return;
+      tell(false);
+      // A server that was started anew knows no session: the browser gives such a stream up, and the page leads to the login.
+      if (stream.readyState === EventSource.CLOSED) setTimeout(() => { soon(); listen(); }, ASK_AGAIN_AFTER_MS);
+    };
+  };
+  listen();
 }
 
 // --- Inputs that show the same number.

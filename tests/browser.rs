@@ -170,7 +170,7 @@ async fn log_in(browser: &Client, arya: &Arya) {
 
 #[tokio::test]
 async fn a_newcomer_sees_a_bad_canary_caught_and_production_restored() {
-    let (arya, driver) = (Arya::start(&[]), Driver::start());
+    let (mut arya, driver) = (Arya::start(&[]), Driver::start());
     let browser = driver.window(1280, 1500, false).await;
     log_in(&browser, &arya).await;
     fits(&browser, "home").await;
@@ -201,6 +201,9 @@ async fn a_newcomer_sees_a_bad_canary_caught_and_production_restored() {
     browser.goto(&arya.origin()).await.unwrap();
     press(&browser, "Start the demo").await;
     wait_for(&browser, "#phase", "serving", SERVING_MAX).await;
+    // A page that cannot be kept up to date says so where people look.
+    arya.kill();
+    wait_for(&browser, ".away", "does not answer", PAGE_MAX).await;
     browser.close().await.unwrap();
 }
 

@@ -1,6 +1,7 @@
 //! The sentences a person reads (S6). Page, command line and JSON use these and no others; no number here is ever
 //! "NaN" or "inf".
 
+mod ended;
 mod numbers;
 mod tile;
 mod twins;
@@ -266,6 +267,7 @@ impl Reason {
                 digits(*canary),
                 digits(*baseline)
             ),
+            Reason::TooFewSamples { samples: 0, .. } => "nothing was sampled so far".to_owned(),
             Reason::TooFewSamples { samples, .. } => {
                 format!("{samples} samples are not enough independent data yet, for neighbouring ones are alike")
             }
@@ -381,12 +383,7 @@ fn who_is_silent(silent: Silent) -> &'static str {
 }
 
 fn too_few(events: f64, needed: f64, minutes_to_fail_if_double: Option<f64>) -> String {
-    // Never rounded up: "5 failures, at least 5 are needed" would puzzle anyone.
-    let seen = match whole(events.floor()).as_str() {
-        "0" => "no failures".to_owned(),
-        "1" => "1 failure".to_owned(),
-        count => format!("{count} failures"),
-    };
+    let seen = failures(events);
     let doubling = minutes_to_fail_if_double
         .map(|minutes| format!("; a doubling would show in {}", duration(Some(minutes))))
         .unwrap_or_default();
@@ -394,6 +391,15 @@ fn too_few(events: f64, needed: f64, minutes_to_fail_if_double: Option<f64>) -> 
         "{seen} in both arms together, at least {} are needed to compare{doubling}",
         whole(needed)
     )
+}
+
+fn failures(events: f64) -> String {
+    // Never rounded up: "5 failures, at least 5 are needed" would puzzle anyone.
+    match whole(events.floor()).as_str() {
+        "0" => "no failures".to_owned(),
+        "1" => "1 failure".to_owned(),
+        count => format!("{count} failures"),
+    }
 }
 
 /// The sentence about a split of the traffic that is not as planned.

@@ -60,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) hosts: Hosts,
     pub(crate) timing: Timing,
     pub(crate) data_dir: PathBuf,
+    /// The configuration that it was started with, if any: commands beside it need the same.
+    pub(crate) config: Option<PathBuf>,
     /// Where the monitors' tools are shown, if anywhere.
     pub(crate) tools: Option<Shown>,
     /// The bundled versions of the sample service; `None` outside `arya try`.

@@ -74,7 +74,11 @@ enum Command {
     /// Follows a deployment
     Watch(Watch),
     /// Sets the share of matching traffic for each of canary and baseline
-    Weight { id: String, percent: f64 },
+    Weight {
+        id: String,
+        #[arg(value_parser = percent)]
+        percent: f64,
+    },
     /// Removes a deployment, from any state. Without a server: by its id, from AWS credentials and tags alone
     Destroy(Destroy),
     /// Finds everything with Arya's tags, from AWS credentials alone, and removes it with --yes
@@ -254,7 +258,11 @@ pub(crate) fn read() -> Result<Cli, ExitCode> {
         // The text goes to where clap wants it; a closed pipe changes nothing about the code.
         let _ = error.print();
         let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-        ExitCode::from(if shown { 0 } else { TOOL_ERROR })
+        if shown {
+            return ExitCode::SUCCESS;
+        }
+        output::complain("Nothing was done.");
+        ExitCode::from(TOOL_ERROR)
     })
 }
 
@@ -281,11 +289,18 @@ impl Cli {
     }
 }
 
+/// Whether it can be a share is the server's to say.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim_end_matches('%').trim_end().replace(',', ".");
+    let wrong = |_| format!("`{text}` is no number; write a share in percent, such as 5");
+    number.parse().map_err(wrong)
+}
+
 fn exit(outcome: anyhow::Result<u8>) -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            output::complain(&format!("{error:#}"));
+            output::complain(&output::with_causes(&error));
             ExitCode::from(TOOL_ERROR)
         }
     }
@@ -439,6 +454,8 @@ async fn serving(asked: Serve, json: bool) -> anyhow::Result<()> {
         tools_listen: asked.tools_listen.or(config.tools_listen),
         tools_url: asked.tools_url.or(config.tools_url),
         data_dir,
+        // Whoever reads it may stand elsewhere.
+        config: asked.config.map(|path| std::path::absolute(&path).unwrap_or(path)),
         connections: Config::connections_or_environment(config.connections),
         pace: config.timing,
         json,

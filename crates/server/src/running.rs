@@ -34,6 +34,7 @@ pub(crate) struct Parts {
     pub(crate) token: String,
     pub(crate) timing: Timing,
     pub(crate) data_dir: PathBuf,
+    pub(crate) config: Option<PathBuf>,
     pub(crate) samples: Option<Samples>,
     /// Where the monitors' tools are shown, and the address of it that people stated.
     pub(crate) tools: Option<(TcpListener, Option<ToolsUrl>)>,
@@ -69,6 +70,7 @@ impl Running {
                 hosts: Hosts::of(address.ip()),
                 timing: parts.timing,
                 data_dir: parts.data_dir,
+                config: parts.config,
                 tools: shown,
                 samples: parts.samples,
             }),

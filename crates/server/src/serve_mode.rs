@@ -39,6 +39,7 @@ pub(crate) struct ServeOptions {
     /// How browsers reach that, where something stands in front of it.
     pub(crate) tools_url: Option<ToolsUrl>,
     pub(crate) data_dir: PathBuf,
+    pub(crate) config: Option<PathBuf>,
     pub(crate) connections: Vec<ConnectionConfig>,
     pub(crate) pace: Pace,
     pub(crate) json: bool,
@@ -100,6 +101,7 @@ async fn start(options: &ServeOptions) -> anyhow::Result<Running> {
         token,
         timing,
         data_dir: options.data_dir.clone(),
+        config: options.config.clone(),
         samples: None,
         tools,
     })?;

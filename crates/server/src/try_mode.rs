@@ -112,6 +112,7 @@ async fn start(options: &TryOptions) -> anyhow::Result<Running> {
         token,
         timing,
         data_dir: options.data_dir.clone(),
+        config: None,
         samples: Some(samples),
         tools: None,
     })

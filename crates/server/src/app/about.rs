@@ -19,6 +19,8 @@ const DATABASE: [&str; 2] = ["arya.sqlite", "arya.sqlite-wal"];
 pub(crate) struct About {
     pub(crate) installation: InstallationId,
     pub(crate) data_dir: PathBuf,
+    /// The configuration file; `None` = started without one.
+    pub(crate) config: Option<PathBuf>,
     /// Where the API token is; `None` = it ends with the program.
     pub(crate) token_file: Option<PathBuf>,
     pub(crate) connections: Vec<ConnectionLine>,
@@ -56,6 +58,7 @@ impl App {
                 connections: app.world.connections(),
                 open: app.open_deployments()?.len(),
                 files_bytes: app.artifacts.held(),
+                config: app.settings.config.clone(),
                 database_bytes: DATABASE.into_iter().map(size).sum(),
                 data_dir,
             })

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 
 use super::App;
 use crate::api::documents::{
-    DeploymentDocument, EventDocument, ListenersDocument, Look, ReportDocument, VerdictDocument,
+    DeploymentDocument, EventDocument, ListenersDocument, Look, ReportDocument, Told, VerdictDocument,
 };
 use crate::api::problem::Problem;
 use crate::tools;
@@ -66,12 +66,13 @@ impl App {
 
     pub(crate) fn verdict(&self, id: &DeploymentId) -> Result<VerdictDocument, Problem> {
         let report = self.report(id)?;
+        let told = Told::of(report.desired.goal);
         let Some(verdict) = &report.verdict else {
-            return Ok(VerdictDocument::nothing_yet());
+            return Ok(VerdictDocument::nothing(told));
         };
         let pauses = self.engine.store().pauses(id);
         let pauses = pauses.map_err(|error| Problem::internal(&error))?;
-        Ok(VerdictDocument::of(verdict, &report.tracks, &pauses))
+        Ok(VerdictDocument::of(verdict, &report.tracks, &pauses, told))
     }
 
     /// The feed after an event, oldest first.

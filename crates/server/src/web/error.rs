@@ -33,11 +33,14 @@ impl ErrorPage {
             frame: Frame::new(title, "", around),
             title,
             sentence: problem.detail.clone(),
-            next: problem
-                .next
-                .clone()
-                .filter(|next| !next.contains("/api/"))
-                .unwrap_or_default(),
+            // A call of the API is no way on for who reads a page.
+            next: match &problem.next {
+                Some(next) if !next.contains("/api/") => next.clone(),
+                Some(_) | None if problem.status_code() == StatusCode::NOT_FOUND => {
+                    "Home lists what is live and what was.".into()
+                }
+                Some(_) | None => "Go back and try again, or begin anew from Home.".into(),
+            },
         }
     }
 

@@ -26,7 +26,7 @@ use super::pages::new::{Filled, NewPage};
 use super::pages::plan::PlanPanel;
 use super::pages::report::ReportPage;
 use super::pages::settings::{SettingsPage, Shown};
-use crate::api::documents::{BacktestDocument, DeploymentDocument, VerdictDocument};
+use crate::api::documents::{BacktestDocument, DeploymentDocument, Told, VerdictDocument};
 use crate::app::{About, Backtest, Chosen, Closer, Named, judged_again};
 
 fn deployment_page(document: &DeploymentDocument, outcome: Outcome) -> String {
@@ -68,12 +68,16 @@ fn verdict_pages() -> Vec<(&'static str, String)> {
     vec![
         (
             "deployment-no-evidence",
-            shown(&serving, &VerdictDocument::nothing_yet(), None),
+            shown(&serving, &VerdictDocument::nothing(Told::SoFar), None),
         ),
         (
             "deployment-few",
             shown(&serving, &judged::verdict(&judged::run(&USUAL, 1)), None),
         ),
+        ("deployment-ended-unsure", {
+            let few = judged::told(&judged::run(&USUAL, 3), Told::AtTheEnd);
+            shown(&fx::destroyed("emr-1.1"), &few, None)
+        }),
         ("deployment-no-worse", deployment_page(&serving, Outcome::NoWorse)),
         ("deployment-source-failing", shown(&serving, &judged::failing(), None)),
         ("deployment-many", shown(&serving, &judged::verdict(&many), None)),
@@ -388,7 +392,7 @@ fn judging_pages_say_what_matters() {
         "lab-judged",
         &[
             "The verdict would have been another one.",
-            "Not enough evidence yet",
+            "Not enough evidence",
             "No worse",
             "Kayenta:",
         ],
@@ -397,6 +401,27 @@ fn judging_pages_say_what_matters() {
         "lab-refused",
         &["is no number", "must be above 1", "Nothing was judged"],
     );
+}
+
+#[test]
+fn what_has_ended_waits_for_nothing() {
+    check(
+        "deployment-ended-unsure",
+        &[
+            "Not enough evidence",
+            "How it went",
+            "It is gone; production answers everything.",
+        ],
+    );
+    each(|page, html| {
+        let (_, tiles) = html.split_once("id=\"metrics\"").unwrap_or_default();
+        let (tiles, _) = tiles.split_once("id=\"instances\"").unwrap_or_default();
+        let waits = tiles.contains(" yet") || tiles.contains("if nothing is wrong");
+        assert!(
+            page != "deployment-ended-unsure" || !(tiles.is_empty() || waits),
+            "{tiles}"
+        );
+    });
 }
 
 #[test]

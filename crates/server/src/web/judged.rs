@@ -10,7 +10,7 @@ use arya_judge::{
 };
 
 use super::fixtures::at;
-use crate::api::documents::{KayentaDocument, VerdictDocument};
+use crate::api::documents::{KayentaDocument, Told, VerdictDocument};
 use crate::app::{Closer, Named};
 
 const EDGES: [f64; 12] = [0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5];
@@ -155,6 +155,11 @@ pub(crate) fn run(metrics: &[Worse], minutes: i64) -> Run {
 
 /// What the judge says of them, with its charts and Kayenta's score.
 pub(crate) fn verdict(run: &Run) -> VerdictDocument {
+    told(run, Told::SoFar)
+}
+
+/// The same before or after the end.
+pub(crate) fn told(run: &Run, told: Told) -> VerdictDocument {
     let mut judging = Judging::new(&run.config);
     run.evidence.iter().for_each(|evidence| judging.advance(evidence));
     let track = |metric: &MetricConfig| Track {
@@ -167,7 +172,7 @@ pub(crate) fn verdict(run: &Run) -> VerdictDocument {
     let judged = kayenta::judge(&config, &pairs, Thresholds::USUAL);
     VerdictDocument {
         kayenta: Some(KayentaDocument::of(judged, &pairs, Thresholds::USUAL)),
-        ..VerdictDocument::shown(&judging.verdict(), &tracks)
+        ..VerdictDocument::shown(&judging.verdict(), &tracks, told)
     }
 }
 

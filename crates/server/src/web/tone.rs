@@ -2,6 +2,8 @@
 
 use arya_judge::Outcome;
 
+use crate::api::documents::Told;
+
 /// What a coloured thing says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
@@ -51,8 +53,8 @@ pub(crate) struct Chip {
 }
 
 impl Chip {
-    pub(crate) fn outcome(outcome: Outcome) -> Self {
-        let mut word = outcome.word().to_owned();
+    pub(crate) fn outcome(outcome: Outcome, told: Told) -> Self {
+        let mut word = told.word(outcome).to_owned();
         if let Some(first) = word.get_mut(..1) {
             first.make_ascii_uppercase();
         }

@@ -106,8 +106,46 @@ pub(crate) fn size(bytes: u64) -> String {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{:.0} kB", value / 1e3),
         1_000_000..1_000_000_000 => format!("{:.1} MB", value / 1e6),
-        _ => format!("{:.2} GB", value / 1e9),
+        1_000_000_000..10_000_000_000 => format!("{} GB", trimmed(&format!("{:.2}", value / 1e9))),
+        _ => format!("{:.0} GB", value / 1e9),
     }
+}
+
+/// A sentence as HTML: escaped, and what stands between backticks as code.
+pub(crate) fn prose(text: impl AsRef<str>) -> String {
+    let text = text.as_ref();
+    let mut html = String::with_capacity(text.len() + 16);
+    let parts: Vec<&str> = text.split('`').collect();
+    // A backtick without another is a backtick.
+    let paired = parts.len() - 1 + parts.len() % 2;
+    for (index, part) in parts.iter().enumerate() {
+        let code = index % 2 == 1 && index < paired;
+        if index > 0 && index % 2 == 1 && !code {
+            html.push('`');
+        }
+        html.push_str(if code { "<code>" } else { "" });
+        escape_into(&mut html, part);
+        html.push_str(if code { "</code>" } else { "" });
+    }
+    html
+}
+
+fn escape_into(html: &mut String, text: &str) {
+    for letter in text.chars() {
+        match letter {
+            '<' => html.push_str("&#60;"),
+            '>' => html.push_str("&#62;"),
+            '&' => html.push_str("&#38;"),
+            '"' => html.push_str("&#34;"),
+            '\'' => html.push_str("&#39;"),
+            other => html.push(other),
+        }
+    }
+}
+
+/// How many of something.
+pub(crate) fn of_them(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// The first twelve digits of a digest.
@@ -199,10 +237,28 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_between_backticks_is_code_and_everything_is_escaped() {
+        for (text, expected) in [
+            ("no `x` here", "no <code>x</code> here"),
+            ("`<b>`", "<code>&#60;b&#62;</code>"),
+            ("a ` b", "a ` b"),
+            ("`a` ` \"b\"", "<code>a</code> ` &#34;b&#34;"),
+            ("", ""),
+        ] {
+            assert_eq!(prose(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn counts_and_sizes_are_grouped() {
         assert_eq!(count(1_234_567.0), "1,234,567");
         assert_eq!(count(999.0), "999");
         assert_eq!(size(14_200_000), "14.2 MB");
+        assert_eq!([size(2_147_483_648), size(107_374_182_400)], ["2.15 GB", "107 GB"]);
+        assert_eq!(
+            [of_them(1, "layer", "layers"), of_them(2, "layer", "layers")],
+            ["1 layer", "2 layers"]
+        );
         assert_eq!(money(0.0416), "$0.042");
         assert_eq!(factor(1.50), "1.5");
         assert_eq!(short("sha256:0123456789abcdef"), "0123456789ab");

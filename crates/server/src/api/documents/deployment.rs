@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use arya_judge::{Timestamp, Verdict};
-use arya_plan::desired::{Desired, Goal, Harmful, Hold, PROBE_HEADER};
+use arya_plan::desired::{Desired, Goal, Harmful, Hold, MainRule, PROBE_HEADER};
 use arya_plan::identity::DeploymentId;
 use arya_plan::observed::Observed;
 use arya_plan::phase::Phase;
@@ -12,9 +12,9 @@ use arya_plan::proof::{Difference, RestoreProof, Whose};
 use arya_plan::spec::Spec;
 use serde::Serialize;
 
-use super::progress::{CheckDocument, RailDocument, checklist, phase_word, rail};
+use super::progress::{CheckDocument, RailDocument, Reached, checklist, phase_word, rail};
 use super::side::{InstanceDocument, TrafficDocument, instances};
-use super::verdict::VerdictLine;
+use super::verdict::{Told, VerdictLine};
 use super::weights::WeightsDocument;
 
 /// What a deployment's document is made from.
@@ -149,14 +149,14 @@ impl DeploymentDocument {
             links: LinksDocument::default(),
             verdict: look.verdict.map(|v| VerdictLine {
                 outcome: v.outcome,
-                sentence: v.sentence(),
+                sentence: Told::of(desired.goal).sentence(v),
             }),
             waiting: look.waiting.iter().map(WaitingDocument::of).collect(),
             hold: desired.hold.clone(),
             harmful: desired.harmful.clone(),
             failed: desired.failed.clone(),
             cloud_error: look.cloud_error.map(str::to_owned),
-            rail: rail(look.phase),
+            rail: rail(look.phase, reached(look)),
             checklist: checklist(desired, look.observed, look.phase),
             cost: cost(look),
             probe: None,
@@ -172,9 +172,35 @@ impl DeploymentDocument {
         }
     }
 
+    /// Whether more evidence may come.
+    pub(crate) fn told(&self) -> Told {
+        if self.goal == "absent" {
+            Told::AtTheEnd
+        } else {
+            Told::SoFar
+        }
+    }
+
     /// Whether the harmful verdict stands and nobody overruled it.
     pub(crate) fn harmful_stands(&self) -> bool {
         self.harmful.as_ref().is_some_and(|harmful| harmful.overruled.is_none())
+    }
+}
+
+/// Whether users were ever sent to it, as far as that is kept.
+fn reached(look: &Look<'_>) -> Reached {
+    let desired = look.desired;
+    let judged = desired.harmful.is_some() || look.verdict.is_some_and(|verdict| verdict.as_of.is_some());
+    let stood = match desired.main_rule {
+        MainRule::NotYet | MainRule::Wanted => false,
+        MainRule::Made { .. } | MainRule::Seen => true,
+        // What fails has its rule away as well, and it may never have stood.
+        MainRule::Away => desired.failed.is_none(),
+    };
+    if judged || stood {
+        Reached::ByUsers
+    } else {
+        Reached::ByNobody
     }
 }
 

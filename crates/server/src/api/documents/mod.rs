@@ -30,7 +30,7 @@ pub(crate) use progress::{CheckDocument, State};
 pub(crate) use rule::RuleDocument;
 pub(crate) use side::{InstanceDocument, SideDocument};
 pub(crate) use tile::TileDocument;
-pub(crate) use verdict::{MetricDocument, VerdictDocument};
+pub(crate) use verdict::{MetricDocument, Told, VerdictDocument};
 pub(crate) use weights::Shares;
 
 /// Parts that only the pages' fixtures build by themselves.

@@ -13,6 +13,15 @@ pub(crate) enum State {
     Done,
     Now,
     ToDo,
+    /// It was left out: what is removed before it served never serves.
+    Skipped,
+}
+
+/// Whether users ever came to a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reached {
+    ByUsers,
+    ByNobody,
 }
 
 /// One stop of the rail.
@@ -49,7 +58,7 @@ const UP: [Phase; 4] = [Phase::Uploading, Phase::Provisioning, Phase::WarmingUp,
 const DOWN: [Phase; 3] = [Phase::Draining, Phase::Destroying, Phase::Destroyed];
 
 /// The way up, then the way down; *held* takes the place of *serving*, *failed* that of the whole way up.
-pub(crate) fn rail(phase: Phase) -> Vec<RailDocument> {
+pub(super) fn rail(phase: Phase, reached: Reached) -> Vec<RailDocument> {
     let mut stops: Vec<Phase> = UP.to_vec();
     match phase {
         Phase::Held => {
@@ -58,6 +67,10 @@ pub(crate) fn rail(phase: Phase) -> Vec<RailDocument> {
         }
         // How far it came on the way up, the checklist says.
         Phase::Failed => stops = vec![phase],
+        // How far it came before, the feed says.
+        Phase::Draining | Phase::Destroying | Phase::Destroyed if reached == Reached::ByNobody => {
+            stops = vec![Phase::Serving];
+        }
         Phase::Uploading
         | Phase::Provisioning
         | Phase::WarmingUp
@@ -69,7 +82,9 @@ pub(crate) fn rail(phase: Phase) -> Vec<RailDocument> {
     stops.extend(DOWN);
     let now = stops.iter().position(|stop| *stop == phase).unwrap_or_default();
     let finished = phase == Phase::Destroyed;
+    let skipped = stops.first() == Some(&Phase::Serving);
     let state = |index: usize| match index.cmp(&now) {
+        std::cmp::Ordering::Less if skipped && index == 0 => State::Skipped,
         std::cmp::Ordering::Less => State::Done,
         std::cmp::Ordering::Equal if finished => State::Done,
         std::cmp::Ordering::Equal => State::Now,
@@ -168,12 +183,17 @@ mod tests {
     use super::*;
 
     fn check(phase: Phase, expected: &str) {
+        check_reached(phase, Reached::ByUsers, expected);
+    }
+
+    fn check_reached(phase: Phase, reached: Reached, expected: &str) {
         let mark = |stop: &RailDocument| match stop.state {
             State::Done => format!("{}+", stop.word),
             State::Now => format!("{}*", stop.word),
             State::ToDo => stop.word.clone(),
+            State::Skipped => format!("{}-", stop.word),
         };
-        let rail = rail(phase).iter().map(mark).collect::<Vec<_>>().join(" ");
+        let rail = rail(phase, reached).iter().map(mark).collect::<Vec<_>>().join(" ");
         assert_eq!(rail, expected);
     }
 
@@ -196,6 +216,20 @@ mod tests {
     #[test]
     fn what_failed_claims_no_step_that_it_did_not_reach() {
         check(Phase::Failed, "failed* draining destroying destroyed");
+    }
+
+    #[test]
+    fn what_was_destroyed_before_users_came_does_not_claim_that_it_served() {
+        for (phase, expected) in [
+            (Phase::Draining, "serving- draining* destroying destroyed"),
+            (Phase::Destroyed, "serving- draining+ destroying+ destroyed+"),
+            (
+                Phase::Provisioning,
+                "uploading+ provisioning* warming up serving draining destroying destroyed",
+            ),
+        ] {
+            check_reached(phase, Reached::ByNobody, expected);
+        }
     }
 
     #[test]

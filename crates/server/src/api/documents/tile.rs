@@ -3,6 +3,8 @@
 use arya_judge::MetricVerdict;
 use serde::{Deserialize, Serialize};
 
+use super::verdict::Told;
+
 /// What a tile says.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct TileDocument {
@@ -18,12 +20,12 @@ pub(crate) struct TileDocument {
     pub(crate) interval: String,
     /// Evidence for a regression, beside the one that alarms.
     pub(crate) evidence: String,
-    /// What is still waited for; `None` once something is said.
+    /// What is still waited for, at the end what was missing; `None` once something is said.
     pub(crate) outlook: Option<String>,
 }
 
 impl TileDocument {
-    pub(super) fn of(metric: &MetricVerdict) -> Self {
+    pub(super) fn of(metric: &MetricVerdict, told: Told) -> Self {
         let (baseline, canary) = metric.arms();
         Self {
             baseline: baseline.value,
@@ -32,9 +34,17 @@ impl TileDocument {
             canary_of: canary.rests_on,
             difference: metric.difference_in_words(),
             compared: metric.compared(),
-            interval: metric.interval_in_words(),
+            interval: match told {
+                Told::SoFar => metric.interval_in_words(),
+                Told::AtTheEnd => metric.interval_in_words().trim_end_matches(" yet").to_owned(),
+            },
             evidence: metric.evidence_in_words(),
-            outlook: metric.outlook(),
+            outlook: match told {
+                Told::SoFar => metric.outlook(),
+                Told::AtTheEnd => metric
+                    .missing()
+                    .map(|missing| format!("{}: {missing}", metric.outcome.last_word())),
+            },
         }
     }
 }

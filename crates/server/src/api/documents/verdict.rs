@@ -2,10 +2,49 @@
 
 use arya_engine::{Pauses, Track};
 use arya_judge::{ArmCount, MetricVerdict, Outcome, Pause, Timestamp, TrackPoint, TwinsUnfit, Verdict};
+use arya_plan::desired::Goal;
 use serde::{Deserialize, Serialize};
 
 use super::KayentaDocument;
 use super::tile::TileDocument;
+
+/// Whether more evidence may come, and so whether *yet* is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    SoFar,
+    /// It is being removed, or gone.
+    AtTheEnd,
+}
+
+impl Told {
+    pub(crate) const fn of(goal: Goal) -> Self {
+        match goal {
+            Goal::Serve { .. } => Self::SoFar,
+            Goal::Absent => Self::AtTheEnd,
+        }
+    }
+
+    pub(crate) fn word(self, outcome: Outcome) -> &'static str {
+        match self {
+            Self::SoFar => outcome.word(),
+            Self::AtTheEnd => outcome.last_word(),
+        }
+    }
+
+    pub(crate) fn sentence(self, verdict: &Verdict) -> String {
+        match self {
+            Self::SoFar => verdict.sentence(),
+            Self::AtTheEnd => verdict.last_sentence(),
+        }
+    }
+
+    fn metric(self, metric: &MetricVerdict) -> String {
+        match self {
+            Self::SoFar => metric.sentence(),
+            Self::AtTheEnd => metric.last_sentence(),
+        }
+    }
+}
 
 /// The verdict as a deployment carries it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,8 +134,9 @@ pub(crate) struct MetricDocument {
 pub(crate) type TrackDocument = TrackPoint;
 
 impl VerdictDocument {
-    pub(crate) fn of(verdict: &Verdict, tracks: &[Track], pauses: &Pauses) -> Self {
-        let mut metrics: Vec<MetricDocument> = verdict.metrics.iter().map(MetricDocument::of).collect();
+    pub(crate) fn of(verdict: &Verdict, tracks: &[Track], pauses: &Pauses, told: Told) -> Self {
+        let metrics = verdict.metrics.iter();
+        let mut metrics: Vec<MetricDocument> = metrics.map(|metric| MetricDocument::of(metric, told)).collect();
         for metric in &mut metrics {
             if let Some(track) = tracks.iter().find(|track| track.metric == metric.name) {
                 metric.track.clone_from(&track.points);
@@ -104,8 +144,8 @@ impl VerdictDocument {
         }
         Self {
             outcome: verdict.outcome,
-            word: verdict.outcome.word().to_owned(),
-            sentence: verdict.sentence(),
+            word: told.word(verdict.outcome).to_owned(),
+            sentence: told.sentence(verdict),
             metrics,
             assumption: verdict.assumption(),
             twins_unfit: verdict.twins_unfit.as_ref().map(TwinsUnfit::sentence),
@@ -118,16 +158,22 @@ impl VerdictDocument {
 
     /// As pages show it without a server.
     #[cfg(test)]
-    pub(crate) fn shown(verdict: &Verdict, tracks: &[Track]) -> Self {
-        Self::of(verdict, tracks, &Pauses::default())
+    pub(crate) fn shown(verdict: &Verdict, tracks: &[Track], told: Told) -> Self {
+        Self::of(verdict, tracks, &Pauses::default(), told)
     }
 
-    /// Before anything was measured.
-    pub(crate) fn nothing_yet() -> Self {
+    /// Where nothing was measured.
+    pub(crate) fn nothing(told: Told) -> Self {
         Self {
             outcome: Outcome::Inconclusive,
-            word: Outcome::Inconclusive.word().to_owned(),
-            sentence: NOTHING_YET.into(),
+            word: told.word(Outcome::Inconclusive).to_owned(),
+            sentence: match told {
+                Told::SoFar => "Not enough evidence: nothing is judged while the canary gets no traffic.",
+                Told::AtTheEnd => {
+                    "Not enough evidence: nothing was judged, because nothing was measured under traffic."
+                }
+            }
+            .into(),
             metrics: Vec::new(),
             assumption: None,
             twins_unfit: None,
@@ -139,10 +185,8 @@ impl VerdictDocument {
     }
 }
 
-const NOTHING_YET: &str = "Not enough evidence: nothing is judged while the canary gets no traffic.";
-
 impl MetricDocument {
-    fn of(metric: &MetricVerdict) -> Self {
+    fn of(metric: &MetricVerdict, told: Told) -> Self {
         let (baseline, canary) = metric.values();
         Self {
             name: metric.name.clone(),
@@ -158,9 +202,9 @@ impl MetricDocument {
             margin: metric.margin,
             log_e: metric.log_e,
             log_e_alarm: metric.log_e_alarm,
-            tile: TileDocument::of(metric),
+            tile: TileDocument::of(metric, told),
             reason: metric.reason.sentence(),
-            sentence: metric.sentence(),
+            sentence: told.metric(metric),
             query: metric.query.clone(),
             learnt: metric.learnt_beside(),
             track: Vec::new(),

@@ -64,6 +64,8 @@ struct ConnectionView {
 #[derive(Debug, Clone)]
 struct ListenerView {
     title: String,
+    /// What a spec names it by.
+    id: String,
     address: String,
     rules: Vec<RuleView>,
 }
@@ -82,7 +84,8 @@ impl ConnectPage {
         for balancer in &listeners.load_balancers {
             for listener in &balancer.listeners {
                 views.push(ListenerView {
-                    title: format!("{} · {}", balancer.name, words::short_arn(listener.id.as_str())),
+                    title: balancer.name.clone(),
+                    id: listener.id.as_str().to_owned(),
                     address: listener.address.clone(),
                     rules: listener.rules.iter().map(RuleView::of).collect(),
                 });

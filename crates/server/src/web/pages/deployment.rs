@@ -284,7 +284,7 @@ impl Twins {
 /// The tiles, with the one that someone looks at opened.
 fn tiles(sources: &Sources<'_>, page: &str) -> Vec<MetricTile> {
     let metrics = &sources.verdict.metrics;
-    let mut tiles = MetricTile::all(metrics, page);
+    let mut tiles = MetricTile::all(metrics, page, sources.deployment.told());
     if let Some((name, closer)) = sources.closer {
         let place = metrics.iter().position(|metric| metric.name == name);
         let tile = place.and_then(|place| tiles.iter_mut().find(|tile| tile.place == place));

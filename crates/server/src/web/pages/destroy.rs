@@ -133,6 +133,7 @@ impl Check {
             Progress::Done => ("done", "i-check", "done"),
             Progress::Now => ("now", "i-now", "now"),
             Progress::ToDo => ("", "i-todo", "to come"),
+            Progress::Skipped => ("", "i-todo", "left out"),
         };
         Self {
             class,
@@ -161,7 +162,8 @@ fn order(rule_stands: bool) -> Vec<&'static str> {
 fn cannot_undo(document: &DeploymentDocument) -> Vec<String> {
     let mut lines = vec![
         "Data that the canary wrote, jobs that it took, caches that it filled.".to_owned(),
-        "Logs and files on the instances go with them; the report and the feed stay.".to_owned(),
+        "What is on the instances goes with them; the end of their containers' logs, the report and the feed stay."
+            .to_owned(),
     ];
     if document.harmful_stands() {
         lines.push("The verdict was harmful: look at the instances now if you want to know why.".to_owned());

@@ -232,7 +232,7 @@ impl Past {
             id: document.id.to_string(),
             name: document.name.clone(),
             when: words::day(document.created_at),
-            verdict: outcome.map(Chip::outcome),
+            verdict: outcome.map(|outcome| Chip::outcome(outcome, document.told())),
             lasted: words::duration(words::seconds_between(document.created_at, closed)),
             cost: words::money(document.cost.so_far),
             restored: match proof.map(|proof| (proof.holds, proof.differences.len())) {

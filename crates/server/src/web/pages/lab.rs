@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 pub(crate) use self::form::LabForm;
 use self::form::{EXAMPLES, LATEST, NUMBERS, ROWS_MAX, metric_field};
-use crate::api::documents::{BacktestDocument, BacktestMetricDocument, BacktestRunDocument, KayentaDocument};
+use crate::api::documents::{BacktestDocument, BacktestMetricDocument, BacktestRunDocument, KayentaDocument, Told};
 use crate::api::problem::Problem;
 use crate::app::{App, Chosen, Named, RUNS_MAX, RUNS_USUAL};
 use crate::auth::Caller;
@@ -333,8 +333,8 @@ impl RunView {
             href: run.deployment.map(|id| format!("/deployments/{id}")),
             when: words::day(run.created_at),
             changed: run.changed,
-            old: Chip::outcome(run.old.outcome),
-            new: Chip::outcome(run.new.outcome),
+            old: Chip::outcome(run.old.outcome, Told::AtTheEnd),
+            new: Chip::outcome(run.new.outcome, Told::AtTheEnd),
             sentence: run.new.sentence.clone(),
             kayenta: run.kayenta.as_ref().map(|both| {
                 format!(

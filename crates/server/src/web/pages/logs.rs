@@ -74,7 +74,7 @@ impl LogView {
 impl LogsPage {
     pub(crate) fn of(around: &Around, deployment: &DeploymentDocument, logs: &LogsDocument) -> Self {
         let (id, closed) = (deployment.id.to_string(), deployment.closed_at.is_some());
-        let frame = Frame::new(format!("Logs of {}", deployment.name), "home", around);
+        let frame = Frame::new(format!("Logs of {}", deployment.name), "", around);
         let (page, stream) = (format!("/deployments/{id}/logs"), format!("/deployments/{id}/live"));
         Self {
             frame: if closed { frame } else { frame.live(page, stream) },

@@ -105,7 +105,7 @@ impl ReportPage {
             versions,
             verdict: verdict::last(document, verdict),
             weights: share::rows(document),
-            metrics: MetricTile::all(&verdict.metrics, ""),
+            metrics: MetricTile::all(&verdict.metrics, "", document.told()),
             kayenta: verdict.kayenta.as_ref().map(KayentaView::of),
             assumption: verdict.assumption.clone(),
             facts: facts::facts(document),

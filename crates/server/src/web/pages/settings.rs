@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arya_engine::{EVENTS_KEPT, OPEN_MAX};
 use arya_judge::Timestamp;
-use arya_plan::identity::{DeploymentId, InstallationId};
+use arya_plan::identity::DeploymentId;
 use arya_plan::timing::Timing;
 use askama::Template;
 use axum::Extension;
@@ -75,6 +75,8 @@ pub(crate) struct SettingsPage {
     server: Vec<(&'static str, String)>,
     connections: Vec<[String; 5]>,
     looked: String,
+    /// The command that lists the same.
+    sweep_twin: String,
     unlooked: Vec<String>,
     /// Where nothing was found, in words.
     bare: String,
@@ -116,6 +118,7 @@ impl SettingsPage {
                 Some(at) => format!("by tags, {}", words::ago(at, now)),
                 None => "being looked for; look again in a moment".into(),
             },
+            sweep_twin: alone(shown.about, "sweep"),
             unlooked: sight.all.iter().filter_map(unlooked).collect(),
             bare: bare(sight),
             remnants: remnants(shown),
@@ -136,6 +139,14 @@ fn server(around: &Around, shown: &Shown<'_>) -> Vec<(&'static str, String)> {
         ("Version", env!("CARGO_PKG_VERSION").into()),
         ("Works on", around.place.clone()),
         ("Installation", about.installation.to_string()),
+        (
+            "Configuration",
+            match (&about.config, around.local) {
+                (Some(config), _) => config.display().to_string(),
+                (None, true) => "none is read".into(),
+                (None, false) => "no file; one connection, from the environment".into(),
+            },
+        ),
         ("Data directory", about.data_dir.display().to_string()),
         (
             "API token",
@@ -190,22 +201,15 @@ fn unlooked(standing: &Standing) -> Option<String> {
 fn remnants(shown: &Shown<'_>) -> Vec<RemnantView> {
     let all = shown.sight.all.iter();
     let of = |standing: &Standing| {
-        let view = |one: &Remnant| {
-            remnant(
-                standing,
-                one,
-                shown.about.installation,
-                shown.removals.get(&one.deployment),
-            )
-        };
+        let view = |one: &Remnant| remnant(standing, one, shown.about, shown.removals.get(&one.deployment));
         standing.found.iter().map(view).collect::<Vec<_>>()
     };
     all.flat_map(of).collect()
 }
 
-fn remnant(standing: &Standing, one: &Remnant, ours: InstallationId, removal: Option<&Removal>) -> RemnantView {
+fn remnant(standing: &Standing, one: &Remnant, about: &About, removal: Option<&Removal>) -> RemnantView {
     let id = one.deployment.to_string();
-    let is_ours = one.installation == ours;
+    let is_ours = one.installation == about.installation;
     RemnantView {
         what: one
             .places
@@ -226,8 +230,19 @@ fn remnant(standing: &Standing, one: &Remnant, ours: InstallationId, removal: Op
         lines: removal.map_or_else(Vec::new, |removal| removal.lines.clone()),
         failed: removal.and_then(|removal| removal.ended.clone()?.err()),
         removing: removal.is_some_and(|removal| removal.ended.is_none()),
-        twin: format!("arya destroy {id} --config serve.yaml"),
+        twin: alone(about, &format!("destroy {id}")),
         id,
+    }
+}
+
+/// A command that needs no server, as it works on this one's accounts.
+fn alone(about: &About, command: &str) -> String {
+    match &about.config {
+        Some(config) => format!(
+            "arya {command} --config {}",
+            words::argument(&config.display().to_string())
+        ),
+        None => format!("arya {command}"),
     }
 }
 

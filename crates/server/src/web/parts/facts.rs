@@ -41,7 +41,12 @@ pub(crate) fn facts(document: &DeploymentDocument) -> Vec<Fact> {
     facts.push(fact("Stickiness", stickiness));
     facts.push(fact("Health path", spec.app.health_check_path.clone()));
     facts.push(fact("Generation", document.generation.to_string()));
-    facts.push(fact("Looked at", words::clock(document.as_of)));
+    let looked = if document.closed_at.is_some() {
+        "Last looked at"
+    } else {
+        "Looked at"
+    };
+    facts.push(fact(looked, words::clock(document.as_of)));
     facts.push(fact("Short id", document.id.short()));
     facts
 }
@@ -61,7 +66,10 @@ pub(crate) fn links(document: &DeploymentDocument, local: bool) -> Vec<Link> {
         Link {
             word,
             href: href.clone(),
-            note: off.map_or_else(|| note.to_owned(), Clone::clone),
+            // The sentence may begin with the tool's name, which stands before it.
+            note: off
+                .map_or(note, |why| why.strip_prefix(word).unwrap_or(why).trim_start())
+                .to_owned(),
         }
     };
     vec![

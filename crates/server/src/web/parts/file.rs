@@ -98,8 +98,8 @@ pub(crate) fn compare(baseline: &ArtifactDocument, canary: &ArtifactDocument) ->
         .collect();
     let shared = new.layers.len() - added.len();
     sentences.push(format!(
-        "The canary brings {} new layer(s), {}; {shared} are shared.",
-        added.len(),
+        "The canary brings {} ({}) and shares {shared}.",
+        words::of_them(added.len(), "new layer", "new layers"),
         words::size(added.iter().sum())
     ));
     let new_names: Vec<&str> = new

@@ -36,8 +36,8 @@ impl KayentaView {
             classification: document.classification.clone(),
             reason: document.reason.clone(),
             rests_on: format!(
-                "Up to {} values of each side, one a minute. Pass from {} points, marginal from {}.",
-                document.values,
+                "Up to {} of each side, one a minute. Pass from {} points, marginal from {}.",
+                words::of_them(document.values, "value", "values"),
                 words::factor(document.pass),
                 words::factor(document.marginal)
             ),

@@ -3,7 +3,7 @@
 
 use arya_judge::{DEFAULT_PASS_MARGIN, Outcome};
 
-use crate::api::documents::{MetricDocument, TileDocument};
+use crate::api::documents::{MetricDocument, TileDocument, Told};
 use crate::app::Closer;
 use crate::web::chart::Chart;
 use crate::web::lines::{Lines, Scale};
@@ -49,22 +49,22 @@ pub(crate) struct Drawer {
 
 impl MetricTile {
     /// All tiles of a page, the worst first.
-    pub(crate) fn all(metrics: &[MetricDocument], page: &str) -> Vec<Self> {
+    pub(crate) fn all(metrics: &[MetricDocument], page: &str, told: Told) -> Vec<Self> {
         let mut order: Vec<(usize, &MetricDocument)> = metrics.iter().enumerate().collect();
         order.sort_by(|(_, a), (_, b)| urgency(b).partial_cmp(&urgency(a)).unwrap_or(std::cmp::Ordering::Equal));
         order
             .into_iter()
-            .map(|(place, metric)| Self::of(metric, place, page))
+            .map(|(place, metric)| Self::of(metric, place, page, told))
             .collect()
     }
 
-    fn of(metric: &MetricDocument, place: usize, page: &str) -> Self {
+    fn of(metric: &MetricDocument, place: usize, page: &str, told: Told) -> Self {
         let (tile, anchor) = (&metric.tile, format!("metric-{place}"));
         let said = format!("{}, {}.", words::capitalised(&tile.compared), tile.interval);
         Self {
             place,
             name: words::capitalised(&metric.name),
-            chip: Chip::outcome(metric.outcome),
+            chip: Chip::outcome(metric.outcome, told),
             critical: metric.critical,
             sentence: words::capitalised(&metric.sentence),
             words: tile.clone(),

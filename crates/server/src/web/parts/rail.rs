@@ -25,6 +25,7 @@ pub(crate) fn stops(document: &DeploymentDocument) -> Vec<Stop> {
                 State::Now if stop.phase == Phase::Failed => "bad now",
                 State::Now => "now",
                 State::ToDo => "",
+                State::Skipped => "skipped",
             },
             word: words::capitalised(&stop.word),
             note: note(document, stop.phase, stop.state),
@@ -39,5 +40,6 @@ fn note(document: &DeploymentDocument, phase: Phase, state: State) -> String {
         State::Now if phase == Phase::Serving => format!("{} each", words::percent(document.weights.applied.canary)),
         State::Now => "now".into(),
         State::ToDo => String::new(),
+        State::Skipped => "never did".into(),
     }
 }

@@ -80,7 +80,9 @@ impl ShareForm {
     pub(crate) fn of(document: &DeploymentDocument) -> Self {
         let leaving = document.goal == "absent";
         let failed = document.phase == Phase::Failed;
-        let hint = if leaving {
+        let hint = if document.closed_at.is_some() {
+            "It is gone; production answers everything."
+        } else if leaving {
             "It is being removed; production answers everything."
         } else if failed {
             "It failed and cannot take traffic."

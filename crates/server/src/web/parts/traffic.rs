@@ -60,7 +60,11 @@ impl TrafficPicture {
             rule_note: rule_note(document, rule_stands),
             rule_stands,
             window: traffic.map_or_else(String::new, |t| {
-                format!("measured over the last {}", words::duration(t.window_s))
+                let seconds = words::duration(t.window_s);
+                match document.closed_at {
+                    None => format!("measured over the last {seconds}"),
+                    Some(_) => format!("as it was at the end, over {seconds}"),
+                }
             }),
             flowing: total.is_some_and(|rate| rate > 0.0),
             sides: [

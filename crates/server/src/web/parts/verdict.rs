@@ -54,15 +54,20 @@ pub(crate) fn last(document: &DeploymentDocument, verdict: &VerdictDocument) -> 
         (None, None) => return now,
     };
     let tone = Tone::of(outcome);
-    let word = chip(tone)
-        .map(|chip| chip.word)
-        .filter(|word| !sentence.starts_with(word.as_str()));
+    let word = Chip::outcome(outcome, document.told()).word;
+    let word = Some(word).filter(|word| !sentence.starts_with(word.as_str()));
+    // What stands now may begin with the verdict itself.
+    let rest = now
+        .sentence
+        .strip_prefix(sentence.as_str())
+        .unwrap_or(&now.sentence)
+        .trim();
     Says {
         tone,
         icon: tone.icon(),
         word,
         sentence: sentence.clone(),
-        under: vec![now.sentence],
+        under: Vec::from_iter((!rest.is_empty()).then(|| rest.to_owned())),
     }
 }
 
