@@ -20,7 +20,10 @@ umask 077
 readonly STATE=/var/lib/arya
 readonly APP=$STATE/app
 readonly LOG=$STATE/boot.log
-readonly STATUS=$STATE/status.json
+# What is said, and what it is made of, needs no room on a disk that may be full.
+readonly SAID=/run/arya
+readonly STATUS=$SAID/status.json
+readonly TIMELINE=$SAID/timeline
 # Bytes of a tail; what `arya try` reports too. With the rest of the document it stays a small object.
 readonly TAIL_BYTES=2048
 # Bytes of container logs that are kept in the bucket, newest last.
@@ -31,6 +34,10 @@ readonly WATCH_EVERY_S=10
 readonly EXPORT_EVERY_S=60
 readonly EXPORT_WITHIN_S=50
 readonly LAST_EXPORT_WITHIN_S=20
+# Bytes of the log of a machine that stands for days; half of them stay when it has more.
+readonly LOG_BYTES=1048576
+# A disk with less is called full.
+readonly FULL_BELOW_KIB=65536
 # A file that came three times with the wrong digest will come so a fourth time.
 readonly WRONG_DIGESTS_MAX=3
 
@@ -188,7 +195,7 @@ status_document() {
     [[ ! -e $STATE/proxy.crt ]] || printf '"certificate_sha256":"%s",' \
         "$(openssl x509 -in "$STATE/proxy.crt" -outform DER | sha256sum | cut -d' ' -f1)"
     printf '"running":[%s],' "$(running)"
-    printf '"timeline":[%s],' "$(paste -sd, "$STATE/timeline" 2>/dev/null)"
+    printf '"timeline":[%s],' "$(paste -sd, "$TIMELINE" 2>/dev/null)"
     printf '"fingerprint":{"images":[%s],"kernel":"%s","type":"%s"}}\n' \
         "$(images)" "$(uname -sr | json_text)" "$ARYA_INSTANCE_TYPE"
 }
@@ -197,18 +204,25 @@ status_document() {
 report() {
     local phase=$1 after
     after=$(seconds $(($(ticks) - STARTED)))
-    printf '{"phase":"%s","after_s":%s}\n' "$phase" "$after" >>"$STATE/timeline"
+    printf '{"phase":"%s","after_s":%s}\n' "$phase" "$after" >>"$TIMELINE"
     status_document "$phase" "${2:-}" >"$STATUS"
     say "$phase after $after s"
     put "$ARYA_STATUS_URL" "$STATUS" || say 'this could not be reported to the bucket'
 }
 
+# Which disks have next to nothing left, as `/var has 12K left`.
+full_disks() {
+    df --output=avail,target "$STATE" /var/lib/docker 2>/dev/null | sort -u |
+        awk -v least="$FULL_BELOW_KIB" '$1 ~ /^[0-9]+$/ && $1 < least { printf "%s%s has %d KiB left", sep, $2, $1; sep = ", " }'
+}
+
 # fail SENTENCE: the end of this boot. The instance stays for forensics until its end.
 fail() {
     trap - ERR
-    local words
-    words=$({ tail -n 40 "$LOG"; app_log 20; } 2>/dev/null | last_words "$1")
-    say "$(mask <<<"$1")"
+    local words sentence=$1
+    [[ -z $(full_disks) ]] || sentence+=" The disk is full: $(full_disks)."
+    words=$({ tail -n 40 "$LOG"; app_log 20; } 2>/dev/null | last_words "$sentence")
+    say "$(mask <<<"$sentence")"
     report failed "$words"
     # The last word must arrive; `report` has tried thrice by now.
     local left=60
@@ -379,7 +393,7 @@ fetch() {
     (umask 022 && mkdir -p "$(dirname "$file")")
     while true; do
         answer=$(at_url "$url" --speed-limit 1 --speed-time 60 --output "$file.part" --write-out '%{http_code}' 2>>"$LOG") ||
-            { [[ $? -ne 23 ]] || fail "The disk took no more of the $name: $(df --output=avail -h "$STATE" | tail -n 1) left."; }
+            { [[ $? -ne 23 ]] || fail "The disk took no more of the $name."; }
         if [[ $answer == 200 ]]; then
             if has_digest "$digest" "$file.part"; then break; fi
             ((++wrong < WRONG_DIGESTS_MAX)) || fail "The $name came $wrong times with another digest than the one that was \
@@ -581,7 +595,16 @@ start_app() {
     compose_more
     # The list is complete, so what it leaves out is not started for another service's sake.
     compose up --detach --no-build --no-deps --quiet-pull "${ARYA_SERVICES[@]}" >>"$LOG" 2>&1 ||
-        fail 'Docker Compose could not start the services.'
+        fail "Docker Compose could not start the services.$(missing_images)"
+}
+
+# Those of the services to start that are not there, as the next sentence. Where compose cannot read its file it says so itself.
+missing_images() {
+    local image missing=''
+    while read -r image; do
+        docker image inspect "$image" >/dev/null 2>&1 || missing+=", \`$image\`"
+    done < <(compose config --images "${ARYA_SERVICES[@]}" 2>/dev/null | sort -u)
+    [[ -z $missing ]] || printf ' Not there, neither from the archive nor from a registry: %s.' "${missing#, }"
 }
 
 # Whether every container of the app's service ended and none will be started again.
@@ -614,11 +637,11 @@ ask_grpc() {
     local url=$1 said time status
     shift
     said=$(curl "$@" --http2-prior-knowledge --header 'content-type: application/grpc' --header 'te: trailers' \
-        --data-binary @<(printf '\0\0\0\0\0') --dump-header - --output "$STATE/grpc" --write-out 'took %{time_total}\n' "$url" || true)
+        --data-binary @<(printf '\0\0\0\0\0') --dump-header - --output "$SAID/grpc" --write-out 'took %{time_total}\n' "$url" || true)
     time=$(sed -n 's/^took //p' <<<"$said")
     time=${time/./}
     status=$(tr -d '\r' <<<"$said" | sed -n 's/^grpc-status: *//p' | tail -n 1)
-    if [[ $status == 0 && $url == */grpc.health.v1.Health/Check ]] && ! cmp -s "$STATE/grpc" <(printf '\0\0\0\0\2\10\1'); then
+    if [[ $status == 0 && $url == */grpc.health.v1.Health/Check ]] && ! cmp -s "$SAID/grpc" <(printf '\0\0\0\0\2\10\1'); then
         status=unwell
     fi
     case "$status" in
@@ -689,21 +712,23 @@ start_proxy() {
     { nginx -t && systemctl restart nginx; } >>"$LOG" 2>&1 || fail "The monitor's proxy did not start."
 }
 
-# What need not be there for the canary to be watched: each by itself, so that a registry that has not one of them, or is
-# slow, holds up no other. Tried again with every look until it runs.
+# start_later SERVICE: what need not be there for the canary to be watched is tried until it runs, less and less often; a
+# registry that has it not is told of once.
 start_later() {
-    local service
-    for service in "${ARYA_LATER[@]}"; do
-        [[ ! -e $STATE/later.$service ]] || continue
-        if compose up --detach --no-build --quiet-pull "$service" >>"$LOG" 2>&1; then
-            touch "$STATE/later.$service"
-            say "$service runs"
-            status_document ready >"$STATUS"
-            put "$ARYA_STATUS_URL" "$STATUS" || say 'this could not be reported to the bucket'
-        else
+    local service=$1 pause=$LATER_AGAIN_S said before=''
+    until said=$(compose up --detach --no-build --quiet-pull "$service" 2>&1); do
+        # Ports and times differ from try to try, the words do not.
+        if [[ ${said//[0-9]/} != "$before" ]]; then
+            before=${said//[0-9]/}
+            printf '%s\n' "$said" >>"$LOG"
             say "$service does not run yet; the canary does not wait for it"
         fi
+        sleep "$pause"
+        ((pause = pause < LATER_AGAIN_AT_MOST_S ? 2 * pause : pause))
     done
+    printf '%s\n' "$said" >>"$LOG"
+    say "$service runs"
+    touch "$STATE/later.$service"
 }
 
 by_proxy() {
@@ -713,9 +738,9 @@ by_proxy() {
 
 boot() {
     STARTED=$(ticks)
-    mkdir -p "$APP"
+    mkdir -p "$APP" "$SAID"
     : >"$LOG"
-    : >"$STATE/timeline"
+    : >"$TIMELINE"
     trap 'fail "The boot script broke off in line $LINENO."' ERR
     end_if_over
     by_proxy
@@ -756,10 +781,10 @@ evidence() {
 # Container logs, without the app's secrets and masked, newest last; only when there is something new.
 send_logs() {
     [[ -n ${ARYA_LOGS_URL:-} && -e $APP/compose.yaml ]] && command -v docker >/dev/null || return 0
-    compose logs --no-color --timestamps --tail 5000 2>&1 | hide | mask | tail -c "$LOGS_BYTES" >"$STATE/logs.new" || true
-    [[ -s $STATE/logs.new ]] || return 0
-    if ! cmp -s "$STATE/logs.new" "$STATE/logs" && put "$ARYA_LOGS_URL" "$STATE/logs.new"; then
-        mv "$STATE/logs.new" "$STATE/logs"
+    compose logs --no-color --timestamps --tail 5000 2>&1 | hide | mask | tail -c "$LOGS_BYTES" >"$SAID/logs.new" || true
+    [[ -s $SAID/logs.new ]] || return 0
+    if ! cmp -s "$SAID/logs.new" "$SAID/logs" && put "$ARYA_LOGS_URL" "$SAID/logs.new"; then
+        mv "$SAID/logs.new" "$SAID/logs"
     fi
 }
 
@@ -782,16 +807,35 @@ offer_config() {
         say 'Kayenta did not take the standard config; it is offered again'
 }
 
+# tell_ready [TAIL]. The phase stays: it was ready.
+tell_ready() {
+    status_document ready "$1" >"$STATUS"
+    put "$ARYA_STATUS_URL" "$STATUS"
+}
+
+shorten_log() {
+    (($(stat --format %s "$LOG") > LOG_BYTES)) || return 0
+    # Others have it open, so it stays the same file.
+    { tail -c $((LOG_BYTES / 2)) "$LOG" >"$SAID/log" && cat "$SAID/log" >"$LOG"; } || true
+    rm -f "$SAID/log"
+}
+
 watch() {
-    local told=no exported=-$EXPORT_EVERY_S
+    local exported=-$EXPORT_EVERY_S told words='' ended=no service
     STARTED=$(ticks)
+    mkdir -p "$SAID"
     # shellcheck source=/dev/null
     . "$STATE/settings"
     by_proxy
     trap 'send_logs; send_export "$LAST_EXPORT_WITHIN_S"; exit 0' TERM
+    told=$(running)
+    # Each by itself: one that is slow to come holds up neither the others nor the rest of this.
+    for service in "${ARYA_LATER[@]}"; do
+        [[ -e $STATE/later.$service ]] || start_later "$service" &
+    done
     while true; do
+        shorten_log
         fetch_targets
-        start_later
         offer_config
         send_logs
         if ((SECONDS - exported >= EXPORT_EVERY_S)); then
@@ -799,12 +843,15 @@ watch() {
             # Beside the rest, which must not wait for it.
             send_export "$EXPORT_WITHIN_S" &
         fi
-        if [[ $told == no ]] && app_ended; then
-            told=yes
+        if [[ $ended == no ]] && app_ended; then
+            ended=yes
             say 'the app ended'
-            # The phase stays: it was ready. The load balancer sees that it is not any more, and this says why.
-            status_document ready "$(app_log 20 | last_words 'The app ended by itself.')" >"$STATUS"
-            put "$ARYA_STATUS_URL" "$STATUS" || told=no
+            # The load balancer sees that it is not well any more, and this says why.
+            words=$(app_log 20 | last_words 'The app ended by itself.')
+            told=''
+        fi
+        if [[ $told != "$(running)$words" ]] && tell_ready "$words"; then
+            told=$(running)$words
         fi
         # In the background, since a signal is heard only between two commands.
         sleep "$WATCH_EVERY_S" &

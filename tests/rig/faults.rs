@@ -95,7 +95,20 @@ fn fault_a_full_disk_is_named() {
     order.upload_image();
     let small = ["--tmpfs", "/var/lib/arya:size=4m,exec"];
     let _machine = Machine::launch_with(Image::Prepared, &order.user_data(), &small);
-    tail_of_failure(&order, "The disk took no more of the image archive:");
+    let expected = "The disk took no more of the image archive. The disk is full: /var/lib/arya has ";
+    tail_of_failure(&order, expected);
+}
+
+#[test]
+fn fault_a_disk_that_an_image_fills_is_named() {
+    let order = Order::new();
+    order.upload_image();
+    let small = ["--tmpfs", "/var/lib/docker:size=16m,exec"];
+    let _machine = Machine::launch_with(Image::Prepared, &order.user_data(), &small);
+    let expected =
+        "Docker could not load the image archive, although it is the one that was uploaded. The disk is full: ";
+    let tail = tail_of_failure(&order, expected);
+    assert!(tail.contains("no space left on device"), "Docker's own words: {tail}");
 }
 
 #[test]
@@ -111,27 +124,57 @@ fn fault_a_machine_past_its_end_shuts_down() {
 }
 
 #[test]
-fn fault_a_reboot_in_the_middle_does_no_harm() {
-    let order = Order::new();
-    let machine = Machine::launch(Image::Prepared, &order.user_data());
-    order.wait_for(BootPhase::DockerReady, SOON);
-    machine.reboot();
-    order.upload_image();
-    order.wait_for(BootPhase::Ready, SOON);
-    let phases = order.phases();
-    assert_eq!(
-        phases.iter().filter(|phase| **phase == BootPhase::Booting).count(),
-        2,
-        "{phases:?}"
+fn fault_a_reboot_in_any_phase_does_no_harm() {
+    let mut order = Order::new();
+    // Long enough for a reboot before it is up.
+    let late = "environment: {SAMPLE_STARTUP_MS: 4000}\n    restart: unless-stopped";
+    order.compose(&compose_file().replace("restart: unless-stopped", late));
+    let machine = Machine::launch(Image::Fresh, &order.user_data());
+    // In the middle of packages: some are unpacked, none is configured.
+    machine.run(
+        "timeout 120 bash -c 'until grep --quiet --no-messages ^Unpacking /var/lib/arya/boot.log; do sleep 0.1; done'",
     );
+    machine.reboot();
+    order.wait_for(BootPhase::DockerReady, Duration::from_secs(180));
+    machine.reboot();
+    order.wait_for_again(BootPhase::DockerReady, 2, SOON);
+    order.upload_image();
+    for phase in [BootPhase::Fetched, BootPhase::Loaded, BootPhase::Up] {
+        order.wait_for(phase, SOON);
+        machine.reboot();
+    }
+    order.wait_for(BootPhase::Ready, SOON);
     machine.run("curl --fail --silent http://127.0.0.1:8080/health");
+    let boots = order
+        .phases()
+        .iter()
+        .filter(|phase| **phase == BootPhase::Booting)
+        .count();
+    assert_eq!(boots, 6, "{:?}", order.phases());
 
     // Once more when all is there: nothing is fetched again.
+    let times = order
+        .phases()
+        .iter()
+        .filter(|phase| **phase == BootPhase::Ready)
+        .count();
     order.bucket.store("image", "gone");
     order.bucket.store("compose", "gone");
     machine.reboot();
-    order.wait_for_again(BootPhase::Ready, 2, SOON);
+    order.wait_for_again(BootPhase::Ready, times + 1, SOON);
     machine.run("curl --fail --silent http://127.0.0.1:8080/health");
+}
+
+#[test]
+fn fault_an_image_that_the_archive_has_not_is_named() {
+    let mut order = Order::new();
+    order.compose(&compose_file().replace("charthealth/records:1.0", "registry.invalid/records:2.0"));
+    order.upload_image();
+    fails_with(
+        &order,
+        "Docker Compose could not start the services. Not there, neither from the archive nor from a registry: \
+         `registry.invalid/records:2.0`.",
+    );
 }
 
 #[test]
@@ -184,7 +227,6 @@ fn fault_another_system_is_refused_with_a_sentence() {
     tail_of_failure(&order, expected);
 }
 
-/// Of Ubuntu no more can be tried here than that it is recognised: its archive cannot be reached.
 #[test]
 fn each_system_gets_the_packages_that_it_calls_so() {
     let (order, folder) = (Order::new(), tempfile::tempdir().unwrap());

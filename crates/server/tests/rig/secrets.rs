@@ -89,7 +89,7 @@ impl Secrets {
             self.none_in(&of("container logs"), &logs);
             let told = ours
                 .machine
-                .run("cat /var/lib/arya/status.json /var/lib/arya/timeline; cat /var/lib/arya/logs || true");
+                .run("cat /run/arya/status.json /run/arya/timeline; cat /run/arya/logs || true");
             self.none_in(&of("reports"), &told);
             // Any process of the machine may read these of any other.
             self.none_in(
