@@ -49,6 +49,7 @@ pub async fn run(config: SampleConfig, control: impl AsyncRead + Send + Unpin) -
     if let Some(file) = &config.address_file {
         publish_address(file, listener.local_addr()?)?;
     }
+    tracing::info!(address = %listener.local_addr()?, version = config.version, "the sample service is listening");
     serve(listener, config, control, told_to_stop()).await
 }
 

@@ -26,6 +26,21 @@ struct Inner {
     standing: Mutex<BTreeMap<String, Standing>>,
     /// What instances that ended had said, by their id.
     last_words: Mutex<BTreeMap<String, String>>,
+    /// What the next machine of a role meets.
+    circumstances: Mutex<BTreeMap<&'static str, Circumstance>>,
+}
+
+/// What goes wrong around a machine.
+#[derive(Default)]
+pub(crate) struct Circumstance {
+    /// `None` = with its packages.
+    pub(crate) image: Option<Image>,
+    /// More of `docker run`.
+    pub(crate) more: &'static [&'static str],
+    /// Its user data, changed.
+    pub(crate) told: Option<fn(&str) -> String>,
+    /// A command of root's as soon as it runs, before systemd has come to the boot.
+    pub(crate) at_once: Option<String>,
 }
 
 enum Standing {
@@ -63,7 +78,14 @@ impl Fleet {
             side_load: side_load(folder),
             standing: Mutex::default(),
             last_words: Mutex::default(),
+            circumstances: Mutex::default(),
         }))
+    }
+
+    /// For the next machine of a role, which is not launched yet.
+    pub(crate) fn meets(&self, role: &'static str, circumstance: Circumstance) {
+        let before = self.0.circumstances.lock().unwrap().insert(role, circumstance);
+        assert!(before.is_none(), "the {role} was not launched yet");
     }
 
     fn standing(&self) -> MutexGuard<'_, BTreeMap<String, Standing>> {
@@ -135,10 +157,24 @@ impl Fleet {
                 if role == "monitor" {
                     more.extend(self.0.side_load.iter().flat_map(|volume| ["--volume", volume]));
                 }
+                let met = self
+                    .0
+                    .circumstances
+                    .lock()
+                    .unwrap()
+                    .remove(role.as_str())
+                    .unwrap_or_default();
+                more.extend(met.more);
+                let image = met.image.unwrap_or(Image::Prepared);
+                let bytes = met.told.map_or(bytes, |told| told(&text).into_bytes());
+                let machine = Machine::launch_as(Some(&id), image, &bytes, &more);
+                if let Some(command) = met.at_once {
+                    machine.run(&command);
+                }
                 Standing::Ours(Arc::new(Ours {
                     role,
                     user_data: text,
-                    machine: Machine::launch_as(Some(&id), Image::Prepared, &bytes, &more),
+                    machine,
                 }))
             }
         };
@@ -172,6 +208,28 @@ impl Fleet {
             Standing::Moving | Standing::Production { .. } => None,
         });
         ours.collect()
+    }
+
+    /// A machine that powered itself off is to EC2 what its instance was launched with.
+    pub(crate) async fn powered_off(&self, ours: &Ours) {
+        let id = ours.machine.id();
+        let request = self.0.admin.ec2.describe_instance_attribute().instance_id(id);
+        let asked = request.attribute(InstanceAttributeName::InstanceInitiatedShutdownBehavior);
+        let answer = asked.send().await.unwrap();
+        let behaviour = answer.instance_initiated_shutdown_behavior.and_then(|said| said.value);
+        assert_eq!(
+            behaviour.as_deref(),
+            Some("terminate"),
+            "{id} would be stopped and cost on"
+        );
+        self.0
+            .admin
+            .ec2
+            .terminate_instances()
+            .instance_ids(id)
+            .send()
+            .await
+            .unwrap();
     }
 
     /// The only one of a role.

@@ -33,18 +33,23 @@ pub(crate) struct World {
     pub(crate) account: Account,
     pub(crate) home: Home,
     pub(crate) before: BTreeMap<String, String>,
-    _moto: Moto,
+    pub(crate) moto: Moto,
     _network: Network,
     _folder: TempDir,
 }
 
 impl World {
     pub(crate) async fn build() -> Self {
+        Self::of_timing("emulator").await
+    }
+
+    /// With the server's `timing`: how much patience it has.
+    pub(crate) async fn of_timing(timing: &str) -> Self {
         let network = Network::create();
         let moto = Moto::start_on(HERE).await;
         let account = Account::build(&moto).await;
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let home = home(folder.path().to_owned(), &moto.endpoint());
+        let home = home(folder.path().to_owned(), timing, &moto.endpoint());
         let fleet = Fleet::new(account.admin.clone(), folder.path());
         let log = folder.path().join("access.log");
         let balanced = Balanced::start(onlooker(&moto, folder.path()).await, account.admin.clone(), log).await;
@@ -58,7 +63,7 @@ impl World {
             account,
             home,
             before,
-            _moto: moto,
+            moto,
             _network: network,
             _folder: folder,
         };
@@ -117,7 +122,7 @@ impl World {
             assert!(!self.watching.is_finished(), "the world broke down");
             if began.elapsed() > within {
                 let (_, feed) = server.get(&format!("/api/v1/deployments/{id}/events")).await;
-                panic!("not {what}: {document:#}\n{feed}\n{}", self.fleet.journals());
+                panic!("not {what}: {document:#}\n{feed}\n{}", self.shown());
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -128,9 +133,19 @@ impl World {
         let began = tokio::time::Instant::now();
         while !is_so() {
             assert!(!self.watching.is_finished(), "the world broke down");
-            assert!(began.elapsed() < within, "not so: {what}\n{}", self.fleet.journals());
+            assert!(began.elapsed() < within, "not so: {what}\n{}", self.shown());
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// For whoever reads why a wait was in vain: what the load balancer last saw of each target, the network, the machines.
+    fn shown(&self) -> String {
+        format!(
+            "{:#?}\n{}{}",
+            self.balanced.balancer.group_states(),
+            Network::shown(),
+            self.fleet.journals()
+        )
     }
 
     /// Thing by thing and field by field, what AWS lists.
@@ -164,10 +179,10 @@ async fn watch(fleet: Fleet, balanced: Arc<Balanced>) {
     }
 }
 
-fn home(folder: PathBuf, endpoint: &str) -> Home {
+fn home(folder: PathBuf, timing: &str, endpoint: &str) -> Home {
     let config = folder.join("serve.yaml");
     let text = format!(
-        "timing: emulator\nconnections:\n- {{name: shop, region: {REGION}, endpoint: '{endpoint}', image_owner: '{OWNER}'}}\n"
+        "timing: {timing}\nconnections:\n- {{name: shop, region: {REGION}, endpoint: '{endpoint}', image_owner: '{OWNER}'}}\n"
     );
     std::fs::write(&config, text).unwrap();
     Home {
