@@ -34,6 +34,11 @@ readonly WATCH_EVERY_S=10
 readonly EXPORT_EVERY_S=60
 readonly EXPORT_WITHIN_S=50
 readonly LAST_EXPORT_WITHIN_S=20
+# Bytes of the sentence that says why one of these does not run.
+readonly WHY_BYTES=300
+# Between two tries to start what the monitor has besides Prometheus: at first, and at most, as each is twice the one before.
+readonly LATER_AGAIN_S=10
+readonly LATER_AGAIN_AT_MOST_S=320
 # Bytes of the log of a machine that stands for days; half of them stay when it has more.
 readonly LOG_BYTES=1048576
 # A disk with less is called full.
@@ -186,6 +191,15 @@ running() {
     printf '%s' "${names#,}"
 }
 
+# What does not run yet and why, as members of a JSON object.
+not_running() {
+    local why names=''
+    for why in "$SAID"/why.*; do
+        [[ ! -s $why ]] || names+=",\"${why##*/why.}\":\"$(json_text <"$why")\""
+    done
+    printf '%s' "${names#,}"
+}
+
 # status_document PHASE [TAIL]
 status_document() {
     printf '{"role":"%s","instance":"%s","phase":"%s","at":"%s",' \
@@ -194,7 +208,7 @@ status_document() {
     # Of the monitor's own key, for the server to accept no other.
     [[ ! -e $STATE/proxy.crt ]] || printf '"certificate_sha256":"%s",' \
         "$(openssl x509 -in "$STATE/proxy.crt" -outform DER | sha256sum | cut -d' ' -f1)"
-    printf '"running":[%s],' "$(running)"
+    printf '"running":[%s],"not_running":{%s},' "$(running)" "$(not_running)"
     printf '"timeline":[%s],' "$(paste -sd, "$TIMELINE" 2>/dev/null)"
     printf '"fingerprint":{"images":[%s],"kernel":"%s","type":"%s"}}\n' \
         "$(images)" "$(uname -sr | json_text)" "$ARYA_INSTANCE_TYPE"
@@ -712,15 +726,45 @@ start_proxy() {
     { nginx -t && systemctl restart nginx; } >>"$LOG" 2>&1 || fail "The monitor's proxy did not start."
 }
 
+# The archive of Referee that the deployment brought itself, under the one name that the compose file has for it.
+load_referee() {
+    local file=$STATE/referee loaded
+    [[ -n $ARYA_REFEREE_URL ]] || return 0
+    ! docker image inspect arya/referee:archive >/dev/null 2>&1 || return 0
+    if ! at_url "$ARYA_REFEREE_URL" --fail --speed-limit 1 --speed-time 60 --output "$file"; then
+        echo 'its archive has not come out of the bucket yet'
+        return 1
+    fi
+    if ! has_digest "$ARYA_REFEREE_SHA256" "$file"; then
+        echo "its archive came with another digest than the one that was uploaded, sha256:$ARYA_REFEREE_SHA256"
+        return 1
+    fi
+    loaded=$(docker load --input "$file") || return 1
+    rm -f "$file"
+    docker tag "$(sed -nE 's/^Loaded image( ID)?: //p' <<<"$loaded" | head -n 1)" arya/referee:archive
+}
+
+# fetch_and_start SERVICE: images one beside the other, so that none waits for another's registry; then one service at a
+# time, since two that need a third would both make it.
+fetch_and_start() {
+    [[ $1 != referee ]] || load_referee || return 1
+    compose pull --quiet --policy missing --include-deps "$1" || return 1
+    (
+        flock 9
+        compose up --detach --no-build "$1"
+    ) 9>"$SAID/starting"
+}
+
 # start_later SERVICE: what need not be there for the canary to be watched is tried until it runs, less and less often; a
-# registry that has it not is told of once.
+# registry that has it not is told of once, in the registry's own words, or Docker's.
 start_later() {
     local service=$1 pause=$LATER_AGAIN_S said before=''
-    until said=$(compose up --detach --no-build --quiet-pull "$service" 2>&1); do
+    until said=$(fetch_and_start "$service" 2>&1); do
         # Ports and times differ from try to try, the words do not.
         if [[ ${said//[0-9]/} != "$before" ]]; then
             before=${said//[0-9]/}
             printf '%s\n' "$said" >>"$LOG"
+            { grep '[^[:space:]]' <<<"$said" | tail -n 1 | hide | mask | head -c "$WHY_BYTES" >"$SAID/why.$service"; } || true
             say "$service does not run yet; the canary does not wait for it"
         fi
         sleep "$pause"
@@ -728,6 +772,7 @@ start_later() {
     done
     printf '%s\n' "$said" >>"$LOG"
     say "$service runs"
+    rm -f "$SAID/why.$service"
     touch "$STATE/later.$service"
 }
 
@@ -828,7 +873,7 @@ watch() {
     . "$STATE/settings"
     by_proxy
     trap 'send_logs; send_export "$LAST_EXPORT_WITHIN_S"; exit 0' TERM
-    told=$(running)
+    told=$(running)$(not_running)
     # Each by itself: one that is slow to come holds up neither the others nor the rest of this.
     for service in "${ARYA_LATER[@]}"; do
         [[ -e $STATE/later.$service ]] || start_later "$service" &
@@ -850,8 +895,8 @@ watch() {
             words=$(app_log 20 | last_words 'The app ended by itself.')
             told=''
         fi
-        if [[ $told != "$(running)$words" ]] && tell_ready "$words"; then
-            told=$(running)$words
+        if [[ $told != "$(running)$(not_running)$words" ]] && tell_ready "$words"; then
+            told=$(running)$(not_running)$words
         fi
         # In the background, since a signal is heard only between two commands.
         sleep "$WATCH_EVERY_S" &
