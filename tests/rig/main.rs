@@ -7,6 +7,7 @@ mod bucket;
 mod configured;
 mod deployed;
 mod faults;
+mod grpc;
 #[allow(dead_code, reason = "the story on an account uses more of it")]
 mod machine;
 mod monitor;

@@ -21,11 +21,15 @@ pub(crate) fn compose_file(version: &str) -> String {
 
 /// `more` are further variables of its environment.
 pub(crate) fn image(version: &str, more: &[&str]) -> Vec<u8> {
-    let program = program();
+    packed(program(), &["/arya", "sample"], version, more)
+}
+
+/// Any program of this machine, as the image that the compose file names.
+pub(crate) fn packed(program: PathBuf, entrypoint: &[&str], version: &str, more: &[&str]) -> Vec<u8> {
     let mut layer = LayerWriter::new(Vec::new());
     let libraries = libraries_of(&program);
     let files = libraries.iter().map(|path| (path.trim_start_matches('/'), path.into()));
-    for (name, path) in files.chain([("arya", program)]) {
+    for (name, path) in files.chain([(entrypoint[0].trim_start_matches('/'), program)]) {
         let mut bytes = Vec::new();
         File::open(&path).unwrap().read_to_end(&mut bytes).unwrap();
         layer.file(name, 0o755, bytes.len() as u64, bytes.as_slice()).unwrap();
@@ -39,7 +43,7 @@ pub(crate) fn image(version: &str, more: &[&str]) -> Vec<u8> {
             .into_iter()
             .chain(more.iter().map(|one| (*one).to_owned()))
             .collect(),
-        entrypoint: vec!["/arya".into(), "sample".into()],
+        entrypoint: entrypoint.iter().map(|&word| word.to_owned()).collect(),
         exposed_ports: vec![PORT],
         ..ImageSpec::default()
     };
