@@ -2,6 +2,7 @@
 //! them in [`crate::preview`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use arya_judge::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,9 @@ pub struct Surroundings {
     /// When URLs that are signed now are worth nothing any more: they die with the session that signed them, although the next
     /// one follows by itself. `None` = they hold as long as they say.
     pub urls_end: Option<Timestamp>,
+    /// The addresses by which whoever asks monitors knows itself; it may come out by others. `None` = nobody asks over a
+    /// network.
+    pub asked_from: Option<BTreeSet<IpAddr>>,
     /// The subnets that our instances would stand in.
     pub subnets: Vec<Subnet>,
     /// How production's own instances reach the world; empty where it has none that can be seen.

@@ -3,9 +3,10 @@
 use arya_judge::source::access_log::{AccessLog, LogArms};
 use arya_judge::source::answer::{label_sets, series};
 use arya_judge::source::pack::{Exposed, choose};
+use arya_judge::source::posted::{PART_S, Part, Posted};
 use arya_judge::source::{Origin, Selector, Watched, blocks};
 use arya_judge::{Beside, Block, Machines, MetricConfig, MetricKind};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// A sentence that is longer is not read by anyone.
 const SENTENCE_BYTES: usize = 2_000;
@@ -41,6 +42,43 @@ pub(crate) fn run_monitor(bytes: &[u8]) {
             if let Ok(blocks) = blocks(&metric, &watched, &found, &all, scrape_s) {
                 assert!(in_order(&blocks));
             }
+        }
+    }
+}
+
+/// The first line is a selector, the rest what a monitor has put into its bucket, unpacked.
+pub(crate) fn run_posted(bytes: &[u8]) {
+    let cut = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
+    let (first, body) = (&bytes[..cut], bytes.get(cut + 1..).unwrap_or_default());
+    let text = std::str::from_utf8(first).ok();
+    let selector = text.and_then(|text| text.parse::<Selector>().ok());
+    let selector = selector.unwrap_or_else(|| Selector::named("r"));
+    let part = match Part::read(body) {
+        Ok(part) => part,
+        Err(error) => return assert!(error.to_string().len() < SENTENCE_BYTES),
+    };
+    let (number, now) = (part.number(), part.to());
+    let mut posted = Posted::default();
+    posted.take(number, now, Ok(Some(part)));
+    let start = now
+        .checked_sub(SignedDuration::from_secs(PART_S))
+        .unwrap_or(Timestamp::MIN);
+    match posted.label_sets(start, now) {
+        Ok(sets) => assert!(
+            choose(&Exposed::of(&sets), &[])
+                .iter()
+                .all(|metric| !metric.query.is_empty())
+        ),
+        Err(error) => assert!(error.to_string().len() < SENTENCE_BYTES),
+    }
+    for watched in every_way(&selector) {
+        let metric = MetricConfig {
+            from: Origin::Series(watched.clone()),
+            ..MetricConfig::of(watched.kind(), "m", "")
+        };
+        match posted.blocks(&metric, &watched, &(start..=now), 5.0) {
+            Ok((blocks, _)) => assert!(in_order(&blocks) && blocks.iter().all(|block| block.ends_at() <= now)),
+            Err(error) => assert!(error.to_string().len() < SENTENCE_BYTES),
         }
     }
 }
@@ -124,6 +162,29 @@ pub(crate) fn monitor_seeds() -> Vec<Vec<u8>> {
 {"status":"success","data":[{"__name__":"process_open_fds","arm":"canary"},{"__name__":"process_open_fds","arm":"baseline"}]}"#
             .to_vec(),
         b"x\n{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"query timed out\"}".to_vec(),
+    ]
+}
+
+/// A part with samples of both arms, and those without an answer.
+pub(crate) fn posted_seeds() -> Vec<Vec<u8>> {
+    let samples = |name: &str, arm: &str| {
+        let values: Vec<String> = (0..20)
+            .map(|scrape| format!("[{},\"{scrape}\"]", 600 + 5 * scrape))
+            .collect();
+        format!(
+            r#"{{"metric":{{"__name__":"{name}","arm":"{arm}","instance":"{arm}","job":"app"}},"values":[{}]}}"#,
+            values.join(",")
+        )
+    };
+    let all = ["r", "up"].map(|name| ["baseline", "canary"].map(|arm| samples(name, arm)).join(","));
+    let answer = format!(
+        r#"{{"status":"success","data":{{"resultType":"matrix","result":[{}]}}}}"#,
+        all.join(",")
+    );
+    vec![
+        format!("r\n{{\"from\":600,\"to\":700,\"answer\":{answer}}}").into_bytes(),
+        b"r\n{\"from\":600,\"to\":900,\"left_out\":\"too_long\"}".to_vec(),
+        b"r\n{\"from\":600,\"to\":601,\"left_out\":\"no_answer\"}".to_vec(),
     ]
 }
 

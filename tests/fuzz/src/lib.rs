@@ -103,6 +103,11 @@ pub const TARGETS: &[Target] = &[
         seeds: evidence::monitor_seeds,
     },
     Target {
+        name: "posted",
+        run: evidence::run_posted,
+        seeds: evidence::posted_seeds,
+    },
+    Target {
         name: "sequential",
         run: sequential::run,
         seeds: sequential::seeds,

@@ -1,5 +1,7 @@
 //! What the surroundings of a listener say against a plan.
 
+use std::net::IpAddr;
+
 use crate::decide::ends_soon;
 use crate::desired::to_the_second;
 use crate::identity::{DeploymentId, LogicalId, Owner, RuleKind};
@@ -126,18 +128,12 @@ fn urls(request: &PreviewRequest<'_>, over: Option<arya_judge::Timestamp>, probl
             ),
         ));
     } else if over.is_none_or(|over| over > end) {
-        let (sent, judged) = match request.spec.monitor.reach {
-            Reach::Vpc | Reach::Public => ("", "Users, weights and what is judged do not depend on it."),
-            Reach::Bucket => (
-                ", and what the monitor measured",
-                "Users and weights do not depend on it, and what the load balancer counts is judged all the same.",
-            ),
-        };
         problems.push(Problem::note(
             "urls_end",
             format!(
-                "What instances send by URLs (their containers' logs, last words{sent}) ends at {at}, with the role's session \
-                 that signs them, although the next session follows by itself. {judged}"
+                "What instances send by URLs (their containers' logs, last words) ends at {at}, with the role's session \
+                 that signs them, although the next session follows by itself. Users, weights and what is judged do not \
+                 depend on it."
             ),
         ));
     }
@@ -228,7 +224,7 @@ fn place(spec: &Spec, subnet: &Subnet, problems: &mut Vec<Problem>) {
 /// Whether the monitor can be reached as the spec wants it, and what is known without.
 fn reach(spec: &Spec, surroundings: &Surroundings, problems: &mut Vec<Problem>) {
     match spec.monitor.reach {
-        Reach::Vpc => {}
+        Reach::Vpc => in_network(spec, surroundings, problems),
         Reach::Public => {
             // The monitor stands in the first of them.
             let inside = surroundings.subnets.first().filter(|subnet| subnet.way_out != WayOut::Own);
@@ -251,6 +247,34 @@ fn reach(spec: &Spec, surroundings: &Surroundings, problems: &mut Vec<Problem>) 
             .at("monitor.reach"),
         ),
     }
+}
+
+/// Whether a monitor without a public address lets in who asks it, as far as that can be known from here.
+fn in_network(spec: &Spec, surroundings: &Surroundings, problems: &mut Vec<Problem>) {
+    let Some(ours) = &surroundings.asked_from else { return };
+    let named = &spec.monitor.allow_cidrs;
+    let is_let_in = |address: &IpAddr| named.iter().any(|range| range.contains(address));
+    let known: Vec<String> = ours.iter().map(ToString::to_string).collect();
+    let sentence = if named.is_empty() {
+        "With `monitor.reach: vpc` nobody is let in who is not named in `monitor.allow_cidrs`, and nobody is: the service's own \
+         series would not be judged, and the tools not shown."
+            .to_owned()
+    } else if ours.is_empty() || ours.iter().any(is_let_in) {
+        return;
+    } else {
+        format!(
+            "This server knows itself by {}, which no range of `monitor.allow_cidrs` holds. Unless it reaches the monitor by \
+             another address, the service's own series would not be judged, and the tools not shown.",
+            known.join(" and ")
+        )
+    };
+    let next = "Name the address by which this server comes to the load balancer's network; where none leads there, use \
+                `monitor.reach: bucket`.";
+    let problem = Problem {
+        next: next.into(),
+        ..Problem::note("monitor_unreached", sentence)
+    };
+    problems.push(problem.at("monitor.allow_cidrs"));
 }
 
 /// Partners let in production's addresses, and may not know ours.

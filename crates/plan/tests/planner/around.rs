@@ -90,6 +90,37 @@ fn a_monitor_that_nothing_reaches_says_how_its_evidence_comes() {
 }
 
 #[test]
+fn a_monitor_that_lets_nobody_in_who_asks_is_told() {
+    let asked = |ours: &[&str], ranges: &[&str]| {
+        let ours = ours.iter().map(|address| address.parse().unwrap()).collect();
+        let ranges = ranges.iter().map(|range| range.parse().unwrap()).collect();
+        move |spec: &mut Spec, around: &mut Surroundings| {
+            around.asked_from = Some(ours);
+            spec.monitor.allow_cidrs = ranges;
+        }
+    };
+    let told = |ours: &[&str], ranges: &[&str], words: &[&str]| {
+        check(asked(ours, ranges), "monitor_unreached", Severity::Note, words);
+    };
+    told(&["10.0.1.5"], &[], &["nobody is", "series would not be judged"]);
+    told(&[], &[], &["nobody is"]);
+    told(&["192.168.1.7"], &["10.0.0.0/16"], &["192.168.1.7", "another address"]);
+    assert_eq!(
+        previewed(asked(&["192.168.1.7", "10.0.1.5"], &["10.0.0.0/16"])).problems,
+        []
+    );
+    assert_eq!(previewed(asked(&[], &["10.0.0.0/16"])).problems, [], "it is not known");
+    let unnamed = previewed(asked(&[], &[]));
+    assert!(unnamed.problems[0].next.contains("`monitor.reach: bucket`"));
+    let in_bucket = previewed(|spec, around| {
+        spec.monitor.reach = Reach::Bucket;
+        around.asked_from = Some([].into());
+    });
+    let names: Vec<&str> = in_bucket.problems.iter().map(|problem| problem.name.as_str()).collect();
+    assert_eq!(names, ["monitor_in_bucket"]);
+}
+
+#[test]
 fn a_right_that_is_missing_stops_the_plan_and_shows_its_statement() {
     let missing = MissingRight {
         action: "ec2:RunInstances".into(),

@@ -1,6 +1,7 @@
 //! One named connection: made when it is needed, made again when that failed, and looked at while somebody is looking.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -247,8 +248,12 @@ impl Account {
                 LOOK_WITHIN,
             ))
         });
-        found.inspect_err(|error| {
+        let found = found.inspect_err(|error| {
             tracing::warn!(connection = self.name, %error, "what stands around a listener could not be read");
+        })?;
+        Ok(Surroundings {
+            asked_from: Some(own_addresses()),
+            ..found
         })
     }
 
@@ -295,6 +300,18 @@ impl Account {
             None => format!("AWS: {}", self.name),
         }
     }
+}
+
+/// The address by which this machine speaks to the world, as it knows itself.
+fn own_addresses() -> BTreeSet<IpAddr> {
+    // Kept for documentation by RFC 5737. Nothing is sent: to connect such a socket only chooses a way out.
+    let elsewhere = SocketAddr::from(([192, 0, 2, 1], 9));
+    let spoken = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect(elsewhere)?;
+        socket.local_addr()
+    });
+    let known = spoken.ok().map(|address| address.ip());
+    known.filter(|address| !address.is_unspecified()).into_iter().collect()
 }
 
 fn identity(cloud: &AwsCloud) -> Identity {
