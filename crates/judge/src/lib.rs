@@ -44,4 +44,4 @@ pub use verdict::{
     Verdict,
 };
 pub use walk::MAX_TRACK_POINTS;
-pub use words::ArmWords;
+pub use words::{ArmWords, capitalised};

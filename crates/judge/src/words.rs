@@ -6,9 +6,10 @@ mod numbers;
 mod tile;
 mod twins;
 
+pub use self::numbers::capitalised;
 pub use self::tile::ArmWords;
 
-use self::numbers::{amount, capitalised, clock, digits, duration, exact_clock, factor_down, factor_up, odds, whole};
+use self::numbers::{amount, clock, digits, duration, exact_clock, factor_down, factor_up, odds, whole};
 use crate::sequential::share::UnevenSplit;
 use crate::{
     ArmCount, Means, Measured, MetricVerdict, Outcome, Pause, Quantiles, Reason, Silent, Together, Unit, Verdict,

@@ -289,6 +289,16 @@ pub enum BootPhase {
 }
 
 impl BootPhase {
+    /// What a boot that goes well passes, in order.
+    pub const UP_TO_READY: [Self; 6] = [
+        Self::Booting,
+        Self::DockerReady,
+        Self::Fetched,
+        Self::Loaded,
+        Self::Up,
+        Self::Ready,
+    ];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Booting => "booting",

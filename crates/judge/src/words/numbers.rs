@@ -117,8 +117,9 @@ pub(super) fn exact_clock(at: Timestamp) -> String {
     format!("{} UTC", at.strftime("%H:%M:%S"))
 }
 
-pub(super) fn capitalised(word: &str) -> String {
-    let mut letters = word.chars();
+/// As at the start of a sentence.
+pub fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
     letters
         .next()
         .map(|first| first.to_uppercase().chain(letters).collect())

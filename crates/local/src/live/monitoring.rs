@@ -18,16 +18,6 @@ use super::reporter::{Fingerprint, Reporter};
 use super::world::{Machine, World};
 use crate::monitor::{Monitor, ScrapeTarget, Settings};
 
-/// The phases that a monitor passes; with nothing to fetch or to load they follow at once.
-const PHASES: [BootPhase; 6] = [
-    BootPhase::Booting,
-    BootPhase::DockerReady,
-    BootPhase::Fetched,
-    BootPhase::Loaded,
-    BootPhase::Up,
-    BootPhase::Ready,
-];
-
 pub(super) fn start() -> Monitor {
     Monitor::new(Settings::default())
 }
@@ -66,7 +56,8 @@ pub(super) fn launch(inner: &Arc<Inner>, world: &mut World, owner: Owner, spec: 
     world.machines.insert(id.clone(), machine);
     let (inner, jobs, deployment) = (Arc::clone(inner), jobs(spec), owner.deployment);
     inner.tasks.clone().spawn(async move {
-        for phase in PHASES {
+        // With nothing to fetch or to load they follow at once.
+        for phase in BootPhase::UP_TO_READY {
             reporter.phase(phase).await;
         }
         stop.run_until_cancelled(follow(&inner, &deployment, &jobs)).await;

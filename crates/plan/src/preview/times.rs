@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use arya_judge::{
     Block, Buckets, CountBlock, Evidence, GaugeBlock, HistogramBlock, JudgeConfig, Judging, MetricConfig, MetricKind,
-    Outcome, SourceError, Timestamp,
+    Outcome, SourceError, Timestamp, capitalised,
 };
 use serde::{Deserialize, Serialize};
 
@@ -186,13 +186,6 @@ fn times(requests: f64, slower: f64) -> Buckets {
         upper_edges: EDGES_S.to_vec(),
         counts,
     }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]

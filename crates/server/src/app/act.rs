@@ -126,7 +126,7 @@ impl App {
         let canary_percent = CanaryPercent::new(percent).map_err(|error| {
             Problem::invalid(format!(
                 "{}. The share was left as it is.",
-                capitalised(&error.to_string())
+                arya_judge::capitalised(&error.to_string())
             ))
             .at("canary_percent")
             .next("Choose a share from 0 to 50.")
@@ -287,13 +287,6 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::ProductionZero => invalid("canary_percent", "Choose less than 50."),
         Refusal::Share(_) => invalid("canary_percent", "Choose a share that weights of 0 to 999 can express."),
     }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]

@@ -154,14 +154,6 @@ pub(crate) fn short(digest: &str) -> &str {
     hex.get(..12).unwrap_or(hex)
 }
 
-/// A word at the start of a line.
-pub(crate) fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
 /// A name as an argument of a shell: quoted where it must be.
 pub(crate) fn argument(name: &str) -> String {
     let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b));

@@ -192,7 +192,7 @@ fn line(rule: &RuleLine, class: &'static str) -> DiffLine {
             _ => "",
         },
         priority: rule.priority.clone(),
-        text: format!("{} → {}", words::capitalised(&rule.conditions), rule.actions),
+        text: format!("{} → {}", arya_judge::capitalised(&rule.conditions), rule.actions),
         note,
     }
 }

@@ -23,15 +23,6 @@ pub(crate) struct InstanceLine {
     pub(crate) tail: Option<String>,
 }
 
-const PHASES: [BootPhase; 6] = [
-    BootPhase::Booting,
-    BootPhase::DockerReady,
-    BootPhase::Fetched,
-    BootPhase::Loaded,
-    BootPhase::Up,
-    BootPhase::Ready,
-];
-
 pub(crate) fn line(instance: &InstanceDocument) -> InstanceLine {
     let phase = instance.report.as_ref().map(|report| report.phase);
     let is_monitor = instance.role.arm().is_none();
@@ -51,9 +42,9 @@ pub(crate) fn line(instance: &InstanceDocument) -> InstanceLine {
 
 fn bars(phase: Option<BootPhase>) -> Vec<&'static str> {
     if phase == Some(BootPhase::Failed) {
-        return vec!["bad"; PHASES.len()];
+        return vec!["bad"; BootPhase::UP_TO_READY.len()];
     }
-    PHASES
+    BootPhase::UP_TO_READY
         .iter()
         .map(|step| if Some(*step) <= phase { "done" } else { "" })
         .collect()

@@ -60,15 +60,15 @@ impl MetricTile {
 
     fn of(metric: &MetricDocument, place: usize, page: &str, told: Told) -> Self {
         let (tile, anchor) = (&metric.tile, format!("metric-{place}"));
-        let said = format!("{}, {}.", words::capitalised(&tile.compared), tile.interval);
+        let said = format!("{}, {}.", arya_judge::capitalised(&tile.compared), tile.interval);
         Self {
             place,
-            name: words::capitalised(&metric.name),
+            name: arya_judge::capitalised(&metric.name),
             chip: Chip::outcome(metric.outcome, told),
             critical: metric.critical,
-            sentence: words::capitalised(&metric.sentence),
+            sentence: arya_judge::capitalised(&metric.sentence),
             words: tile.clone(),
-            outlook: tile.outlook.as_deref().map(words::capitalised),
+            outlook: tile.outlook.as_deref().map(arya_judge::capitalised),
             learnt: metric.learnt.clone(),
             strip: Strip::of(metric.ratio, metric.interval, metric.margin, &said),
             closer: format!("{page}?metric={}#{anchor}", words::in_address(&metric.name)),
@@ -87,7 +87,7 @@ impl MetricTile {
         };
         self.drawer = Some(Drawer {
             chart: Chart::of(&closer.track, margin.unwrap_or(DEFAULT_PASS_MARGIN)),
-            compared: words::capitalised(&self.words.compared),
+            compared: arya_judge::capitalised(&self.words.compared),
             course: Lines::over_time(&closer.course, scale),
             course_of: course_of(closer),
             above: Lines::above_edges(&closer.above, scale),

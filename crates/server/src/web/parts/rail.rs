@@ -27,7 +27,7 @@ pub(crate) fn stops(document: &DeploymentDocument) -> Vec<Stop> {
                 State::ToDo => "",
                 State::Skipped => "skipped",
             },
-            word: words::capitalised(&stop.word),
+            word: arya_judge::capitalised(&stop.word),
             note: note(document, stop.phase, stop.state),
             now: stop.state == State::Now,
         })

@@ -4,12 +4,11 @@ use arya_plan::desired::PROBE_HEADER;
 use arya_plan::listener::Condition;
 
 use crate::api::documents::RuleDocument;
-use crate::web::words;
 
 pub(crate) fn when(rule: &RuleDocument) -> String {
     let secret = |condition: &Condition| matches!(condition, Condition::HttpHeader { name, .. } if name.eq_ignore_ascii_case(PROBE_HEADER));
     if rule.conditions.iter().any(secret) {
         return format!("Header {PROBE_HEADER} is a secret of Arya's");
     }
-    words::capitalised(&rule.when)
+    arya_judge::capitalised(&rule.when)
 }

@@ -104,7 +104,7 @@ const fn phase_icon(phase: Phase) -> &'static str {
 }
 
 fn word(document: &DeploymentDocument, tone: Tone) -> String {
-    chip(tone).map_or_else(|| words::capitalised(document.phase_word), |chip| chip.word)
+    chip(tone).map_or_else(|| arya_judge::capitalised(document.phase_word), |chip| chip.word)
 }
 
 /// The verdict's word in its colour; `None` where there is nothing to say about harm.
@@ -131,7 +131,11 @@ fn under(document: &DeploymentDocument, verdict: &VerdictDocument) -> Vec<String
                 overruled.by,
                 overruled.reason
             )),
-            None if document.goal == "absent" => lines.push(format!("It was harmful: {}", harmful.sentence)),
+            None if document.goal == "absent" => {
+                // The sentence begins with the word itself.
+                let said = harmful.sentence.strip_prefix("Harmful");
+                lines.push(said.map_or_else(|| harmful.sentence.clone(), |said| format!("It was harmful{said}")));
+            }
             None => lines.push(format!(
                 "Shown at {}. It stays until a person overrules it with a reason; destroying is always possible.",
                 words::clock(harmful.at)
