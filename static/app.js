@@ -160,6 +160,8 @@ async function replan(form) {
   try {
     const answer = await fetch(form.getAttribute("action"), { method: "POST", body: fields, signal: planning.signal });
     if (answer.status === 200 || answer.status === 422) swap(await answer.text());
+    const ended = byId("form-ended");
+    if (ended) ended.hidden = answer.status !== 401;
   } catch {
     // Overtaken by a later change, or the server is away: the next change asks again.
   }

@@ -44,7 +44,7 @@ pub(crate) enum Credential {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LoginRefusal {
     #[error(
-        "This link was used already, is too old, or never was one. You are not logged in. Use the API token that was printed at the start, or start again for a new link."
+        "This link or token was used already, is too old, or never was one. You are not logged in. Paste the API token, or start the server again for a new link."
     )]
     Unknown,
     #[error("Too many wrong attempts within a minute. You are not logged in. Wait a minute, then try again.")]

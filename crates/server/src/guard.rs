@@ -14,6 +14,7 @@ use crate::api::input::{accepts, shown};
 use crate::api::problem::Problem;
 use crate::app::App;
 use crate::auth::{Auth, Credential};
+use crate::pages::{login_address, login_ended};
 
 /// Open without a login: liveness, the way in, and the files that the way in is made of.
 const OPEN: [&str; 2] = ["/healthz", "/login"];
@@ -130,9 +131,13 @@ fn same_site(headers: &HeaderMap, host: Option<&str>) -> bool {
 
 impl Refused {
     fn answer(self, request: &Request) -> Response {
-        let page = request.method() == Method::GET && accepts(request.headers(), "text/html");
+        let page = accepts(request.headers(), "text/html");
         match self {
-            Self::NoLogin if page => Redirect::to("/login").into_response(),
+            Self::NoLogin if page && request.method() == Method::GET => {
+                let asked = request.uri().path_and_query().map_or("/", |asked| asked.as_str());
+                Redirect::to(&login_address(asked)).into_response()
+            }
+            Self::NoLogin if page => login_ended(request.uri().path()),
             Self::NoLogin => Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "login",

@@ -7,13 +7,15 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
-/// Exchanges the one-time link's secret, or the API token, that the form holds for a session and goes to the home page.
+/// Exchanges the one-time link's secret, or the API token, that the form holds for a session and goes to the
+/// page that was asked for.
 pub(crate) async fn post(State(app): State<App>, LoginFields(fields): LoginFields) -> Response {
     // No token, or two of them, is as wrong as a wrong one.
     let presented = fields.one("token").ok().flatten().unwrap_or_default();
+    let to = crate::pages::page_of_ours(fields.one("to").ok().flatten().unwrap_or_default());
     match app.auth.login(presented) {
-        Ok(session) => ([(header::SET_COOKIE, set_cookie(&session))], Redirect::to("/")).into_response(),
-        Err(refusal) => crate::pages::login_refused(refusal),
+        Ok(session) => ([(header::SET_COOKIE, set_cookie(&session))], Redirect::to(to)).into_response(),
+        Err(refusal) => crate::pages::login_refused(refusal, to),
     }
 }
 

@@ -7,7 +7,7 @@ use axum::routing::post;
 use crate::app::App;
 use crate::{login, web};
 
-pub(crate) use web::{login_refused, report};
+pub(crate) use web::{login_address, login_ended, login_refused, page_of_ours, report};
 
 /// The routes that browsers use.
 pub(crate) fn router(app: App) -> Router<App> {

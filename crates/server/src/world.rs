@@ -57,7 +57,7 @@ pub(crate) struct Sighting {
     /// `None` in the local world, and until AWS has told it.
     pub(crate) identity: Option<Identity>,
     pub(crate) sites: Arc<[Site]>,
-    /// When the sites were seen; `None` = not yet.
+    /// When the sites were seen, after a fresh look when the one that was asked for was; `None` = not yet.
     pub(crate) as_of: Option<Timestamp>,
     /// Why the last look brought nothing.
     pub(crate) error: Option<CloudError>,

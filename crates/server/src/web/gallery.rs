@@ -202,7 +202,10 @@ fn all_pages() -> Vec<(&'static str, String)> {
         ),
         ("logs", LogsPage::of(&around, &live[0], &fx::logs()).render().unwrap()),
         ("report", ReportPage::of(&fx::report(), versions).render().unwrap()),
-        ("login", LoginPage::new("one-time".into(), None).render().unwrap()),
+        (
+            "login",
+            LoginPage::new("one-time".into(), "/lab", None).render().unwrap(),
+        ),
         (
             "connect",
             ConnectPage::of(&around, &fx::listeners(), &fx::access(), fx::at(0))

@@ -28,7 +28,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 pub(crate) use error::ErrorPage;
 pub(crate) use frame::Around;
-pub(crate) use pages::login::refused as login_refused;
+pub(crate) use pages::login::{address as login_address, ended as login_ended, page_of_ours, refused as login_refused};
 pub(crate) use pages::report::answer as report;
 pub(crate) use routes::{as_page, router};
 

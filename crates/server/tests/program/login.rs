@@ -49,6 +49,34 @@ fn the_printed_link_opens_a_session_once_and_only_from_our_own_page() {
 }
 
 #[test]
+fn who_has_no_session_any_more_is_led_to_the_login_and_back() {
+    let running = Running::start_with(&["--load", "0"]);
+    let page = "/deployments/7f9c24e8-3b12-4d7a-9a55-000000000001";
+    let asked = running.get(page).without_token().header("accept", "text/html").send();
+    let to = page.replace('/', "%2F");
+    assert_eq!(
+        (asked.status, asked.header("location")),
+        (303, format!("/login?to={to}").as_str())
+    );
+    // A form that was pressed then is not lost in a line of JSON.
+    let pressed = running.post(format!("{page}/destroy")).without_token();
+    let pressed = pressed.header("accept", "text/html").send();
+    assert_eq!(pressed.status, 401);
+    assert!(pressed.text.contains("Your session has ended"), "{}", pressed.text);
+    assert!(pressed.text.contains(&format!("value=\"{page}\"")), "{}", pressed.text);
+    let with = |to: &str| {
+        let call = running
+            .post("/login")
+            .without_token()
+            .header("sec-fetch-site", "same-origin");
+        let form = format!("token={}&to={to}", running.token());
+        call.body("application/x-www-form-urlencoded", form).send()
+    };
+    assert_eq!(with(&to).header("location"), page);
+    assert_eq!(with("%2F%2Fevil.example").header("location"), "/");
+}
+
+#[test]
 fn wrong_attempts_of_others_lock_nobody_out() {
     let running = Running::start_with(&["--load", "0"]);
     let statuses: Vec<u16> = (0..11)

@@ -36,8 +36,14 @@ impl KayentaView {
             classification: document.classification.clone(),
             reason: document.reason.clone(),
             rests_on: format!(
-                "Up to {} of each side, one a minute. Pass from {} points, marginal from {}.",
-                words::of_them(document.values, "value", "values"),
+                "{}. Pass from {} points, marginal from {}.",
+                match document.values {
+                    0 => "One value a minute, and no minute was whole".to_owned(),
+                    count => {
+                        let values = words::of_them(count, "value", "values");
+                        format!("Up to {values} of each side, one a minute")
+                    }
+                },
                 words::factor(document.pass),
                 words::factor(document.marginal)
             ),
