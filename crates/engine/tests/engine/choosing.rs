@@ -55,11 +55,12 @@ async fn a_source_that_never_says_what_is_shown_is_not_asked_for_ever() {
             .at
             .duration_since(judged.observed.as_ref().unwrap().at)
     };
-    rig.until(|report| later(report).as_secs() > 90).await;
+    rig.until(|report| later(report).as_secs() > 190).await;
     rig.world.offer(metrics(&["latency"]));
     for _ in 0..20 {
         assert_eq!(names(&rig.tick().await), ["errors"]);
     }
+    assert_eq!(rig.told("could not be read within 180 s"), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,9 +14,10 @@ use jiff::SignedDuration;
 use super::Accounts;
 use crate::sources::COUNTED_BY_THE_BALANCER;
 
-/// Monitors boot beside the arms and are there first. One that has shown nothing after this long is not waited for: what
-/// is chosen then stays chosen, so that no metric is read in two places. Below the engine's own patience.
-const SHOWN_WITHIN: SignedDuration = SignedDuration::from_secs(45);
+/// Monitors boot beside the arms, but fetch more. One that has shown nothing after this long is not waited for: what is
+/// chosen then stays chosen, so that no metric is read in two places. Waiting costs nothing, since the load balancer's
+/// numbers are judged meanwhile. Below the engine's own patience.
+const SHOWN_WITHIN: SignedDuration = SignedDuration::from_secs(150);
 /// More deployments than can be live.
 const ASKED_MAX: usize = 1024;
 
@@ -139,8 +140,8 @@ mod tests {
         let id = uuid::Uuid::nil().to_string();
         let after = |s| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(s);
         assert_eq!(measured.metrics(&id, after(0)).await, Ok(None));
-        assert_eq!(measured.metrics(&id, after(44)).await, Ok(None));
-        let chosen = measured.metrics(&id, after(45)).await.unwrap().unwrap();
+        assert_eq!(measured.metrics(&id, after(149)).await, Ok(None));
+        let chosen = measured.metrics(&id, after(150)).await.unwrap().unwrap();
         assert_eq!(chosen, Measured::always());
         // What the monitor may show later is never under one of these names.
         let balancers: Vec<&str> = chosen.iter().map(|metric| metric.name.as_str()).collect();

@@ -18,8 +18,8 @@ use crate::reconciler::Reconciler;
 use crate::store::{StoredDeployment, epoch};
 
 /// A source that could not say within this time what the arms show will not be waited for: the deployment is then judged
-/// by what is always there. After a restart it is asked again.
-const CHOSEN_WITHIN: SignedDuration = SignedDuration::from_secs(60);
+/// by what is always there, as it is all the while before. After a restart it is asked again.
+const CHOSEN_WITHIN: SignedDuration = SignedDuration::from_secs(180);
 
 /// What is known of the choice.
 #[derive(Debug, Clone, Default)]
@@ -113,6 +113,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             Err(_) => warn!(deployment = %id, "the source did not say in time what the arms show"),
         }
         *state = if now.duration_since(since) >= CHOSEN_WITHIN {
+            self.journal.mention(id, Event::Noted { sentence: not_shown() });
             State::Settled
         } else {
             State::Open {
@@ -122,6 +123,14 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
         };
         None
     }
+}
+
+/// What a person should know of a source that never said what the arms show.
+fn not_shown() -> String {
+    format!(
+        "What baseline and canary show could not be read within {} s. Judged is only what is always measured.",
+        CHOSEN_WITHIN.as_secs()
+    )
 }
 
 /// What a person should know where no monitor showed anything: much is not judged then, and stays so.
