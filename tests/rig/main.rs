@@ -11,6 +11,7 @@ mod grpc;
 #[allow(dead_code, reason = "the story on an account uses more of it")]
 mod machine;
 mod monitor;
+mod posted;
 mod sample;
 
 use std::time::Duration;

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::deployed::{Order, PATIENCE, PORT};
 use crate::machine::{Image, Machine, prometheus_image};
+use crate::posted::{posting, what_is_posted_is_what_is_answered};
 
 /// Where it puts what it recorded.
 const EXPORT: &str = "export/instance-monitor-0-1.tar.gz";
@@ -67,7 +68,7 @@ fn monitor_scrapes_both_arms_and_answers_every_panel() {
     let watched = Machine::launch(Image::Prepared, &app.user_data());
     app.wait_for(BootPhase::Ready, Duration::from_secs(90));
 
-    let order = order(&watched);
+    let order = posting(order(&watched), &monitor());
     let machine = Machine::launch(Image::Prepared, &order.user_data());
     let (at, report) = order.wait_for(BootPhase::Ready, Duration::from_secs(150));
     eprintln!(
@@ -90,6 +91,7 @@ fn monitor_scrapes_both_arms_and_answers_every_panel() {
             answers(&machine, path, query);
         }
     }
+    what_is_posted_is_what_is_answered(&order, &machine, &monitor());
     exported_before_it_goes(&order, &machine);
     let checked = machine.run("docker exec app-prometheus-1 promtool check config /etc/prometheus/prometheus.yml");
     assert!(checked.contains("SUCCESS"), "{checked}");
