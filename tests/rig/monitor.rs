@@ -8,13 +8,14 @@ use std::time::Duration;
 use arya_plan::identity::{Arm, Role};
 use arya_plan::left::EXPORT_BYTES_MAX;
 use arya_plan::observed::BootPhase;
-use arya_plan::spec::{Exporter, RefereeImage};
+use arya_plan::spec::{Digest, Exporter, RefereeImage};
 use arya_plan::user_data::monitor::{Monitor, Scraped};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::deployed::{Order, PATIENCE, PORT};
+use crate::deployed::{Order, PATIENCE, PORT, STATUS};
 use crate::machine::{Image, Machine, prometheus_image};
 use crate::posted::{posting, what_is_posted_is_what_is_answered};
+use crate::sample;
 
 /// Where it puts what it recorded.
 const EXPORT: &str = "export/instance-monitor-0-1.tar.gz";
@@ -35,7 +36,7 @@ fn monitor() -> Monitor {
         }],
         lifetime: Duration::from_secs(3600),
         image_prefix: None,
-        referee: RefereeImage::Default,
+        referee: RefereeImage::Archive(Digest::of(b"a stand-in")),
         user: format!("arya:{}", hash.trim()),
     }
 }
@@ -50,15 +51,30 @@ fn order(watched: &Machine) -> Order {
         version: "1.0".into(),
     });
     let bucket = &order.bucket;
-    bucket.store("targets", monitor.targets(&scraped));
+    // The same machine once more as production.
+    bucket.store("targets", monitor.targets(&scraped, &[watched.address()]));
     let image = prometheus_image();
     bucket.store("image", image.clone());
     let image = Some(bucket.object("image", &image));
     let logs = order.settings.logs.clone();
     order.settings = monitor.settings(PATIENCE, image, bucket.sign("GET", "targets"), logs);
     order.settings.export = Some(bucket.sign("PUT", EXPORT));
+    let referee = sample::image("referee", &[]);
+    bucket.store("referee", referee.clone());
+    order.settings.referee = Some(bucket.object("referee", &referee));
+    for (_, text) in order.settings.written.iter_mut().filter(|(path, _)| path == ".env") {
+        *text = without_digests(text);
+    }
     order.role = Role::Monitor;
     order
+}
+
+/// What is loaded from an archive has a tag only: here nothing can be asked for by the digest that a registry has.
+fn without_digests(environment: &str) -> String {
+    let lines = environment
+        .lines()
+        .map(|line| line.split('@').next().unwrap_or_default());
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 #[test]
@@ -92,9 +108,35 @@ fn monitor_scrapes_both_arms_and_answers_every_panel() {
         }
     }
     what_is_posted_is_what_is_answered(&order, &machine, &monitor());
+    tools_come_or_say_why_not(&order, &machine);
     exported_before_it_goes(&order, &machine);
     let checked = machine.run("docker exec app-prometheus-1 promtool check config /etc/prometheus/prometheus.yml");
     assert!(checked.contains("SUCCESS"), "{checked}");
+}
+
+/// An archive that was sent along runs as Referee, whatever its own name; what no registry gives is told in Docker's words.
+/// The archive is a stand-in, and answers at Referee's addresses: no more is said of Referee here.
+fn tools_come_or_say_why_not(order: &Order, machine: &Machine) {
+    let told = order.bucket.wait_for(STATUS, Duration::from_secs(60), |versions| {
+        let status: Value = serde_json::from_slice(&versions.last()?.bytes).unwrap();
+        let whys = ["grafana", "redis", "kayenta"].map(|service| status["not_running"][service].is_string());
+        (status["running"] == json!(["referee"]) && whys == [true; 3]).then_some(status)
+    });
+    let told = told.expect("the status document does not tell of the tools");
+    eprintln!("not running: {}", told["not_running"]);
+    let name = machine.run("docker inspect --format '{{.Config.Image}}' app-referee-1");
+    assert_eq!(name.trim(), "arya/referee:archive");
+    let asked = |path: &str| {
+        machine.run(&format!(
+            "curl --silent --insecure --user arya:{PASSWORD} https://127.0.0.1:8443{path}"
+        ))
+    };
+    assert!(
+        asked("/metrics").contains("http_request"),
+        "Referee's address for counts"
+    );
+    assert!(!asked("/dashboard/").contains("Bad Gateway"), "Referee's pages");
+    assert!(asked("/grafana/").contains("Bad Gateway"), "nobody is there");
 }
 
 /// The archive comes again and again, and once more when the machine is told to end; every panel's series are in it.
@@ -152,13 +194,15 @@ fn nothing_is_open_but_the_door(machine: &Machine, report: &Value) {
     assert_eq!(report["certificate_sha256"], shown.trim());
 }
 
-/// A panel that stays empty is a panel that nobody tried.
+/// A panel that stays empty is a panel that nobody tried: it shows both arms and production.
 #[track_caller]
 fn answers(machine: &Machine, dashboard: &str, query: &str) {
     let asking = format!(
         "for i in $(seq 45); do \
          curl --silent --insecure --user arya:{PASSWORD} --get --data-urlencode query=\"$ASKED\" \
-         https://127.0.0.1:8443/prometheus/api/v1/query | tee /tmp/answer | grep -q '\"result\":\\[{{' && exit 0; sleep 1; done; \
+         https://127.0.0.1:8443/prometheus/api/v1/query >/tmp/answer; \
+         grep -q '\"baseline\"' /tmp/answer && grep -q '\"canary\"' /tmp/answer && grep -q '\"production\"' /tmp/answer && exit 0; \
+         sleep 1; done; \
          cat /tmp/answer; exit 1"
     );
     let quoted = query.replace('\'', "'\\''");

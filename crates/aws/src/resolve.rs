@@ -80,7 +80,7 @@ impl Inner {
     }
 
     /// The instances behind the chosen rule that are not ours.
-    async fn production(&self, spec: &Spec) -> Result<Vec<ec2::Instance>, CloudError> {
+    pub(crate) async fn production(&self, spec: &Spec) -> Result<Vec<ec2::Instance>, CloudError> {
         let rules = self.rules(spec.listener.as_str()).await?.unwrap_or_default();
         let forward = chosen(&rules, spec).and_then(Rule::forward);
         let mut ids = BTreeSet::new();

@@ -7,7 +7,8 @@ use arya_bundle::{ComposeFile, Description, Finding, ImageDescription, Kind, Ser
 use crate::identity::Arm;
 use crate::preview::{Capabilities, Files};
 use crate::problem::{Problem, Severity};
-use crate::spec::{Digest, Spec, Version, limits, short};
+use crate::spec::{Digest, ProductionTargets, Spec, Version, limits, short};
+use crate::user_data::monitor::NODE_EXPORTER_PORT;
 
 /// What each instance of an arm will run, told to the page and to the adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,7 @@ pub(crate) fn versions(spec: &Spec, files: &Files, capabilities: &Capabilities, 
         twins(baseline, canary, spec, &mut found);
     }
     referee(spec, files, &mut found);
+    production_beside(spec, &mut found);
     for problem in found {
         if !problems
             .iter()
@@ -65,6 +67,22 @@ fn referee(spec: &Spec, files: &Files, problems: &mut Vec<Problem>) {
     let field = "monitor.referee_image";
     let next = "Upload what `docker save` writes of one image, or name an image; without Referee the report serves.";
     problems.push(Problem::blocks(format!("{name}:{field}"), sentence, next).at(field));
+}
+
+/// Arya never changes what production lets in, so that is said before anybody wonders at an empty line.
+fn production_beside(spec: &Spec, problems: &mut Vec<Problem>) {
+    if spec.monitor.production_targets == ProductionTargets::None {
+        return;
+    }
+    let ports = spec.exporters.iter().map(|exporter| exporter.port);
+    let ports: BTreeSet<u16> = ports.chain([NODE_EXPORTER_PORT]).collect();
+    let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+    let sentence = format!(
+        "The monitor also scrapes production's machines, for the panels. Their own security groups must let it in on {}; Arya \
+         does not touch those. Where they do not, production's lines stay empty, and nothing waits for them.",
+        ports.join(", ")
+    );
+    problems.push(Problem::note("production_scraped", sentence).at("monitor.production_targets"));
 }
 
 /// What only the pair of versions shows.

@@ -3,6 +3,7 @@
 mod document;
 mod grpc;
 mod metrics;
+mod production;
 mod ranges;
 mod referee;
 pub mod tags;
@@ -17,6 +18,7 @@ use crate::listener::{Condition, ListenerId, Protocol, RuleId};
 
 pub use arya_bundle::Digest;
 pub use document::SpecError;
+pub use production::{NoProductionTargets, ProductionTargets};
 #[cfg(test)]
 pub(crate) use referee::is_reference;
 pub use referee::{NoRefereeImage, RefereeImage};
@@ -282,6 +284,8 @@ pub struct Monitor {
     pub image_prefix: String,
     #[serde(skip_serializing_if = "RefereeImage::is_default")]
     pub referee_image: RefereeImage,
+    #[serde(skip_serializing_if = "ProductionTargets::is_default")]
+    pub production_targets: ProductionTargets,
 }
 
 impl Default for Monitor {
@@ -292,6 +296,7 @@ impl Default for Monitor {
             allow_cidrs: Vec::new(),
             image_prefix: "none".into(),
             referee_image: RefereeImage::Default,
+            production_targets: ProductionTargets::None,
         }
     }
 }

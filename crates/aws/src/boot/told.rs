@@ -8,10 +8,11 @@ use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
 use arya_plan::identity::{Arm, Place, Role};
 use arya_plan::left::{export_key, log_key};
-use arya_plan::spec::{Digest, Reach, Version, limits, short};
+use arya_plan::spec::{Digest, ProductionTargets, Reach, Version, limits, short};
 use arya_plan::user_data::monitor::{EVIDENCE_URLS, Monitor, Scraped};
 use arya_plan::user_data::{Birth, NulByte, OUTLIVES_BY, Once, Patience, PresignedUrl, Settings, started, user_data};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tracing::warn;
 
 use super::key_of;
 use super::signing::Signing;
@@ -22,6 +23,8 @@ use crate::uploads::{file_key, status_key};
 
 /// Whom the monitor watches, as it reads again and again.
 const TARGETS: &str = "targets.json";
+/// A target's registration has 15 s, and this is only for panels.
+const PRODUCTION_WITHIN: Duration = Duration::from_secs(4);
 /// A launch has 15 s and up to 64 files, of four megabytes at most each: together 32 MiB are in memory.
 const PUTS_AT_ONCE: usize = 8;
 /// The word for nothing, in the spec.
@@ -115,8 +118,28 @@ impl Inner {
             let arm = one.place.role.arm()?;
             Some(scraped(desired, arm, one.id, one.address))
         });
-        let targets = self.monitor(desired).targets(&scraped.collect::<Vec<_>>());
+        let beside = self.production_beside(desired).await;
+        let targets = self.monitor(desired).targets(&scraped.collect::<Vec<_>>(), &beside);
         self.put(desired, TARGETS, targets.into_bytes()).await
+    }
+
+    /// Production's machines that the monitor looks at too. What they are can be asked for as long as nobody waits for it.
+    async fn production_beside(&self, desired: &Desired) -> Vec<IpAddr> {
+        match &desired.spec.monitor.production_targets {
+            ProductionTargets::None => vec![],
+            ProductionTargets::Named(addresses) => addresses.clone(),
+            ProductionTargets::Instances => {
+                let asked = tokio::time::timeout(PRODUCTION_WITHIN, self.production(&desired.spec)).await;
+                let Ok(Ok(instances)) = asked else {
+                    warn!(deployment = %desired.id, "production's machines are not told to the monitor: they could not be listed");
+                    return vec![];
+                };
+                let addresses = instances
+                    .iter()
+                    .filter_map(|one| one.private_ip_address()?.parse().ok());
+                addresses.collect()
+            }
+        }
     }
 
     /// A small file of the spec, as it was uploaded.

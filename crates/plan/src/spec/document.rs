@@ -8,7 +8,8 @@ use arya_judge::{Direction, MetricKind, Unit};
 
 use super::ranges::short_text;
 use super::{
-    Analysis, App, Exporter, InFrontOf, Instances, Monitor, RefereeImage, Services, Spec, Tags, Version, WarmUp,
+    Analysis, App, Exporter, InFrontOf, Instances, Monitor, ProductionTargets, RefereeImage, Services, Spec, Tags,
+    Version, WarmUp,
 };
 use crate::listener::{ListenerId, Protocol};
 
@@ -167,6 +168,7 @@ fn full_example() -> Spec {
         monitor: Monitor {
             // Left out where it is the default.
             referee_image: RefereeImage::Off,
+            production_targets: ProductionTargets::Instances,
             ..Monitor::default()
         },
         exporters: vec![Exporter {

@@ -30,6 +30,8 @@ pub const NODE_EXPORTER_PORT: u16 = 9100;
 pub const DOOR_PORT: u16 = 8443;
 const PROMETHEUS: &str = "prometheus";
 const PROMETHEUS_PORT: u16 = 9090;
+/// In place of an arm, and of a version that nobody told us.
+const PRODUCTION: &str = "production";
 /// Started when it is ready, and waited for by nobody.
 const LATER: [&str; 3] = ["grafana", "redis", "kayenta"];
 const REFEREE: &str = "referee";
@@ -150,30 +152,37 @@ impl Monitor {
         fixed.into_iter().chain(rendered).collect()
     }
 
-    /// For [`TARGETS_FILE`]: each instance's node_exporter, and every exporter of the spec.
-    pub fn targets(&self, scraped: &[Scraped]) -> String {
+    /// For [`TARGETS_FILE`]: each instance's node_exporter, and every exporter of the spec; the same of production's machines
+    /// that are looked at beside them. One that nobody answers at is a gap in its panels, and no more.
+    pub fn targets(&self, scraped: &[Scraped], production: &[IpAddr]) -> String {
         let node = ("node", NODE_EXPORTER_PORT, "/metrics");
         let asked = self.exporters.iter().map(|e| (e.job.as_str(), e.port, e.path.as_str()));
         // Whoever names it too gets it once.
         let asked = asked.filter(|(_, port, path)| (*port, *path) != (node.1, node.2));
         let jobs: Vec<_> = std::iter::once(node).chain(asked).collect();
-        let of = |one: &Scraped| -> Vec<Value> {
+        let of = |address: IpAddr, arm: &str, instance: &str, version: &str| -> Vec<Value> {
             let group = |(job, port, path): &(&str, u16, &str)| {
                 json!({
-                    "targets": [std::net::SocketAddr::new(one.address, *port).to_string()],
+                    "targets": [std::net::SocketAddr::new(address, *port).to_string()],
                     "labels": {
                         "job": job,
                         "__metrics_path__": path,
                         "deployment": self.deployment.to_string(),
-                        "arm": one.arm.as_str(),
-                        "instance": one.instance,
-                        "version": one.version,
+                        "arm": arm,
+                        "instance": instance,
+                        "version": version,
                     },
                 })
             };
             jobs.iter().map(group).collect()
         };
-        written(&Value::Array(scraped.iter().flat_map(of).collect()))
+        let arms = scraped
+            .iter()
+            .flat_map(|one| of(one.address, one.arm.as_str(), &one.instance, &one.version));
+        let beside = production
+            .iter()
+            .flat_map(|address| of(*address, PRODUCTION, &address.to_string(), PRODUCTION));
+        written(&Value::Array(arms.chain(beside).collect()))
     }
 
     fn prometheus(&self) -> Value {

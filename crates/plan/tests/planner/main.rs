@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod around;
+mod beside;
 mod confounders;
 mod estimate;
 mod harm;

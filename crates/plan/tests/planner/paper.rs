@@ -84,6 +84,7 @@ pub(crate) fn files() -> Files {
         (Digest::of(b"old"), image("charthealth/records:1", "amd64")),
         (Digest::of(b"new"), image("charthealth/records:1", "amd64")),
         (Digest::of(b"compose"), compose(COMPOSE)),
+        (Digest::of(b"referee"), image("referee:1", "amd64")),
     ])
 }
 

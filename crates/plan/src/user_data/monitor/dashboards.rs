@@ -78,6 +78,8 @@ fn dashboard(uid: &str, title: &str, panels: &[Panel]) -> Value {
         "title": title,
         "tags": ["arya"],
         "schemaVersion": 39,
+        "templating": {"list": []},
+        "annotations": {"list": []},
         "editable": true,
         "refresh": "5s",
         "time": {"from": "now-15m", "to": "now"},
@@ -88,6 +90,11 @@ fn dashboard(uid: &str, title: &str, panels: &[Panel]) -> Value {
 /// Grafana's grid is 24 wide; three panels a row.
 fn drawn(at: usize, (title, unit, query): &Panel) -> Value {
     let source = json!({"type": "prometheus", "uid": "arya"});
+    let legend = if query.contains("instance)") {
+        "{{arm}} {{instance}}"
+    } else {
+        "{{arm}}"
+    };
     json!({
         "id": at + 1,
         "type": "timeseries",
@@ -95,7 +102,10 @@ fn drawn(at: usize, (title, unit, query): &Panel) -> Value {
         "datasource": source,
         "gridPos": {"h": 9, "w": 8, "x": at % 3 * 8, "y": at / 3 * 9},
         "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
-        "options": {"tooltip": {"mode": "multi"}, "legend": {"displayMode": "list", "placement": "bottom"}},
-        "targets": [{"refId": "A", "datasource": source, "expr": query, "range": true}],
+        "options": {
+            "tooltip": {"mode": "multi", "sort": "none"},
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []},
+        },
+        "targets": [{"refId": "A", "datasource": source, "expr": query, "range": true, "legendFormat": legend}],
     })
 }

@@ -1,3 +1,4 @@
+mod grafana;
 mod settings;
 
 use arya_bundle::ComposeFile;
@@ -40,8 +41,8 @@ fn both_arms_are_scraped_with_the_labels_that_the_judge_asks_for() {
         address: "10.0.1.7".parse().unwrap(),
         version: "1.0".into(),
     });
-    let targets: Value = serde_json::from_str(&monitor().targets(&scraped)).unwrap();
-    assert_eq!(targets.as_array().unwrap().len(), 4);
+    let targets: Value = serde_json::from_str(&monitor().targets(&scraped, &["10.0.2.8".parse().unwrap()])).unwrap();
+    assert_eq!(targets.as_array().unwrap().len(), 6);
     assert_eq!(targets[2]["targets"], json!(["10.0.1.7:9100"]));
     let labels = json!({
         "job": "app \"x\": y",
@@ -52,6 +53,18 @@ fn both_arms_are_scraped_with_the_labels_that_the_judge_asks_for() {
         "version": "1.0",
     });
     assert_eq!(targets[3], json!({"targets": ["10.0.1.7:8080"], "labels": labels}));
+    assert_eq!(targets[4]["targets"], json!(["10.0.2.8:9100"]));
+    let beside = &targets[5]["labels"];
+    assert_eq!(
+        (&beside["arm"], &beside["instance"]),
+        (&json!("production"), &json!("10.0.2.8"))
+    );
+}
+
+#[test]
+fn what_is_scraped_of_production_is_what_the_judge_knows_as_production() {
+    let asked = arya_judge::source::series_of("d", &[].into());
+    assert!(asked.contains(&format!("|{PRODUCTION}\"")), "{asked}");
 }
 
 #[test]
@@ -68,7 +81,7 @@ fn an_exporter_that_is_the_machines_own_is_scraped_once() {
         address: "10.0.1.7".parse().unwrap(),
         version: "1.0".into(),
     };
-    let targets: Value = serde_json::from_str(&monitor.targets(&[one])).unwrap();
+    let targets: Value = serde_json::from_str(&monitor.targets(&[one], &[])).unwrap();
     assert_eq!(targets.as_array().unwrap().len(), 1);
     assert_eq!(targets[0]["labels"]["job"], "node");
 }
@@ -132,6 +145,8 @@ fn referee_comes_from_where_the_spec_says() {
     );
     assert_eq!(chosen(&Digest::of(b"").to_string()), (REFEREE_LOADED.into(), true));
     assert!(!chosen("none").1);
+    let script = include_str!("../../../../../provisioning/boot.sh");
+    assert!(script.contains(REFEREE_LOADED));
 }
 
 #[test]

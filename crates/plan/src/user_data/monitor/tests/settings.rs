@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::{file, monitor};
 
-fn read<T: DeserializeOwned>(path: &str) -> T {
+pub(super) fn read<T: DeserializeOwned>(path: &str) -> T {
     serde_saphyr::from_str(&file(&monitor(), path)).unwrap()
 }
 
