@@ -1,8 +1,11 @@
 //! What instances are told: everything that their script needs, and no secret where others could read it.
 
+use std::collections::BTreeSet;
+
 use arya_plan::cloud::Cloud as _;
 use arya_plan::identity::{LogicalId, Owner, Role, resource_name};
 use arya_plan::phase::Phase;
+use arya_plan::spec::ProductionTargets;
 use aws_sdk_ec2::types::Instance;
 use serde_json::Value;
 
@@ -19,6 +22,7 @@ async fn serving() -> Stage {
     let secret = store(stage.dir.path(), SECRET.as_bytes());
     stage.desired.spec.canary.env_file = Some(secret.clone());
     stage.desired.spec.baseline.env_file = Some(secret);
+    stage.desired.spec.monitor.production_targets = ProductionTargets::Instances;
     for _ in 0..200 {
         if stage.round().await.0.phase == Phase::Serving {
             return stage;
@@ -39,11 +43,23 @@ fn role(instance: &Instance) -> Option<Role> {
     }
 }
 
-async fn ours(admin: &Admin) -> Vec<(Role, Instance)> {
+async fn instances(admin: &Admin) -> impl Iterator<Item = Instance> {
     let listed = admin.ec2.describe_instances().send().await.unwrap();
     let reservations = listed.reservations.unwrap_or_default().into_iter();
-    let instances = reservations.flat_map(|one| one.instances.unwrap_or_default());
-    instances.filter_map(|one| Some((role(&one)?, one))).collect()
+    reservations.flat_map(|one| one.instances.unwrap_or_default())
+}
+
+async fn ours(admin: &Admin) -> Vec<(Role, Instance)> {
+    let ours = instances(admin).await.filter_map(|one| Some((role(&one)?, one)));
+    ours.collect()
+}
+
+/// Where a node_exporter of production's machines would be.
+async fn production(admin: &Admin) -> BTreeSet<String> {
+    let theirs = instances(admin).await.filter(|one| role(one).is_none());
+    theirs
+        .filter_map(|one| Some(format!("{}:9100", one.private_ip_address()?)))
+        .collect()
 }
 
 /// Every object of the deployment's bucket.
@@ -94,6 +110,12 @@ async fn the_monitor_is_told_whom_to_watch_and_not_its_password() {
         targets.as_array().unwrap().iter().filter(of_role).count()
     };
     assert_eq!((watched(Role::Baseline), watched(Role::Canary)), (1, 1), "{targets}");
+    let beside = targets.as_array().unwrap().iter();
+    let beside = beside.filter(|one| one["labels"]["arm"] == "production" && one["labels"]["job"] == "node");
+    let beside: BTreeSet<&str> = beside.filter_map(|one| one["targets"][0].as_str()).collect();
+    let theirs = production(&stage.account.admin).await;
+    let theirs: BTreeSet<&str> = theirs.iter().map(String::as_str).collect();
+    assert!(!theirs.is_empty() && beside == theirs, "{targets}");
     let door = arya_aws::DoorKey::new([7; 32]).door(&stage.desired.id);
     for (key, bytes) in &objects {
         let text = String::from_utf8_lossy(bytes);
