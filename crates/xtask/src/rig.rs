@@ -241,6 +241,8 @@ impl Docker {
     fn prometheus(&self) -> Result<()> {
         let images = std::fs::read_to_string(root().join("provisioning/monitor/images.env"))?;
         let name = images.lines().find_map(|line| line.strip_prefix("PROMETHEUS_IMAGE="));
+        // What is built here has another digest than the registry's.
+        let name = name.and_then(|name| name.split('@').next());
         let libraries = "ldd /usr/bin/prometheus /usr/bin/promtool | grep -o '/lib[^ ]*' | sort -u";
         let dockerfile = format!(
             "FROM {DEBIAN} AS made\nRUN {}\nRUN mkdir -p /out/bin /out/prometheus && chown 65534 /out/prometheus && \
