@@ -32,6 +32,7 @@ pub(crate) struct Order {
     pub(crate) role: Role,
     pub(crate) settings: Settings,
     pub(crate) ends_in: Duration,
+    pub(crate) http_proxy: Option<String>,
     pub(crate) image: Vec<u8>,
 }
 
@@ -72,6 +73,7 @@ impl Order {
             role: Role::Canary,
             settings,
             ends_in: Duration::from_secs(3600),
+            http_proxy: None,
             image,
         }
     }
@@ -96,7 +98,7 @@ impl Order {
             ends_at: jiff::Timestamp::now() + self.ends_in,
             status: self.bucket.sign("PUT", STATUS),
             settings: self.bucket.object("settings", &settings),
-            http_proxy: None,
+            http_proxy: self.http_proxy.clone(),
         };
         user_data(&birth, &PATIENCE).unwrap()
     }

@@ -12,6 +12,7 @@ mod grpc;
 mod machine;
 mod monitor;
 mod posted;
+mod proxied;
 mod sample;
 
 use std::time::Duration;
