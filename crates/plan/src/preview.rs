@@ -230,7 +230,7 @@ pub fn preview(request: &PreviewRequest<'_>) -> Preview {
         resources: vec![],
         checklist: vec![],
         problems,
-        quotas: site.map_or(vec![], quotas),
+        quotas: site.map_or(vec![], |site| quotas(request.sites, site)),
         price_per_hour: cost::per_hour(spec, request.capabilities.prices),
         price_note: cost::says(spec, request.capabilities.prices),
         instances: spec.instances.clone(),

@@ -111,6 +111,16 @@ impl Spec {
     }
 }
 
+impl Spec {
+    /// The networks from which a shell on baseline and canary can be had; none without a key pair.
+    pub fn shell_from(&self) -> &[ipnet::IpNet] {
+        match self.instances.key_pair.as_str() {
+            NO_KEY => &[],
+            _ => &self.monitor.allow_cidrs,
+        }
+    }
+}
+
 /// The rule that ours is placed before.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
@@ -245,6 +255,9 @@ pub struct Instances {
     pub http_proxy: String,
 }
 
+/// The word for no key pair.
+const NO_KEY: &str = "none";
+
 /// The word for "as production's targets have it".
 pub const SAME_AS_PRODUCTION: &str = "same_as_production";
 
@@ -259,7 +272,7 @@ impl Default for Instances {
             subnets: same(),
             ami: "default".into(),
             tags: Tags::default(),
-            key_pair: "none".into(),
+            key_pair: NO_KEY.into(),
             http_proxy: "none".into(),
         }
     }

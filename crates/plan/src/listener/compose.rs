@@ -301,26 +301,38 @@ fn make_room_command(site: &Site, end: u16) -> String {
         })
         .collect();
     let (before, after): (Vec<_>, Vec<_>) = numbered.into_iter().partition(|(number, _)| *number < end);
-    let mut moves = Vec::new();
-    // Rules from the chosen one on go up as far as needed; in front of the default rule the earlier ones go down.
-    if end > limits::PRIORITY_MAX {
-        let mut ceiling = end - 3;
-        for (number, id) in before.iter().rev() {
-            if *number > ceiling {
-                moves.push(format!("RuleArn={id},Priority={ceiling}"));
-            }
-            ceiling = ceiling.min(*number).saturating_sub(1);
-        }
-    } else {
-        let mut floor = before.last().map_or(0, |(number, _)| *number) + 3;
-        for (number, id) in &after {
-            if *number < floor {
-                moves.push(format!("RuleArn={id},Priority={floor}"));
-            }
-            floor = floor.max(*number) + 1;
-        }
-    }
+    // Rules from the chosen one on go up as far as needed; where that is above the highest, as in front of the default rule,
+    // the earlier ones go down.
+    let up = upwards(&before, &after).filter(|_| end <= limits::PRIORITY_MAX);
+    let moves = up.unwrap_or_else(|| downwards(&before, end - 3));
+    let moves = moves.iter().map(|(id, to)| format!("RuleArn={id},Priority={to}"));
+    let moves = moves.collect::<Vec<_>>();
     format!("aws elbv2 set-rule-priorities --rule-priorities {}", moves.join(" "))
+}
+
+/// `None` where the highest priority is too low for it.
+fn upwards<'r>(before: &[(u16, &str)], after: &[(u16, &'r str)]) -> Option<Vec<(&'r str, u16)>> {
+    let mut moves = Vec::new();
+    let mut floor = before.last().map_or(0, |(number, _)| *number).checked_add(3)?;
+    for (number, id) in after {
+        if *number < floor {
+            moves.push((*id, floor));
+        }
+        floor = floor.max(*number).checked_add(1)?;
+    }
+    let fits = moves.iter().all(|(_, to)| *to <= limits::PRIORITY_MAX);
+    fits.then_some(moves)
+}
+
+fn downwards<'r>(before: &[(u16, &'r str)], mut ceiling: u16) -> Vec<(&'r str, u16)> {
+    let mut moves = Vec::new();
+    for (number, id) in before.iter().rev() {
+        if *number > ceiling {
+            moves.push((*id, ceiling));
+        }
+        ceiling = ceiling.min(*number).saturating_sub(1);
+    }
+    moves
 }
 
 /// What must stay as it was for our rule to be right: the chosen rule, its groups, and earlier rules that may take some

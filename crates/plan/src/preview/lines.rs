@@ -8,7 +8,7 @@ use crate::desired::Desired;
 use crate::identity::{Arm, DeploymentId, LogicalId, Place, RuleKind, SecurityGroupKind, resource_name};
 use crate::listener::compose::Slots;
 use crate::listener::{Action, Condition, Forward, Rule, RuleId, Site};
-use crate::spec::OneOrMany;
+use crate::spec::{OneOrMany, Spec};
 
 pub(super) fn shares(desired: &Desired) -> Option<SharesLine> {
     let weights = desired.weights_for(desired.share()).ok()?;
@@ -39,8 +39,11 @@ pub(super) fn resources(desired: &Desired) -> Vec<ResourceLine> {
         "temporary bucket for the uploaded files".into(),
     )];
     for (kind, what) in [
-        (SecurityGroupKind::App, "baseline and canary"),
-        (SecurityGroupKind::Monitor, "the monitor"),
+        (
+            SecurityGroupKind::App,
+            format!("baseline and canary{}", shell(&desired.spec)),
+        ),
+        (SecurityGroupKind::Monitor, "the monitor".into()),
     ] {
         lines.push(line(
             LogicalId::SecurityGroup(kind),
@@ -70,6 +73,16 @@ pub(super) fn resources(desired: &Desired) -> Vec<ResourceLine> {
         format!("main rule at priority {main}"),
     ));
     lines
+}
+
+/// Who may come in by SSH, where a key pair was asked for.
+fn shell(spec: &Spec) -> String {
+    let from: Vec<String> = spec.shell_from().iter().map(ToString::to_string).collect();
+    match spec.instances.key_pair.as_str() {
+        "none" => String::new(),
+        _ if from.is_empty() => ", without SSH, since `monitor.allow_cidrs` names no network".into(),
+        _ => format!(", with SSH from {} alone", from.join(" and ")),
+    }
 }
 
 /// What an instance will be, as far as the spec names it: words are shown by nobody before they are resolved.

@@ -1,10 +1,13 @@
 //! Where our rules go on the chosen listener, or everything that forbids it.
 
+use std::collections::BTreeSet;
+
 use super::{PreviewRequest, Quota};
 use crate::desired::{ACKNOWLEDGE_PRODUCTION_ZERO, OurGroupSettings, Placement};
 use crate::listener::shares::CanaryPercent;
 use crate::listener::{
-    Forward, Priority, Protocol, Rule, Site, TargetStickiness, TargetType, WeightedGroup, compose, limits as alb,
+    Forward, GroupId, Priority, Protocol, Rule, Site, TargetStickiness, TargetType, WeightedGroup, compose,
+    limits as alb,
 };
 use crate::problem::Problem;
 use crate::spec::{InFrontOf, Spec};
@@ -48,7 +51,7 @@ pub(super) fn place(request: &PreviewRequest<'_>, site: &Site, problems: &mut Ve
     if spec.app.protocol == Protocol::Grpc {
         problems.push(calls_uncounted());
     }
-    rule_budget(site, problems);
+    rule_budget(request.sites, site, problems);
     Some(Placement {
         chosen: chosen.id.clone(),
         site_digest: compose::site_digest(site, chosen, &composed),
@@ -200,8 +203,8 @@ fn calls_uncounted() -> Problem {
     .at("app.protocol")
 }
 
-fn rule_budget(site: &Site, problems: &mut Vec<Problem>) {
-    for quota in quotas(site).into_iter().filter(|quota| quota.used > quota.limit) {
+fn rule_budget(sites: &[Site], site: &Site, problems: &mut Vec<Problem>) {
+    for quota in quotas(sites, site).into_iter().filter(|quota| quota.used > quota.limit) {
         let sentence = format!(
             "With this plan the load balancer would have {} {}; AWS allows {}.",
             quota.used, quota.name, quota.limit
@@ -214,12 +217,13 @@ fn rule_budget(site: &Site, problems: &mut Vec<Problem>) {
     }
 }
 
-pub(super) fn quotas(site: &Site) -> Vec<Quota> {
-    let numbered = site
-        .rules
-        .iter()
-        .filter(|rule| rule.priority != Priority::Default)
-        .count();
+/// AWS counts the rules and groups of all listeners of a load balancer together.
+pub(super) fn quotas(sites: &[Site], site: &Site) -> Vec<Quota> {
+    let neighbours = sites.iter().filter(|one| one.load_balancer == site.load_balancer);
+    let all: Vec<&Site> = neighbours.collect();
+    let rules = all.iter().flat_map(|one| &one.rules);
+    let numbered = rules.filter(|rule| rule.priority != Priority::Default).count();
+    let groups: BTreeSet<&GroupId> = all.iter().flat_map(|one| one.groups.keys()).collect();
     vec![
         Quota {
             name: "rules".into(),
@@ -228,7 +232,7 @@ pub(super) fn quotas(site: &Site) -> Vec<Quota> {
         },
         Quota {
             name: "target groups".into(),
-            used: site.groups.len() + 2,
+            used: groups.len() + 2,
             limit: alb::GROUPS_PER_LOAD_BALANCER,
         },
     ]

@@ -116,15 +116,17 @@ impl Spec {
         super::metrics::problems(&self.analysis.metrics, problems);
     }
 
-    /// A monitor with a public address lets in whom the spec names, and nobody names the whole world.
+    /// A monitor with a public address lets in whom the spec names, and so does a shell; nobody names the whole world.
     fn reach_problems(&self, problems: &mut Vec<Problem>) {
         let named = &self.monitor.allow_cidrs;
+        let is_world = |range: &ipnet::IpNet| range.prefix_len() == 0;
         let sentence = match self.monitor.reach {
             Reach::Public if named.is_empty() => {
                 "With `monitor.reach: public` nobody is let in who is not named, and nobody is."
             }
-            Reach::Public if named.iter().any(|range| range.prefix_len() == 0) => {
-                "The monitor's tools would be open to the whole world."
+            Reach::Public if named.iter().any(is_world) => "The monitor's tools would be open to the whole world.",
+            Reach::Vpc | Reach::Public | Reach::Bucket if self.shell_from().iter().any(is_world) => {
+                "With a key pair, SSH on baseline and canary would be open to the whole world."
             }
             Reach::Vpc | Reach::Public | Reach::Bucket => return,
         };

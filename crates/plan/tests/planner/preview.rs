@@ -3,7 +3,8 @@
 use arya_bundle::Digest;
 use arya_plan::listener::shares::CanaryPercent;
 use arya_plan::listener::{
-    Action, Forward, GroupId, Protocol, RuleId, Site, TargetStickiness, TargetType, WeightedGroup,
+    Action, Forward, GroupId, ListenerId, LoadBalancerId, Priority, Protocol, Rule, RuleId, Site, TargetStickiness,
+    TargetType, WeightedGroup,
 };
 use arya_plan::preview::{FileFacts, Files, Preview};
 use arya_plan::problem::Severity;
@@ -189,6 +190,14 @@ fn a_rule_that_cannot_take_a_canary_is_explained() {
         "no_production",
         &["redirects or answers"],
     );
+    let redirect = Action::Redirect {
+        verbatim: serde_json::json!({"Protocol": "HTTPS", "Host": "#{host}", "Path": "/#{path}"}),
+    };
+    blocks(
+        |_, site, _| site.rules[1].actions = vec![redirect],
+        "no_production",
+        &["redirects or answers"],
+    );
     blocks(
         |_, site, _| production_settings(site).target_type = TargetType::Lambda,
         "lambda",
@@ -217,26 +226,88 @@ fn a_rule_that_cannot_take_a_canary_is_explained() {
         "stickiness_needed",
         &["demands stickiness"],
     );
-    let four = (0..4)
-        .map(|i| WeightedGroup {
+    for (count, with_ours) in [(4, "6"), (5, "7")] {
+        let group = |i| WeightedGroup {
             group: GroupId::new(format!("g{i}")),
             weight: 1,
-        })
-        .collect();
-    let four = vec![Action::Forward(Forward {
-        groups: four,
-        stickiness_s: None,
-    })];
-    blocks(
-        |_, site, _| site.rules[1].actions = four,
-        "limit:groups_per_action",
-        &["4", "6", "5"],
-    );
+        };
+        let forward = Action::Forward(Forward {
+            groups: (0..count).map(group).collect(),
+            stickiness_s: None,
+        });
+        blocks(
+            |_, site, _| site.rules[1].actions = vec![forward],
+            "limit:groups_per_action",
+            &[&count.to_string(), with_ours, "5"],
+        );
+    }
     blocks(
         |_, site, _| site.groups.values_mut().for_each(|g| g.health.healthy = 0),
         "production_unhealthy",
         &["no healthy target"],
     );
+}
+
+#[test]
+fn a_group_of_addresses_takes_a_canary_and_ours_drain_no_longer_than_two_minutes() {
+    let delay = |production: u32| {
+        let preview = previewed(|_, site, _| {
+            production_settings(site).target_type = TargetType::Ip;
+            production_settings(site).deregistration_delay_s = production;
+        });
+        preview.desired.unwrap().placement.group.deregistration_delay_s
+    };
+    assert_eq!([0, 30, 120, 300, 3_600].map(delay), [0, 30, 120, 120, 120]);
+}
+
+#[test]
+fn a_shell_is_had_with_a_key_and_from_the_named_networks_alone() {
+    let told = |key: &str, ranges: &[&str]| {
+        let preview = previewed(|spec, _, _| {
+            spec.instances.key_pair = key.into();
+            spec.monitor.allow_cidrs = ranges.iter().map(|range| range.parse().unwrap()).collect();
+        });
+        let mut groups = preview.resources.iter().map(|line| line.what.clone());
+        let of_apps = groups.find(|what| what.contains("group of baseline and canary"));
+        (of_apps, preview)
+    };
+    let line = |key, ranges: &[&str]| told(key, ranges).0.unwrap();
+    assert_eq!(line("none", &["10.0.0.0/8"]), "security group of baseline and canary");
+    assert!(line("ana", &["10.0.0.0/8"]).ends_with("with SSH from 10.0.0.0/8 alone"));
+    assert!(line("ana", &[]).contains("without SSH"));
+    let world = told("ana", &["0.0.0.0/0"]).1;
+    assert!(world.desired.is_none());
+    has_problem(
+        &world,
+        "spec:monitor.allow_cidrs",
+        Severity::Blocks,
+        &["SSH", "whole world"],
+    );
+    assert!(
+        told("none", &["0.0.0.0/0"]).1.desired.is_some(),
+        "a private network's monitor asks for a password"
+    );
+}
+
+#[test]
+fn rules_of_all_listeners_of_a_load_balancer_are_counted_together() {
+    let with_another = |load_balancer: &str| {
+        let mut another = site();
+        another.listener = ListenerId::new("another");
+        another.load_balancer = LoadBalancerId::new(load_balancer);
+        let rule = another.rules.remove(0);
+        another.rules.extend((0..98).map(|number| Rule {
+            priority: Priority::At(100 + number),
+            ..rule.clone()
+        }));
+        make_preview(&spec(), &[site(), another], &files())
+    };
+    let full = with_another("lb");
+    let used = |preview: &Preview| preview.quotas[0].used;
+    assert_eq!((used(&full), full.desired.is_some()), (101, false));
+    has_problem(&full, "limit:rules", Severity::Blocks, &["101", "100"]);
+    let other = with_another("another");
+    assert_eq!((used(&other), other.desired.is_some()), (3, true));
 }
 
 #[test]

@@ -188,6 +188,54 @@ fn our_rules_stand_directly_before_the_chosen_one() {
     check(&[50_000], Priority::Default, Err("RuleArn=r50000,Priority=49998"));
 }
 
+/// The listener after the command was run.
+fn made_room(site: &Site, command: &str) -> Site {
+    let mut after = site.clone();
+    for one in command.split("RuleArn=").skip(1) {
+        let (id, to) = one.trim().split_once(",Priority=").unwrap();
+        let rule = after.rules.iter_mut().find(|rule| rule.id.as_str() == id).unwrap();
+        rule.priority = Priority::At(to.parse().unwrap());
+    }
+    after.rules.sort_by_key(|rule| rule.priority);
+    after
+}
+
+#[test]
+fn the_command_that_makes_room_keeps_the_order_within_awss_numbers() {
+    let crowded: Vec<u16> = (1..=98).collect();
+    let highest: Vec<u16> = (49_903..=50_000).collect();
+    for numbers in [
+        &[1][..],
+        &[1, 2, 3, 9],
+        &[10, 12, 13],
+        &[49_999, 50_000],
+        &[5, 49_998, 49_999, 50_000],
+        &crowded,
+        &highest,
+    ] {
+        let numbered = numbers.iter().map(|n| rule(&format!("r{n}"), Priority::At(*n), vec![]));
+        let all = numbered.chain([rule("default", Priority::Default, vec![])]).collect();
+        let site = site(all);
+        let ids = |site: &Site| site.rules.iter().map(|rule| rule.id.clone()).collect::<Vec<_>>();
+        for chosen in &site.rules {
+            let Err(problem) = slots_before(&site, chosen) else {
+                continue;
+            };
+            let after = made_room(&site, &problem.next);
+            assert_eq!(ids(&after), ids(&site), "{numbers:?}: {}", problem.next);
+            let priorities = after.rules.iter().map(|rule| rule.priority);
+            let in_range = priorities.clone().all(|one| match one {
+                Priority::At(number) => (1..=limits::PRIORITY_MAX).contains(&number),
+                Priority::Default => true,
+            });
+            let different: std::collections::BTreeSet<_> = priorities.collect();
+            assert!(in_range && different.len() == after.rules.len(), "{}", problem.next);
+            let there = after.rule(&chosen.id).unwrap();
+            assert!(slots_before(&after, there).is_ok(), "{numbers:?}: {}", problem.next);
+        }
+    }
+}
+
 #[test]
 fn the_digest_sees_the_rule_below_and_ignores_what_does_not_matter() {
     let chosen = rule("api", Priority::At(20), vec![path(&["/api/*"])]);
