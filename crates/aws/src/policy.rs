@@ -44,11 +44,16 @@ impl PolicyScope {
         }
     }
 
+    /// As [`crate::uploads::bucket_name`] makes names.
+    fn our_buckets(&self) -> String {
+        self.arn("s3", &format!("arya-*-files-{}", self.of_arn(4).unwrap_or("*")))
+    }
+
     /// That a tag of ours is there, or is this installation's.
-    fn tagged(&self, key: &str) -> (&'static str, String, String) {
+    fn tagged(&self, key: &str) -> (&'static str, String, Value) {
         let key = format!("aws:{key}/{TAG_INSTALLATION}");
         match self.installation {
-            Some(installation) => ("StringEquals", key, installation.to_string()),
+            Some(installation) => ("StringEquals", key, installation.to_string().into()),
             None => ("StringLike", key, "*".into()),
         }
     }
@@ -72,18 +77,28 @@ pub fn policy(part: Part, narrowed: &PolicyScope) -> Value {
     let statements = actions
         .iter()
         .map(|(scope, actions)| statement(*scope, actions, narrowed));
-    let logs = narrowed.log_bucket.as_deref().map(|bucket| of_logs(bucket, narrowed));
+    let logs = narrowed.log_bucket.iter().flat_map(|bucket| of_logs(bucket, narrowed));
     json!({"Version": "2012-10-17", "Statement": statements.chain(logs).collect::<Vec<_>>()})
 }
 
-/// Reading access logs: the two calls that read our own buckets, on one of the user's.
-fn of_logs(bucket: &str, narrowed: &PolicyScope) -> Value {
-    json!({
-        "Sid": "AccessLogs",
+/// Reading access logs: the two calls that read our own buckets, on what load balancers write into one of the user's.
+fn of_logs(bucket: &str, narrowed: &PolicyScope) -> [Value; 2] {
+    // Before it comes the prefix that is set at the load balancer, if any.
+    let written = format!("*AWSLogs/{}/elasticloadbalancing/*", narrowed.of_arn(4).unwrap_or("*"));
+    let list = json!({
+        "Sid": "AccessLogsListed",
         "Effect": "Allow",
-        "Action": [Call::ListObjectsV2.row().action, Call::GetObject.row().action],
-        "Resource": [narrowed.arn("s3", bucket), narrowed.arn("s3", &format!("{bucket}/*"))],
-    })
+        "Action": [Call::ListObjectsV2.row().action],
+        "Resource": [narrowed.arn("s3", bucket)],
+        "Condition": {"StringLike": {"s3:prefix": written}},
+    });
+    let read = json!({
+        "Sid": "AccessLogsRead",
+        "Effect": "Allow",
+        "Action": [Call::GetObject.row().action],
+        "Resource": [narrowed.arn("s3", &format!("{bucket}/{written}"))],
+    });
+    [list, read]
 }
 
 /// The statements that allow one action, and nothing else.
@@ -115,7 +130,7 @@ fn statement(scope: Scope, actions: &BTreeSet<&str>, narrowed: &PolicyScope) -> 
         }
         Scope::TaggedAtCreation => {
             conditions.push(narrowed.tagged("RequestTag"));
-            let made = ["instance/*", "volume/*", "network-interface/*", "security-group/*"].map(ec2);
+            let made = made_by_ec2().map(ec2);
             made.into_iter().chain([elb("targetgroup/*")]).collect()
         }
         Scope::LaunchInputs => ["image/*", "subnet/*", "security-group/*", "key-pair/*"]
@@ -124,26 +139,27 @@ fn statement(scope: Scope, actions: &BTreeSet<&str>, narrowed: &PolicyScope) -> 
         Scope::Vpc => vec![ec2("vpc/*")],
         Scope::Ec2TagsAtCreation => {
             conditions.push(narrowed.tagged("RequestTag"));
-            conditions.push(("StringLike", "ec2:CreateAction".into(), "*".into()));
-            vec![ec2("*/*")]
+            let creating = json!(["RunInstances", "CreateSecurityGroup"]);
+            conditions.push(("StringEquals", "ec2:CreateAction".into(), creating));
+            made_by_ec2().map(ec2).into()
         }
         Scope::ElbTagsAtCreation => {
             conditions.push(narrowed.tagged("RequestTag"));
-            conditions.push(("StringLike", "elasticloadbalancing:CreateAction".into(), "*".into()));
+            let creating = json!(["CreateTargetGroup", "CreateRule"]);
+            conditions.push(("StringEquals", "elasticloadbalancing:CreateAction".into(), creating));
             ["targetgroup/*", "listener-rule/app/*"].map(elb).into()
         }
         Scope::RuleOnListener => {
             conditions.push(narrowed.tagged("RequestTag"));
             vec![narrowed.listener.clone().unwrap_or_else(|| elb("listener/app/*"))]
         }
-        Scope::NewBucket => vec![narrowed.arn("s3", "arya-*")],
-        Scope::OurBuckets => vec![narrowed.arn("s3", "arya-*")],
-        Scope::OurObjects => vec![narrowed.arn("s3", "arya-*/*")],
+        Scope::NewBucket | Scope::OurBuckets => vec![narrowed.our_buckets()],
+        Scope::OurObjects => vec![narrowed.our_buckets() + "/*"],
     };
     if let Some(account) = narrowed.of_arn(4)
         && matches!(scope, Scope::Ours | Scope::OurBuckets | Scope::OurObjects)
     {
-        conditions.push(("StringEquals", "aws:ResourceAccount".into(), account.to_owned()));
+        conditions.push(("StringEquals", "aws:ResourceAccount".into(), account.into()));
     }
     let mut document = json!({
         "Sid": format!("{scope:?}"),
@@ -157,11 +173,16 @@ fn statement(scope: Scope, actions: &BTreeSet<&str>, narrowed: &PolicyScope) -> 
     document
 }
 
+/// What a launch and a security group make, and tag in the same call.
+const fn made_by_ec2() -> [&'static str; 4] {
+    ["instance/*", "volume/*", "network-interface/*", "security-group/*"]
+}
+
 /// Conditions of one operator stand under one name.
-fn grouped(conditions: Vec<(&'static str, String, String)>) -> Map<String, Value> {
+fn grouped(conditions: Vec<(&'static str, String, Value)>) -> Map<String, Value> {
     let mut grouped: Map<String, Value> = Map::new();
     for (operator, key, value) in conditions {
-        grouped.entry(operator).or_insert_with(|| json!({}))[key.as_str()] = value.into();
+        grouped.entry(operator).or_insert_with(|| json!({}))[key.as_str()] = value;
     }
     grouped
 }
@@ -204,14 +225,46 @@ mod tests {
             };
             let document = policy(Part::Discover, &scope);
             let statements = document["Statement"].as_array().unwrap().clone();
-            statements.into_iter().find(|one| one["Sid"] == "AccessLogs")
+            let of_logs = |one: &Value| one["Sid"].as_str().unwrap().starts_with("AccessLogs");
+            statements.into_iter().filter(of_logs).collect::<Vec<_>>()
         };
-        assert_eq!(logs(None), None);
-        let statement = logs(Some("shop-logs")).unwrap();
-        assert_eq!(statement["Action"], json!(["s3:ListBucket", "s3:GetObject"]));
+        assert_eq!(logs(None), Vec::<Value>::new());
+        let [list, read] = &logs(Some("shop-logs"))[..] else {
+            panic!("two statements")
+        };
+        let written = "*AWSLogs/123456789012/elasticloadbalancing/*";
+        assert_eq!(list["Action"], json!(["s3:ListBucket"]));
+        assert_eq!(list["Resource"], json!(["arn:aws:s3:::shop-logs"]));
+        assert_eq!(list["Condition"], json!({"StringLike": {"s3:prefix": written}}));
+        assert_eq!(read["Action"], json!(["s3:GetObject"]));
+        assert_eq!(read["Resource"], json!([format!("arn:aws:s3:::shop-logs/{written}")]));
+    }
+
+    #[test]
+    fn buckets_are_those_whose_names_we_make_and_tags_are_written_by_what_makes_a_thing_alone() {
+        let of = |scope: &PolicyScope, sid: &str| {
+            let document = policy(Part::Operate, scope);
+            let mut statements = document["Statement"].as_array().unwrap().iter();
+            statements.find(|one| one["Sid"] == sid).unwrap().clone()
+        };
+        let name = "arya-abcdefgh23-files-123456789012";
+        assert!(crate::uploads::is_bucket_name(name, "123456789012"));
+        let ours = "arn:aws:s3:::arya-*-files-123456789012";
+        for sid in ["NewBucket", "OurBuckets"] {
+            assert_eq!(of(&narrowed(), sid)["Resource"], json!([ours]));
+        }
+        assert_eq!(of(&narrowed(), "OurObjects")["Resource"], json!([format!("{ours}/*")]));
+        let anywhere = of(&PolicyScope::default(), "OurObjects");
+        assert_eq!(anywhere["Resource"], json!(["arn:aws:s3:::arya-*-files-*/*"]));
+        let tags = of(&narrowed(), "Ec2TagsAtCreation");
+        let made_by = json!(["RunInstances", "CreateSecurityGroup"]);
+        assert_eq!(tags["Condition"]["StringEquals"]["ec2:CreateAction"], made_by);
+        assert!(!tags["Resource"].to_string().contains("*/*"), "{tags}");
+        let tags = of(&narrowed(), "ElbTagsAtCreation");
+        let made_by = json!(["CreateTargetGroup", "CreateRule"]);
         assert_eq!(
-            statement["Resource"],
-            json!(["arn:aws:s3:::shop-logs", "arn:aws:s3:::shop-logs/*"])
+            tags["Condition"]["StringEquals"]["elasticloadbalancing:CreateAction"],
+            made_by
         );
     }
 

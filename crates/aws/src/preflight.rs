@@ -20,6 +20,7 @@ use crate::error::{Failure, Meaning, ask};
 use crate::memory::RARELY;
 use crate::policy::{PolicyScope, allowing};
 use crate::tags::{of_installation, on_creation, tags_of};
+use crate::uploads::is_bucket_name;
 
 /// A type that every region has, for launches that are only asked about.
 const ANY_TYPE: &str = "t3.medium";
@@ -275,10 +276,9 @@ impl Inner {
         let mut told = vec![read(Call::ListBuckets, &listed)];
         let buckets = listed.ok().and_then(|all| all.buckets).unwrap_or_default();
         let ours = buckets.into_iter().filter_map(|one| one.name);
-        let suffix = format!("-{}", self.identity.account);
         if let Some(bucket) = ours
             .into_iter()
-            .find(|name| name.starts_with(OUR_PREFIX) && name.ends_with(&suffix))
+            .find(|name| is_bucket_name(name, &self.identity.account))
         {
             let (tags, head, objects, object) = tokio::join!(
                 ask(

@@ -15,6 +15,9 @@ use crate::calls::Call;
 use crate::error::{Meaning, OrGone as _, ask};
 use crate::tags::{ec2_tags, of_place, on_creation, owner};
 
+/// SSH.
+const SHELL_PORT: u16 = 22;
+
 /// What may come in, from whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Opening {
@@ -127,7 +130,8 @@ impl Inner {
                 from: From::Group(id.clone()),
             })
         });
-        Ok(from_balancer.chain(from_monitor).collect())
+        let shell = shell_openings(desired);
+        Ok(from_balancer.chain(from_monitor).chain(shell).collect())
     }
 
     pub(super) async fn delete_security_group(
@@ -144,6 +148,16 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// A key opens nothing by itself: whoever has it comes from the networks that the spec names.
+fn shell_openings(desired: &Desired) -> Vec<Opening> {
+    let ranges = desired.spec.shell_from().iter();
+    let opening = |range: &ipnet::IpNet| Opening {
+        port: SHELL_PORT,
+        from: From::Range(range.trunc()),
+    };
+    ranges.map(opening).collect()
 }
 
 fn monitor_openings(desired: &Desired) -> Vec<Opening> {

@@ -3,7 +3,7 @@
 use arya_aws::AwsCloud;
 use arya_judge::Timestamp;
 use arya_plan::cloud::Cloud;
-use arya_plan::identity::{DeploymentId, LogicalId, RuleKind};
+use arya_plan::identity::{DeploymentId, LogicalId, RuleKind, SecurityGroupKind, resource_name};
 use arya_plan::listener::{Action, Condition, ListenerId, Priority, TargetStickiness, TargetType};
 use arya_plan::observed::BootPhase;
 use arya_plan::phase::Phase;
@@ -175,7 +175,7 @@ async fn our_groups_have_dns_failover_off_before_any_target_is_in_them() {
         .apply(&stage.desired, &Step::CreateTargetGroup { arm })
         .await
         .unwrap();
-    let name = arya_plan::identity::resource_name(&stage.desired.id, LogicalId::TargetGroup(arm));
+    let name = resource_name(&stage.desired.id, LogicalId::TargetGroup(arm));
     let elb = &stage.account.admin.elb;
     let group = elb
         .describe_target_groups()
@@ -223,6 +223,16 @@ async fn a_bucket_is_made_in_either_kind_of_region() {
             cloud.apply(&desired, &Step::CreateBucket).await.unwrap();
         }
         assert_eq!(cloud.list().await.unwrap(), [desired.id], "{region}");
+        let name = format!("{}-{OWNER}", resource_name(&desired.id, LogicalId::Bucket));
+        let shut = stage.account.admin.s3.get_public_access_block().bucket(name).send();
+        let shut = shut.await.unwrap().public_access_block_configuration.unwrap();
+        let each = [
+            shut.block_public_acls,
+            shut.ignore_public_acls,
+            shut.block_public_policy,
+            shut.restrict_public_buckets,
+        ];
+        assert_eq!(each, [Some(true); 4]);
         for _ in 0..2 {
             cloud.apply(&desired, &Step::DeleteBucket).await.unwrap();
         }
@@ -255,4 +265,35 @@ async fn a_connection_with_a_role_acts_as_the_role_and_in_its_account() {
             .contains("The connection is to account 210987654321"),
         "{refused}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_comes_from_the_named_networks_and_only_where_a_key_pair_was_asked_for() {
+    let stage = Stage::set().await;
+    for (key, wanted) in [("none", vec![]), ("ana", vec!["10.0.0.0/8".to_owned()])] {
+        let mut desired = stage.desired.clone();
+        desired.id = DeploymentId::new(uuid::Uuid::new_v4());
+        desired.spec.instances.key_pair = key.into();
+        for kind in [SecurityGroupKind::Monitor, SecurityGroupKind::App] {
+            let step = Step::CreateSecurityGroup { kind };
+            stage.cloud.apply(&desired, &step).await.unwrap();
+        }
+        let ec2 = &stage.account.admin.ec2;
+        for (kind, wanted) in [(SecurityGroupKind::App, wanted), (SecurityGroupKind::Monitor, vec![])] {
+            let name = resource_name(&desired.id, LogicalId::SecurityGroup(kind));
+            let filter = aws_sdk_ec2::types::Filter::builder()
+                .name("group-name")
+                .values(name)
+                .build();
+            let found = ec2.describe_security_groups().filters(filter).send().await.unwrap();
+            let open = found.security_groups()[0].ip_permissions();
+            let shell = open.iter().filter(|one| one.from_port() == Some(22));
+            let from: Vec<String> = shell
+                .flat_map(|one| one.ip_ranges())
+                .map(|range| range.cidr_ip().unwrap().to_owned())
+                .collect();
+            assert_eq!(from, wanted, "{key}");
+            assert!(!open.is_empty(), "what else comes in is opened with it");
+        }
+    }
 }

@@ -22,6 +22,7 @@ const CHANGES: &[(&str, usize)] = &[
     // Two images and one compose file, which both versions share; settings and user data of three instances; whom the
     // monitor watches, with each registration.
     ("PutObject", 3 + 6 + 2),
+    ("PutPublicAccessBlock", 1),
     ("RegisterTargets", 2),
     ("RunInstances", 3),
 ];

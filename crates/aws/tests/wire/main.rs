@@ -22,6 +22,7 @@ mod crowd;
 mod faults;
 mod lives;
 mod logins;
+mod many;
 mod measured;
 mod pace;
 mod path;

@@ -37,6 +37,7 @@ impl Asked {
             ("GET", true, _) => "ListBuckets",
             ("PUT", _, true) if has("tagging") => "PutBucketTagging",
             ("PUT", _, true) if has("lifecycle") => "PutBucketLifecycleConfiguration",
+            ("PUT", _, true) if has("publicAccessBlock") => "PutPublicAccessBlock",
             ("PUT", _, true) => "CreateBucket",
             ("HEAD", _, true) => "HeadBucket",
             ("GET", _, true) if has("tagging") => "GetBucketTagging",
