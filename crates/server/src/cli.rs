@@ -309,8 +309,9 @@ fn exit(outcome: anyhow::Result<u8>) -> ExitCode {
 async fn obey(cli: Cli) -> anyhow::Result<u8> {
     let form = cli.form();
     let session = Session {
-        server: cli.server,
-        token: cli.token,
+        // A variable that is set to nothing names nothing.
+        server: cli.server.filter(|server| !server.is_empty()),
+        token: cli.token.filter(|token| !token.is_empty()),
         json: cli.json,
     };
     match cli.command {

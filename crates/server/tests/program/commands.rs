@@ -60,7 +60,12 @@ fn no_verdict_in_time_is_not_enough_evidence() {
     check(
         &running.command(&["plan", "-f", missing.to_str().unwrap()]),
         3,
-        "cannot be read",
+        "Nothing was done. Check the path. The cause: ",
+    );
+    check(
+        &running.command(&["weight", "emr", "five"]),
+        3,
+        "`five` is no number; write a share in percent, such as 5",
     );
 }
 
