@@ -15,6 +15,22 @@ pub(crate) enum Image {
     Fresh,
     /// With the packages already there, for tests of what comes after them.
     Prepared,
+    /// Ubuntu 24.04 as the distribution gives it, where its mirror could be reached.
+    Ubuntu,
+}
+
+impl Image {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Fresh => "arya-rig/instance:13",
+            Self::Prepared => "arya-rig/prepared:13",
+            Self::Ubuntu => "arya-rig/instance:24.04",
+        }
+    }
+
+    pub(crate) fn is_there(self) -> bool {
+        try_docker(&["image", "inspect", self.name()]).status.success()
+    }
 }
 
 /// Removed when dropped, also by a test that failed.
@@ -81,14 +97,10 @@ impl Machine {
         std::fs::write(seed.path().join("meta-data"), format!("instance-id: {id}\n")).unwrap();
         let volume = format!("{}:/var/lib/cloud/seed/nocloud:ro", seed.path().display());
         let started = Instant::now();
-        let image = match image {
-            Image::Fresh => "arya-rig/instance:13",
-            Image::Prepared => "arya-rig/prepared:13",
-        };
         let mut run = vec!["run", "--name", &name, "--volume", &volume];
         run.extend(AS_A_MACHINE);
         run.extend(more);
-        run.push(image);
+        run.push(image.name());
         let machine = Self {
             name: name.clone(),
             id,

@@ -14,6 +14,7 @@ mod monitor;
 mod posted;
 mod proxied;
 mod sample;
+mod ubuntu;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //! `tests/rig` launches, with a Docker daemon of its own if none answers, and runs the stories.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,15 @@ pub(crate) enum Stories {
 const DEBIAN: &str = "arya-rig/debian:13";
 const INSTANCE: &str = "arya-rig/instance:13";
 const PREPARED: &str = "arya-rig/prepared:13";
+const UBUNTU: &str = "arya-rig/ubuntu:24.04";
+const UBUNTU_INSTANCE: &str = "arya-rig/instance:24.04";
+
+const UBUNTU_MIRROR: &str = "http://archive.ubuntu.com/ubuntu";
+/// What that mirror's lists are signed with; Debian 12 has no package of it.
+const UBUNTU_KEYS: [&str; 2] = [
+    "pool/main/u/ubuntu-keyring/ubuntu-keyring_2023.11.28.1_all.deb",
+    "36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8",
+];
 
 /// What a cloud's image of Debian has and a container's has not.
 const OF_A_MACHINE: &str =
@@ -39,13 +48,7 @@ pub(crate) fn prepare() -> Result<()> {
             "provisioning/monitor/export.sh",
         ]))?;
         docker.debian()?;
-        docker.image(
-            INSTANCE,
-            &format!(
-                "FROM {DEBIAN}\nRUN {}\nSTOPSIGNAL SIGRTMIN+3\nCMD [\"/lib/systemd/systemd\"]\n",
-                installing(OF_A_MACHINE)
-            ),
-        )?;
+        docker.image(INSTANCE, &machine(DEBIAN, OF_A_MACHINE))?;
         // The script itself says which packages it wants.
         let script = std::fs::File::open(root().join("provisioning/boot.sh"))?;
         let mut asking = docker.command(&["run", "--rm", "--interactive", INSTANCE, "bash", "-s", "packages"]);
@@ -82,6 +85,15 @@ pub(crate) fn whole(stories: Stories) -> Result<()> {
     if cannot().is_none() {
         build()?;
         prepare()?;
+        match stories {
+            Stories::Ci => {}
+            Stories::All => with_docker(|docker| {
+                if let Err(why) = docker.ubuntu() {
+                    println!("Ubuntu will not be run: {why:#}");
+                }
+                Ok(())
+            })?,
+        }
         compile_on_account()?;
     }
     rig(stories)
@@ -110,6 +122,9 @@ fn cannot() -> Option<String> {
         ("dockerd", "docker.io"),
         ("debootstrap", "debootstrap"),
         ("shellcheck", "shellcheck"),
+        ("ip", "iproute2"),
+        ("setpriv", "util-linux"),
+        ("curl", "curl"),
     ];
     let missing = programs.iter().find(|(program, _)| find_program(program).is_none());
     if let Some((program, package)) = missing {
@@ -131,6 +146,12 @@ fn installing(packages: &str) -> String {
         "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {packages} \
          && apt-get clean"
     )
+}
+
+/// A container's image as a machine that boots.
+fn machine(of: &str, packages: &str) -> String {
+    let installing = installing(packages);
+    format!("FROM {of}\nRUN {installing}\nSTOPSIGNAL SIGRTMIN+3\nCMD [\"/lib/systemd/systemd\"]\n")
 }
 
 struct Docker {
@@ -155,7 +176,11 @@ impl Docker {
         std::fs::create_dir_all(&folder)?;
         let log = std::fs::File::create(folder.join("dockerd.log"))?;
         let host = format!("unix://{}", folder.join("docker.sock").display());
-        let daemon = Command::new(find_program("dockerd").context("dockerd was found a moment ago")?)
+        end_what_was_left(&folder.join("docker.pid"))?;
+        // Ends in its own way also when this process is killed: a daemon that stays keeps its machines and their network.
+        let daemon = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM"])
+            .arg(find_program("dockerd").context("dockerd was found a moment ago")?)
             .args(["--host", &host])
             .arg("--data-root")
             .arg(folder.join("docker"))
@@ -179,7 +204,18 @@ impl Docker {
             }
             std::thread::sleep(Duration::from_millis(200));
         }
+        own.remove_machines()?;
         Ok(Some(own))
+    }
+
+    /// Those of a run that was broken off; each may have gigabytes.
+    fn remove_machines(&self) -> Result<()> {
+        let left = output(&mut self.command(&["ps", "--all", "--quiet", "--filter", "label=arya-rig"]))?;
+        let left: Vec<&str> = left.split_whitespace().collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        output(self.command(&["rm", "--force", "--volumes"]).args(left)).map(drop)
     }
 
     fn answers(&self) -> bool {
@@ -207,31 +243,68 @@ impl Docker {
 
     /// A minimal Debian 13 from the mirror that this machine itself uses.
     fn debian(&self) -> Result<()> {
-        if self.command(&["image", "inspect", DEBIAN]).output()?.status.success() {
+        self.userland(DEBIAN, |folder| {
+            let mut debootstrap = Command::new("debootstrap");
+            debootstrap
+                .args(["--variant=minbase", "trixie"])
+                .arg(folder)
+                .args(mirror());
+            output(&mut debootstrap).map(drop)
+        })
+    }
+
+    /// Ubuntu 24.04 from its own mirror, where that can be reached.
+    fn ubuntu(&self) -> Result<()> {
+        self.userland(UBUNTU, |folder| {
+            let [path, digest] = UBUNTU_KEYS;
+            let (deb, keys) = (folder.with_extension("deb"), folder.with_extension("keys"));
+            let mut fetching = Command::new("curl");
+            fetching.args(["--fail", "--silent", "--show-error", "--max-time", "30", "--output"]);
+            output(fetching.arg(&deb).arg(format!("{UBUNTU_MIRROR}/{path}")))?;
+            let summed = output(Command::new("sha256sum").arg(&deb))?;
+            ensure!(
+                summed.starts_with(digest),
+                "the mirror's keys are others than they were: {summed}"
+            );
+            output(Command::new("dpkg-deb").arg("--extract").arg(&deb).arg(&keys))?;
+            let keys = keys.join("usr/share/keyrings/ubuntu-archive-keyring.gpg");
+            let mut debootstrap = Command::new("debootstrap");
+            debootstrap.args(["--variant=minbase", "--components=main,universe"]);
+            debootstrap
+                .arg(format!("--keyring={}", keys.display()))
+                .arg("noble")
+                .arg(folder);
+            // One script is for every Ubuntu; that of this release came after Debian 12.
+            debootstrap.args([UBUNTU_MIRROR, "/usr/share/debootstrap/scripts/gutsy"]);
+            output(&mut debootstrap).map(drop)
+        })?;
+        // By these cloud-init knows what its mirror has, and in which language.
+        let packages = format!("{OF_A_MACHINE} lsb-release locales");
+        // Its Docker lays one file system over another, which cannot be done on a container's own.
+        let disks = "VOLUME [\"/var/lib/containerd\", \"/var/lib/docker\"]\n";
+        self.image(UBUNTU_INSTANCE, &(machine(UBUNTU, &packages) + disks))
+    }
+
+    /// Imports what is made in a folder, unless it was before.
+    fn userland(&self, image: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        if self.command(&["image", "inspect", image]).output()?.status.success() {
             return Ok(());
         }
-        let (folder, archive) = (root().join("target/rig/debian"), root().join("target/rig/debian.tar"));
+        let (folder, archive) = (
+            root().join("target/rig/userland"),
+            root().join("target/rig/userland.tar"),
+        );
         if folder.exists() {
             // From a run that was broken off.
             std::fs::remove_dir_all(&folder)?;
         }
         std::fs::create_dir_all(&folder)?;
-        let mut debootstrap = Command::new("debootstrap");
-        debootstrap
-            .args(["--variant=minbase", "trixie"])
-            .arg(&folder)
-            .args(mirror());
-        output(&mut debootstrap)?;
-        output(
-            Command::new("tar")
-                .arg("-C")
-                .arg(&folder)
-                .arg("-cf")
-                .arg(&archive)
-                .arg("."),
-        )?;
+        make(&folder)?;
+        let mut packing = Command::new("tar");
+        packing.arg("-C").arg(&folder).arg("-cf").arg(&archive).arg(".");
+        output(&mut packing)?;
         std::fs::remove_dir_all(&folder)?;
-        let imported = output(self.command(&["import"]).arg(&archive).arg(DEBIAN));
+        let imported = output(self.command(&["import"]).arg(&archive).arg(image));
         std::fs::remove_file(&archive)?;
         imported.map(drop)
     }
@@ -285,6 +358,30 @@ impl Docker {
         self.tell_where(command);
         run(command.env("ARYA_BIN", binary()))
     }
+}
+
+/// Asks the daemon of a run that was broken off to end, and waits until it did.
+// A command of the terminal may wait for a program that has no way to call back.
+#[allow(clippy::disallowed_methods)]
+fn end_what_was_left(pid: &Path) -> Result<()> {
+    let Ok(pid) = std::fs::read_to_string(pid) else {
+        return Ok(());
+    };
+    let running = || {
+        let line = std::fs::read(format!("/proc/{}/cmdline", pid.trim())).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains("target/rig/docker.sock")
+    };
+    let deadline = Instant::now() + DAEMON_WITHIN;
+    while running() {
+        ensure!(
+            Instant::now() < deadline,
+            "the rig's Docker daemon of an earlier run, process {}, does not end",
+            pid.trim()
+        );
+        Command::new("kill").arg(pid.trim()).status()?;
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    Ok(())
 }
 
 impl Drop for Docker {
