@@ -169,7 +169,9 @@ async fn fault_a_reboot_a_mirror_that_is_down_an_app_that_dies_and_the_end_are_e
     life.until("held", is("held")).await;
     life.explains(&["baseline instance"]).await;
     let on_production = || shares(&life.world).is_empty();
-    life.world.until_so("users are on production", SOON, on_production).await;
+    life.world
+        .until_so("users are on production", SOON, on_production)
+        .await;
     drop(canary);
     life.goes().await;
 }
