@@ -51,26 +51,28 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
+/// Waits for a part that reaches as far.
+fn lies_there(order: &Order, machine: &Machine, until: i64) {
+    let key = evidence_key(place_of(number_of(at(until))));
+    let written = order.bucket.wait_for(&key, Duration::from_secs(60), |versions| {
+        (part(versions.last()?).to() >= at(until)).then_some(())
+    });
+    assert!(
+        written.is_some(),
+        "{}",
+        machine.run("journalctl -u arya-evidence --no-pager | tail -20")
+    );
+}
+
 pub(crate) fn what_is_posted_is_what_is_answered(order: &Order, machine: &Machine, monitor: &Monitor) {
     let deployment = monitor.deployment.to_string();
     let now: i64 = machine.run("date +%s").trim().parse().unwrap();
-    let lies_there = |until: i64| {
-        let key = evidence_key(place_of(number_of(at(until))));
-        let written = order.bucket.wait_for(&key, Duration::from_secs(60), |versions| {
-            (part(versions.last()?).to() >= at(until)).then_some(())
-        });
-        assert!(
-            written.is_some(),
-            "{}",
-            machine.run("journalctl -u arya-evidence --no-pager | tail -20")
-        );
-    };
-    lies_there(now);
+    lies_there(order, machine, now);
     let first = (0..PLACES).filter_map(|place| order.bucket.versions(&evidence_key(place)).into_iter().next());
     let began = first.map(|version| part(&version).to().as_second()).min().unwrap();
     // Some blocks of each metric, and several writes.
     let now = now.max(began + 40);
-    lies_there(now);
+    lies_there(order, machine, now);
     let mut posted = Posted::default();
     for part in parts(&order.bucket) {
         posted.take(part.number(), at(now), Ok(Some(part)));
