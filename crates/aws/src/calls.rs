@@ -110,7 +110,6 @@ calls! {
     CreateBucket: "s3:CreateBucket", Operate, NewBucket, "create the temporary bucket";
     PutBucketTagging: "s3:PutBucketTagging", Operate, OurBuckets, "tag the temporary bucket";
     PutBucketLifecycleConfiguration: "s3:PutLifecycleConfiguration", Operate, OurBuckets, "have the bucket empty itself";
-    PutPublicAccessBlock: "s3:PutBucketPublicAccessBlock", Operate, OurBuckets, "shut the bucket to the public";
     PutObject: "s3:PutObject", Operate, OurObjects, "upload a file";
     CreateMultipartUpload: "s3:PutObject", Operate, OurObjects, "begin an upload";
     UploadPart: "s3:PutObject", Operate, OurObjects, "upload a part";

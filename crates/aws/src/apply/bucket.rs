@@ -1,12 +1,12 @@
-//! The temporary bucket: private as every new one is, and emptying itself should nobody ever come back for it.
+//! The temporary bucket: private and shut to the public as every new one is (S3 user guide, since April 2023), and emptying
+//! itself should nobody ever come back for it.
 
 use arya_plan::cloud::CloudError;
 use arya_plan::desired::Desired;
 use arya_plan::identity::LogicalId;
 use aws_sdk_s3::types::{
     AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketLocationConstraint, CreateBucketConfiguration,
-    Delete, ExpirationStatus, LifecycleExpiration, LifecycleRule, LifecycleRuleFilter, ObjectIdentifier,
-    PublicAccessBlockConfiguration, Tag, Tagging,
+    Delete, ExpirationStatus, LifecycleExpiration, LifecycleRule, LifecycleRuleFilter, ObjectIdentifier, Tag, Tagging,
 };
 
 use crate::Inner;
@@ -69,7 +69,6 @@ impl Inner {
         }
         let tags = s3_tags(desired, &owner(desired, LogicalId::Bucket, 1));
         self.tag_bucket(&bucket, tags).await?;
-        self.shut_to_the_public(&bucket).await?;
         self.empty_by_itself(&bucket).await?;
         self.memory.whole_buckets.keep(bucket, ());
         Ok(())
@@ -88,20 +87,6 @@ impl Inner {
         let tagging = tagging.expect("the set of tags was given");
         let request = self.clients.changing.s3.put_bucket_tagging().bucket(bucket);
         ask(Call::PutBucketTagging, request.tagging(tagging).send()).await?;
-        Ok(())
-    }
-
-    /// New buckets are shut by default (S3 user guide, since April 2023); this one stays so, whatever an account's defaults are.
-    async fn shut_to_the_public(&self, bucket: &str) -> Result<(), CloudError> {
-        let shut = PublicAccessBlockConfiguration::builder()
-            .block_public_acls(true)
-            .ignore_public_acls(true)
-            .block_public_policy(true)
-            .restrict_public_buckets(true)
-            .build();
-        let request = self.clients.changing.s3.put_public_access_block().bucket(bucket);
-        let request = request.public_access_block_configuration(shut);
-        ask(Call::PutPublicAccessBlock, request.send()).await?;
         Ok(())
     }
 

@@ -22,7 +22,6 @@ const CHANGES: &[(&str, usize)] = &[
     // Two images and one compose file, which both versions share; settings and user data of three instances; whom the
     // monitor watches, with each registration.
     ("PutObject", 3 + 6 + 2),
-    ("PutPublicAccessBlock", 1),
     ("RegisterTargets", 2),
     ("RunInstances", 3),
 ];
@@ -117,6 +116,42 @@ async fn the_arms_stand_in_productions_network_and_the_monitor_does_not() {
     });
     assert_eq!(ours.iter().filter(|shared| **shared).count(), 2);
     assert_eq!(ours.len(), 3);
+    life.destroyed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disks_are_encrypted_targets_are_checked_as_productions_are_and_what_is_forgotten_ends() {
+    let life = Life::begin(Files::Small, 0).await;
+    life.serving().await;
+    life.endpoint.read(|account| {
+        let launches = account.instances.iter().filter(|one| !one.tags.is_empty());
+        let launches: Vec<_> = launches.map(|one| &one.asked).collect();
+        assert_eq!(launches.len(), 3);
+        for launch in launches {
+            assert_eq!(launch.text("InstanceInitiatedShutdownBehavior"), "terminate");
+            let [disk] = launch.list("BlockDeviceMapping")[..] else {
+                panic!("{launch:?}")
+            };
+            assert_eq!(disk.text("DeviceName"), "/dev/xvda", "the image's own");
+            let of_disk = ["VolumeType", "Encrypted", "DeleteOnTermination"];
+            let of_disk = of_disk.map(|name| disk.text(&format!("Ebs.{name}")));
+            assert_eq!(of_disk, ["gp3", "true", "true"]);
+        }
+        let groups = account.groups.iter().filter(|group| !group.tags.is_empty());
+        let matchers: Vec<_> = groups.map(|group| group.asked.text("Matcher.HttpCode")).collect();
+        assert_eq!(matchers, ["200-204"; 2]);
+        let lifecycle = &account.buckets.values().next().unwrap().lifecycle;
+        for part in [
+            "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation>",
+            // Longer than the longest life of a deployment, seven days.
+            "<Expiration><Days>9</Days></Expiration>",
+            "<Filter><Prefix></Prefix></Filter>",
+            "<Status>Enabled</Status>",
+        ] {
+            assert!(lifecycle.contains(part), "{part} in {lifecycle}");
+        }
+        assert_eq!(lifecycle.matches("<Rule>").count(), 1, "{lifecycle}");
+    });
     life.destroyed().await;
 }
 

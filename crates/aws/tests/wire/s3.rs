@@ -37,7 +37,6 @@ impl Asked {
             ("GET", true, _) => "ListBuckets",
             ("PUT", _, true) if has("tagging") => "PutBucketTagging",
             ("PUT", _, true) if has("lifecycle") => "PutBucketLifecycleConfiguration",
-            ("PUT", _, true) if has("publicAccessBlock") => "PutPublicAccessBlock",
             ("PUT", _, true) => "CreateBucket",
             ("HEAD", _, true) => "HeadBucket",
             ("GET", _, true) if has("tagging") => "GetBucketTagging",
@@ -120,6 +119,7 @@ pub(crate) fn answer(account: &mut Account, asked: &Asked) -> Result<Told, No> {
 fn in_bucket(bucket: &mut Bucket, operation: &str, asked: &Asked, page: usize) -> Result<Told, No> {
     match operation {
         "PutBucketTagging" => bucket.tagging = Some(String::from_utf8(asked.body.clone()).unwrap()),
+        "PutBucketLifecycleConfiguration" => bucket.lifecycle = String::from_utf8(asked.body.clone()).unwrap(),
         "GetBucketTagging" => {
             let absent = No {
                 code: "NoSuchTagSet",
