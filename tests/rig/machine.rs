@@ -15,7 +15,7 @@ pub(crate) enum Image {
     Fresh,
     /// With the packages already there, for tests of what comes after them.
     Prepared,
-    /// Ubuntu 24.04 as the distribution gives it, where its mirror could be reached.
+    /// Ubuntu 24.04 as the distribution gives it, where a mirror of it was named.
     Ubuntu,
 }
 

@@ -26,7 +26,8 @@ const PREPARED: &str = "arya-rig/prepared:13";
 const UBUNTU: &str = "arya-rig/ubuntu:24.04";
 const UBUNTU_INSTANCE: &str = "arya-rig/instance:24.04";
 
-const UBUNTU_MIRROR: &str = "http://archive.ubuntu.com/ubuntu";
+/// Names a mirror of Ubuntu: which one may be asked is not ours to know.
+const UBUNTU_MIRROR: &str = "ARYA_UBUNTU_MIRROR";
 /// What that mirror's lists are signed with; Debian 12 has no package of it.
 const UBUNTU_KEYS: [&str; 2] = [
     "pool/main/u/ubuntu-keyring/ubuntu-keyring_2023.11.28.1_all.deb",
@@ -253,14 +254,15 @@ impl Docker {
         })
     }
 
-    /// Ubuntu 24.04 from its own mirror, where that can be reached.
+    /// Ubuntu 24.04 from the mirror that the variable names.
     fn ubuntu(&self) -> Result<()> {
+        let mirror = std::env::var(UBUNTU_MIRROR).with_context(|| format!("{UBUNTU_MIRROR} names no mirror"))?;
         self.userland(UBUNTU, |folder| {
             let [path, digest] = UBUNTU_KEYS;
             let (deb, keys) = (folder.with_extension("deb"), folder.with_extension("keys"));
             let mut fetching = Command::new("curl");
             fetching.args(["--fail", "--silent", "--show-error", "--max-time", "30", "--output"]);
-            output(fetching.arg(&deb).arg(format!("{UBUNTU_MIRROR}/{path}")))?;
+            output(fetching.arg(&deb).arg(format!("{mirror}/{path}")))?;
             let summed = output(Command::new("sha256sum").arg(&deb))?;
             ensure!(
                 summed.starts_with(digest),
@@ -275,7 +277,7 @@ impl Docker {
                 .arg("noble")
                 .arg(folder);
             // One script is for every Ubuntu; that of this release came after Debian 12.
-            debootstrap.args([UBUNTU_MIRROR, "/usr/share/debootstrap/scripts/gutsy"]);
+            debootstrap.args([&mirror, "/usr/share/debootstrap/scripts/gutsy"]);
             output(&mut debootstrap).map(drop)
         })?;
         // By these cloud-init knows what its mirror has, and in which language.
