@@ -22,7 +22,7 @@ pub(crate) struct Fleet(Arc<Inner>);
 struct Inner {
     admin: Admin,
     /// Docker's own store in place of a registry, for the monitor alone.
-    side_load: [String; 2],
+    side_load: [String; 4],
     standing: Mutex<BTreeMap<String, Standing>>,
     /// What instances that ended had said, by their id.
     last_words: Mutex<BTreeMap<String, String>>,
@@ -256,8 +256,9 @@ impl Fleet {
 /// A release that never fails by chance, so that each failure was somebody's.
 pub(crate) const QUIET: [&str; 1] = ["SAMPLE_BASE_ERROR_SHARE=0"];
 
-/// Debian's Prometheus under the compose file's name, loaded whenever the machine's Docker starts.
-fn side_load(folder: &Path) -> [String; 2] {
+/// Debian's Prometheus under the compose file's name, loaded whenever the machine's Docker starts. What is loaded has a tag
+/// only, so the tag alone is asked for: compose takes its environment before the file that has the registry's digest.
+fn side_load(folder: &Path) -> [String; 4] {
     let (archive, unit): (PathBuf, PathBuf) = (folder.join("side-load.tar"), folder.join("side-load.conf"));
     docker(&["save", "--output", archive.to_str().unwrap(), &prometheus_name()]);
     std::fs::write(
@@ -265,8 +266,14 @@ fn side_load(folder: &Path) -> [String; 2] {
         "[Service]\nExecStartPost=/usr/bin/docker load --input /opt/side-load.tar\n",
     )
     .unwrap();
+    let tagged = folder.join("tagged.conf");
+    let variable = format!("[Service]\nEnvironment=PROMETHEUS_IMAGE={}\n", prometheus_name());
+    std::fs::write(&tagged, variable).unwrap();
+    let told = |unit: &str| format!("{}:/etc/systemd/system/{unit}.d/tagged.conf:ro", tagged.display());
     [
         format!("{}:/opt/side-load.tar:ro", archive.display()),
+        told("arya-boot.service"),
+        told("arya-watch.service"),
         format!(
             "{}:/etc/systemd/system/docker.service.d/side-load.conf:ro",
             unit.display()
