@@ -57,6 +57,8 @@ pub(crate) struct Instance {
     terminated: Option<u64>,
     /// Base64, as it was sent.
     pub(crate) user_data: String,
+    /// Its launch, as it was asked for.
+    pub(crate) asked: Tree,
     ready: bool,
 }
 
@@ -98,6 +100,8 @@ pub(crate) struct Rule {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Bucket {
     pub(crate) tagging: Option<String>,
+    /// The rules by which it empties itself.
+    pub(crate) lifecycle: String,
     /// Sizes, and bodies of the small ones.
     pub(crate) objects: BTreeMap<String, (u64, Vec<u8>)>,
     pub(crate) unfinished: BTreeMap<String, (String, u64)>,
@@ -202,7 +206,7 @@ impl Account {
         }
         account.groups.push(Group {
             arn: PRODUCTION.into(),
-            asked: form("Name=shop-web&Protocol=HTTP&ProtocolVersion=HTTP1&Port=8080&TargetType=instance"),
+            asked: form("Name=shop-web&Protocol=HTTP&ProtocolVersion=HTTP1&Port=8080&TargetType=instance&Matcher.HttpCode=200-204"),
             tags: Tags::new(),
             attributes: BTreeMap::from([(
                 "load_balancing.algorithm.type".into(),
@@ -259,6 +263,7 @@ impl Account {
             launched: self.now,
             terminated: None,
             user_data: asked.text("UserData").to_owned(),
+            asked: asked.clone(),
             ready: false,
         }
     }

@@ -214,6 +214,8 @@ fn group(group: &Group) -> String {
     let asked = |name: &str| text(name, group.asked.text(name));
     let version = group.asked.text("ProtocolVersion");
     let version = if version.is_empty() { "HTTP1" } else { version };
+    let matcher = group.asked.text("Matcher.HttpCode");
+    let matcher = if matcher.is_empty() { "200" } else { matcher };
     text("TargetGroupArn", &group.arn)
         + &text("TargetGroupName", group.asked.text("Name"))
         + &asked("Protocol")
@@ -221,5 +223,5 @@ fn group(group: &Group) -> String {
         + &asked("Port")
         + &asked("TargetType")
         + &text("VpcId", VPC)
-        + &el("Matcher", &text("HttpCode", "200"))
+        + &el("Matcher", &text("HttpCode", matcher))
 }
