@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use arya_bundle::{ComposeFile, Description, Finding, ImageDescription, Kind, Service, names_same_image};
 
 use crate::identity::Arm;
+use crate::instance_type::architecture;
 use crate::preview::{Capabilities, Files};
 use crate::problem::{Problem, Severity};
 use crate::spec::{Digest, ProductionTargets, Spec, Version, limits, short};
-use crate::user_data::monitor::NODE_EXPORTER_PORT;
+use crate::user_data::monitor::{NODE_EXPORTER_PORT, REFEREE_IMAGE, tool_images};
 
 /// What each instance of an arm will run, told to the page and to the adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,33 +41,69 @@ pub(crate) fn versions(spec: &Spec, files: &Files, capabilities: &Capabilities, 
     }
 }
 
-/// An archive that the monitor is to load must be there, and be one image.
+/// An archive that the monitor is to load must be there, and be one image: Referee's, for the monitor's processor.
 fn referee(spec: &Spec, files: &Files, problems: &mut Vec<Problem>) {
     let Some(archive) = spec.monitor.referee_image.archive() else {
         return;
     };
-    let described = files.get(archive).map(|file| &file.description);
-    let (name, sentence) = match described {
+    let field = "monitor.referee_image";
+    let (name, sentence, next) = match files.get(archive).map(|file| &file.description) {
         None => (
             "missing",
             format!(
                 "The file {} for Referee was never uploaded here, or was removed since.",
                 short(archive)
             ),
+            ANOTHER_REFEREE,
         ),
         Some(Some(Description {
             kind: Kind::ImageArchive,
             images,
             ..
-        })) if images.len() == 1 => return,
+        })) if images.len() == 1 => match images.iter().find_map(|image| unfit_referee(spec, image)) {
+            None => return,
+            Some(unfit) => unfit,
+        },
         Some(_) => (
             "kind",
             "The file given for Referee is no archive of one image.".to_owned(),
+            ANOTHER_REFEREE,
         ),
     };
-    let field = "monitor.referee_image";
-    let next = "Upload what `docker save` writes of one image, or name an image; without Referee the report serves.";
     problems.push(Problem::blocks(format!("{name}:{field}"), sentence, next).at(field));
+}
+
+const ANOTHER_REFEREE: &str =
+    "Upload what `docker save` writes of one image, or name an image; without Referee the report serves.";
+
+/// Why an image cannot be the monitor's Referee. Docker would load one of another tool's name in that tool's place.
+fn unfit_referee(spec: &Spec, image: &ImageDescription) -> Option<(&'static str, String, &'static str)> {
+    let monitor = &spec.monitor;
+    let taken = tool_images(monitor.mirror()).find(|(variable, tool)| {
+        let named = tool.split('@').next().unwrap_or(tool);
+        let is_it = image.references.iter().any(|name| names_same_image(name, named));
+        *variable != REFEREE_IMAGE && is_it
+    });
+    if let Some((_, tool)) = taken {
+        return Some((
+            "name",
+            format!(
+                "The archive given for Referee is named {tool}, which is another tool of the monitor's: it would replace it."
+            ),
+            "Save it under a name of its own (docker tag, then docker save), and upload it again.",
+        ));
+    }
+    let runs = architecture(&monitor.instance_type);
+    (image.architecture != runs).then(|| {
+        (
+            "architecture",
+            format!(
+                "The archive given for Referee is built for {}, and the monitor, a {}, runs {runs}.",
+                image.architecture, monitor.instance_type
+            ),
+            "Build it for that architecture (docker build --platform), or choose another `monitor.type`.",
+        )
+    })
 }
 
 /// Arya never changes what production lets in, so that is said before anybody wonders at an empty line.

@@ -301,6 +301,13 @@ pub struct Monitor {
     pub production_targets: ProductionTargets,
 }
 
+impl Monitor {
+    /// What stands in front of every image's name, where only a mirror of the registries is reached.
+    pub fn mirror(&self) -> Option<&str> {
+        (self.image_prefix != "none").then_some(self.image_prefix.as_str())
+    }
+}
+
 impl Default for Monitor {
     fn default() -> Self {
         Self {

@@ -9,7 +9,7 @@ use crate::listener::{Forward, GroupId, Rule, Site};
 use crate::problem::Problem;
 use crate::spec::{Reach, Spec};
 use crate::surroundings::{Rights, Subnet, Surroundings, Tenure, WayOut};
-use crate::timing::{CREDENTIALS_MARGIN, Timing};
+use crate::timing::CREDENTIALS_MARGIN;
 
 use super::{PreviewRequest, chosen_rule};
 
@@ -81,7 +81,7 @@ fn credentials(request: &PreviewRequest<'_>, problems: &mut Vec<Problem>) {
         )),
         Tenure::Ends { at } => {
             let (end, removal) = (to_the_second(at), at.checked_sub(CREDENTIALS_MARGIN).unwrap_or(at));
-            let boots_at_most = jiff::SignedDuration::try_from(Timing::AWS.boot_at_most).unwrap_or(CREDENTIALS_MARGIN);
+            let boots_at_most = boots_at_most(request);
             let up = request.now.checked_add(boots_at_most).unwrap_or(request.now);
             if ends_soon(at, up) {
                 problems.push(Problem::blocks(
@@ -113,30 +113,44 @@ fn urls(request: &PreviewRequest<'_>, over: Option<arya_judge::Timestamp>, probl
     let Some(end) = request.surroundings.urls_end else {
         return;
     };
-    let boots_at_most = jiff::SignedDuration::try_from(Timing::AWS.boot_at_most).unwrap_or(CREDENTIALS_MARGIN);
+    let boots_at_most = boots_at_most(request);
     let (left, at) = (end.duration_since(request.now), to_the_second(end));
     if left < boots_at_most {
-        problems.push(Problem::needs_acknowledgement(
-            "urls_end",
-            format!(
-                "Instances fetch their files by URLs that die with the role's session, at {at}, in {} minutes; the next \
-                 session does not renew them. An instance that is not up by then, or whose upload takes longer, fails, and it \
-                 may take {} minutes. Plan again once the session is a new one, or give the role's sessions an hour or more \
-                 (`duration_seconds` of the profile).",
-                left.as_mins().max(0),
-                boots_at_most.as_mins()
+        let sentence = format!(
+            "Instances fetch their files by URLs that die with the role's session, at {at}, in {} minutes; the next session \
+             does not renew them. An instance that is not up by then, or whose upload takes longer, fails, and it may take {} \
+             minutes.",
+            left.as_mins().max(0),
+            boots_at_most.as_mins()
+        );
+        let asked = Problem::needs_acknowledgement("urls_end", sentence);
+        problems.push(Problem {
+            next: format!(
+                "Plan again once the session is a new one, or give the role's sessions an hour or more (`duration_seconds` of \
+                 the profile). {}",
+                asked.next
             ),
-        ));
+            ..asked
+        });
     } else if over.is_none_or(|over| over > end) {
-        problems.push(Problem::note(
-            "urls_end",
-            format!(
-                "What instances send by URLs (their containers' logs, last words) ends at {at}, with the role's session \
-                 that signs them, although the next session follows by itself. Users, weights and what is judged do not \
-                 depend on it."
-            ),
-        ));
+        let what_ends = format!(
+            "What instances send by URLs (their containers' logs, last words) ends at {at}, with the role's session that signs \
+             them, although the next session follows by itself."
+        );
+        let what_stays = match request.spec.monitor.reach {
+            Reach::Vpc | Reach::Public => "Users, weights and what is judged do not depend on it.",
+            Reach::Bucket => {
+                "Users and weights do not depend on it. What the monitor shows comes that way too: this server signs its URLs \
+                 anew with each session, and where it does not, its metrics stay at *not enough evidence*."
+            }
+        };
+        problems.push(Problem::note("urls_end", format!("{what_ends} {what_stays}")));
     }
+}
+
+/// After that an instance that has not come up counts as failed.
+fn boots_at_most(request: &PreviewRequest<'_>) -> jiff::SignedDuration {
+    jiff::SignedDuration::try_from(request.timing.boot_at_most).unwrap_or(CREDENTIALS_MARGIN)
 }
 
 /// Who else lays hands on the rules.
@@ -242,7 +256,7 @@ fn reach(spec: &Spec, surroundings: &Surroundings, problems: &mut Vec<Problem>) 
                 "monitor_in_bucket",
                 "With `monitor.reach: bucket` nothing reaches the monitor: it puts what it scrapes into the bucket every 10 s, \
                  its tools are not shown, and what it recorded is kept with the report. Its URLs are signed anew while this \
-                 server runs; once they end, verdicts rest on the load balancer's numbers.",
+                 server runs. Once they end, metrics that were chosen from it stay at *not enough evidence*.",
             )
             .at("monitor.reach"),
         ),

@@ -9,6 +9,9 @@ use super::OneOrMany;
 const NONE: &str = "none";
 const BEHIND: &str = "instances";
 
+/// `fd00:ec2::/32`, where EC2 answers every machine (EC2 user guide, "Instance metadata service").
+const METADATA_V6: [u16; 2] = [0xfd00, 0x0ec2];
+
 /// Production's machines whose exporters are read, on the same ports and paths as the arms'.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "OneOrMany", into = "OneOrMany")]
@@ -40,7 +43,13 @@ impl TryFrom<OneOrMany> for ProductionTargets {
             OneOrMany::One(word) if word == BEHIND => Ok(Self::Instances),
             OneOrMany::One(_) => Err(NoProductionTargets),
             OneOrMany::Many(addresses) => {
-                let read = |text: &String| text.parse().ok().filter(is_of_a_network);
+                let read = |text: &String| {
+                    text.parse()
+                        .ok()
+                        .as_ref()
+                        .map(IpAddr::to_canonical)
+                        .filter(is_of_a_network)
+                };
                 let read = addresses.iter().map(read).collect::<Option<Vec<IpAddr>>>();
                 read.map(Self::Named).ok_or(NoProductionTargets)
             }
@@ -62,7 +71,7 @@ impl From<ProductionTargets> for OneOrMany {
 fn is_of_a_network(address: &IpAddr) -> bool {
     let apart = match address {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.segments()[..2] == METADATA_V6,
     };
     !(apart || address.is_loopback() || address.is_unspecified() || address.is_multicast())
 }
@@ -100,6 +109,9 @@ mod tests {
             json!(["10.0.1.7:9100"]),
             json!(["127.0.0.1"]),
             json!(["169.254.169.254"]),
+            json!(["::ffff:169.254.169.254"]),
+            json!(["::ffff:127.0.0.1"]),
+            json!(["fd00:ec2::254"]),
             json!(["10.0.1.7", "0.0.0.0"]),
             json!(7),
         ] {

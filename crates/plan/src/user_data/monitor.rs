@@ -35,6 +35,8 @@ const PRODUCTION: &str = "production";
 /// Started when it is ready, and waited for by nobody.
 const LATER: [&str; 3] = ["grafana", "redis", "kayenta"];
 const REFEREE: &str = "referee";
+/// What the compose file calls its image.
+pub(crate) const REFEREE_IMAGE: &str = "REFEREE_IMAGE";
 /// What an archive of Referee's is called on the monitor, whatever its own name; `boot.sh` calls it so.
 const REFEREE_LOADED: &str = "arya/referee:archive";
 
@@ -199,18 +201,12 @@ impl Monitor {
 
     /// What the compose file's `${…}` stand for.
     fn environment(&self) -> String {
-        let prefix = self
-            .image_prefix
-            .as_deref()
-            .map_or(String::new(), |prefix| format!("{}/", prefix.trim_end_matches('/')));
-        let images = IMAGES.lines().filter(|line| !line.starts_with('#'));
-        let images = images.filter_map(|line| line.split_once('='));
-        let mut text: String = images
+        let mut text: String = tool_images(self.image_prefix.as_deref())
             .map(|(name, image)| match &self.referee {
-                RefereeImage::Named(chosen) if name == "REFEREE_IMAGE" => format!("{name}={chosen}\n"),
-                RefereeImage::Archive(_) if name == "REFEREE_IMAGE" => format!("{name}={REFEREE_LOADED}\n"),
+                RefereeImage::Named(chosen) if name == REFEREE_IMAGE => format!("{name}={chosen}\n"),
+                RefereeImage::Archive(_) if name == REFEREE_IMAGE => format!("{name}={REFEREE_LOADED}\n"),
                 RefereeImage::Default | RefereeImage::Off | RefereeImage::Named(_) | RefereeImage::Archive(_) => {
-                    format!("{name}={prefix}{image}\n")
+                    format!("{name}={image}\n")
                 }
             })
             .collect();
@@ -218,6 +214,15 @@ impl Monitor {
         text.push_str(&format!("ARYA_RETENTION={}s\n", self.lifetime.as_secs() + 3600));
         text
     }
+}
+
+/// The monitor's images by their names in the compose file, as a mirror has them.
+pub(crate) fn tool_images(mirror: Option<&str>) -> impl Iterator<Item = (&'static str, String)> {
+    let prefix = mirror.map_or(String::new(), |prefix| format!("{}/", prefix.trim_end_matches('/')));
+    let images = IMAGES.lines().filter(|line| !line.starts_with('#'));
+    images
+        .filter_map(|line| line.split_once('='))
+        .map(move |(name, image)| (name, format!("{prefix}{image}")))
 }
 
 fn written(document: &Value) -> String {

@@ -85,7 +85,12 @@ fn a_monitor_that_nothing_reaches_says_how_its_evidence_comes() {
         bucket,
         "monitor_in_bucket",
         Severity::Note,
-        &["into the bucket every 10 s", "tools are not shown", "signed anew"],
+        &[
+            "into the bucket every 10 s",
+            "tools are not shown",
+            "signed anew",
+            "*not enough evidence*",
+        ],
     );
 }
 
@@ -319,11 +324,11 @@ fn what_makes_a_comparison_other_than_it_looks_is_told() {
 fn urls_that_die_with_a_short_session_are_told_before_instances_need_them() {
     let ends = |minutes: i64| move |_: &mut Spec, around: &mut Surroundings| around.urls_end = Some(at(minutes));
     let asked = Severity::NeedsAcknowledgement;
-    check(
-        ends(12),
-        "urls_end",
-        asked,
-        &["1970-01-01T00:12:00Z, in 12 minutes", "`duration_seconds`"],
+    check(ends(12), "urls_end", asked, &["1970-01-01T00:12:00Z, in 12 minutes"]);
+    let next = &previewed(ends(12)).problems[0].next;
+    assert!(
+        next.contains("`duration_seconds`") && next.contains("`acknowledged`"),
+        "{next}"
     );
     check(ends(-1), "urls_end", asked, &["in 0 minutes"]);
     check(
@@ -331,6 +336,17 @@ fn urls_that_die_with_a_short_session_are_told_before_instances_need_them() {
         "urls_end",
         Severity::Note,
         &["1970-01-01T00:30:00Z", "what is judged do not depend on it"],
+    );
+    // What is judged does depend on it where it comes through the bucket.
+    let in_bucket = previewed(|spec, around| {
+        spec.monitor.reach = Reach::Bucket;
+        around.urls_end = Some(at(30));
+    });
+    let told = in_bucket.problems.iter().find(|problem| problem.name == "urls_end");
+    let told = &told.expect("it ends before the deployment does").sentence;
+    assert!(
+        !told.contains("judged") && told.contains("*not enough evidence*"),
+        "{told}"
     );
     assert!(
         previewed(ends(5 * 60)).problems.is_empty(),

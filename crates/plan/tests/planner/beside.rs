@@ -92,6 +92,44 @@ fn an_archive_must_be_there_and_be_one_image() {
 }
 
 #[test]
+fn an_archive_that_would_replace_another_tool_is_refused() {
+    let mut spec = spec();
+    with_archive(&mut spec);
+    let refused = |spec: &Spec, saved_as: &str| {
+        let mut files = files();
+        files.insert(archive(), image(saved_as, "amd64"));
+        let preview = make_preview(spec, &[site()], &files);
+        let problems = preview.problems.into_iter();
+        problems.map(|problem| problem.name).collect::<Vec<_>>()
+    };
+    let name = "name:monitor.referee_image";
+    assert_eq!(refused(&spec, "docker.io/library/redis:7.2.5-alpine"), [name]);
+    // The compose file has one name for every archive, so the default's own is in nobody's way.
+    assert!(refused(&spec, "caleblayneheath/referee_aria:latest").is_empty());
+    spec.monitor.image_prefix = "mirror.example.com/hub/".into();
+    assert_eq!(refused(&spec, "mirror.example.com/hub/redis:7.2.5-alpine"), [name]);
+    assert!(
+        refused(&spec, "redis:7.2.5-alpine").is_empty(),
+        "nothing there is called so"
+    );
+}
+
+#[test]
+fn an_archive_for_another_processor_is_refused() {
+    let (mut spec, mut files) = (spec(), files());
+    with_archive(&mut spec);
+    files.insert(archive(), image("referee:1", "arm64"));
+    has_problem(
+        &make_preview(&spec, &[site()], &files),
+        "architecture:monitor.referee_image",
+        Severity::Blocks,
+        &["built for arm64", "t3.medium", "runs amd64"],
+    );
+    spec.monitor.instance_type = "t4g.medium".into();
+    assert_eq!(make_preview(&spec, &[site()], &files).problems, []);
+}
+
+#[test]
 fn what_production_must_let_in_for_the_panels_is_told() {
     let mut spec = spec();
     spec.monitor.production_targets = ProductionTargets::Instances;
