@@ -18,7 +18,10 @@ pub use asking::{PRICE_OF_A_METRIC, STATISTICS_OF_A_GROUP};
 use asking::{Span, ask_for};
 
 use crate::connect::Services;
+use crate::span::{before, whole};
 
+/// Of what numbers are.
+pub(crate) const MINUTE: Duration = Duration::from_secs(MINUTE_S.unsigned_abs());
 /// Between two questions: there is a new number each minute, and every one asked for costs.
 const ASK_EVERY: Duration = Duration::from_secs(60);
 /// After a question that failed.
@@ -129,7 +132,7 @@ impl Metrics {
 
     /// One question for everybody, in as few calls as it goes.
     async fn ask(&self, reading: &Services, now: Timestamp) -> Result<(), SourceError> {
-        let until = whole_minute(now);
+        let until = whole(now, MINUTE);
         let oldest = before(until, SPAN_AT_MOST);
         let spans: Vec<Span> = self
             .known()
@@ -140,7 +143,7 @@ impl Metrics {
                     .map_or(one.wanted_from, |read_to| before(read_to, READ_AGAIN));
                 Span {
                     group: group.clone(),
-                    from: whole_minute(from.max(oldest)),
+                    from: whole(from.max(oldest), MINUTE),
                 }
             })
             .filter(|span| span.from < until)
@@ -183,14 +186,4 @@ impl Metrics {
         // Nothing panics while it is held.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(crate) fn before(at: Timestamp, span: Duration) -> Timestamp {
-    at.checked_sub(span).unwrap_or(Timestamp::MIN)
-}
-
-/// The last whole minute that is over.
-pub(crate) fn whole_minute(at: Timestamp) -> Timestamp {
-    let seconds = at.as_second();
-    Timestamp::from_second(seconds - seconds.rem_euclid(MINUTE_S)).unwrap_or(at)
 }

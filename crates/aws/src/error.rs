@@ -37,6 +37,11 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What is said, as a part of a sentence.
+pub(crate) fn clause(said: &impl ToString) -> String {
+    said.to_string().trim_end_matches('.').to_owned()
+}
+
 impl Failure {
     /// A *no* inside an answer that was otherwise yes.
     pub(crate) fn in_answer(call: Call, code: Option<&str>, message: Option<&str>) -> Self {

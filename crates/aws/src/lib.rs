@@ -23,6 +23,7 @@ mod policy;
 mod posted;
 mod preflight;
 mod resolve;
+mod span;
 mod surroundings;
 mod tags;
 mod traffic;
@@ -170,6 +171,11 @@ impl Inner {
     /// What a person waits for.
     async fn person<T>(&self, work: impl Future<Output = T>) -> T {
         paced(&self.pace, Who::Waits(Rank::Person), work).await
+    }
+
+    /// What a look waits for, beside what it sees itself.
+    async fn beside_a_look<T>(&self, work: impl Future<Output = T>) -> T {
+        paced(&self.pace, Who::Waits(Rank::Look), work).await
     }
 
     /// What is shown when it is there.

@@ -20,8 +20,9 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::Inner;
 use crate::calls::Call;
-use crate::error::ask;
+use crate::error::{ask, clause};
 use crate::memory::RARELY;
+use crate::span::before;
 use download::Download;
 
 /// Seconds of a block: some dozens of requests at a usual share.
@@ -98,7 +99,7 @@ impl Inner {
             request.load_balancer_arn(balancer).send(),
         )
         .await;
-        let answer = answer.map_err(|failure| unreachable(failure.to_string().trim_end_matches('.').to_owned()))?;
+        let answer = answer.map_err(|failure| unreachable(clause(&failure)))?;
         let value = |name: &str| {
             let named = answer.attributes().iter().find(|one| one.key() == Some(name));
             named.and_then(|one| one.value()).unwrap_or_default().to_owned()
@@ -193,7 +194,7 @@ impl Inner {
             let mut pages = request.into_paginator().send();
             while let Some(page) = pages.next().await {
                 let page = ask(Call::ListObjectsV2, async { page }).await;
-                let page = page.map_err(|failure| unreachable(failure.to_string().trim_end_matches('.').to_owned()))?;
+                let page = page.map_err(|failure| unreachable(clause(&failure)))?;
                 let timed = page.contents.unwrap_or_default().into_iter();
                 listed.extend(timed.filter_map(|object| Some((ends_at(object.key()?.strip_prefix(&names)?)?, object))));
                 if listed.len() > FILES_MAX {
@@ -291,10 +292,6 @@ fn unpacked(key: &str, bytes: Bytes, read: impl FnOnce(Unpacking) -> std::io::Re
 
 fn unreachable(what: String) -> SourceError {
     SourceError::Unreachable { what }
-}
-
-fn before(at: Timestamp, span: Duration) -> Timestamp {
-    at.checked_sub(span).unwrap_or(Timestamp::MIN)
 }
 
 /// `20260131T2340Z`, as names have it.

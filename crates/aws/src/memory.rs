@@ -41,7 +41,7 @@ pub(crate) struct Memory {
     /// By the listener and what is said of a launch there.
     pub(crate) rights: Remembered<String, Rights>,
     /// By load balancer and production's groups.
-    pub(crate) traffic: Remembered<String, Traffic>,
+    pub(crate) traffic: Shared<String, Traffic>,
     pub(crate) health: Remembered<String, GroupHealth>,
     pub(crate) groups: Remembered<String, Vec<elb::TargetGroup>>,
     pub(crate) listeners: Remembered<String, Option<(elb::Listener, elb::LoadBalancer)>>,
@@ -82,7 +82,7 @@ impl Memory {
             attributes: Remembered::new(clock),
             around: Remembered::new(clock),
             rights: Remembered::new(clock),
-            traffic: Remembered::new(clock),
+            traffic: Shared::new(clock),
             health: Remembered::new(clock),
             groups: Remembered::new(clock),
             listeners: Remembered::new(clock),
@@ -157,11 +157,21 @@ impl<K: Eq + Hash, V: Clone> Shared<K, V> {
         age: Duration,
         ask: impl Future<Output = Result<V, CloudError>>,
     ) -> Result<V, CloudError> {
+        self.get_while(key, |_| age, ask).await
+    }
+
+    /// The same, where the answer itself says for how long it holds.
+    pub(crate) async fn get_while<E>(
+        &self,
+        key: K,
+        holds: impl Fn(&V) -> Duration,
+        ask: impl Future<Output = Result<V, E>>,
+    ) -> Result<V, E> {
         let slot = self.slot(key);
         let mut slot = slot.lock().await;
         let asked = self.clock.now();
         if let Some((at, answer)) = slot.as_ref()
-            && asked.saturating_sub(*at) < age
+            && asked.saturating_sub(*at) < holds(answer)
         {
             return Ok(answer.clone());
         }
@@ -291,5 +301,22 @@ mod tests {
         let refused = shared.get("key", Duration::ZERO, async { Err(no.clone()) });
         assert_eq!(refused.await, Err(no.clone()));
         assert_eq!(get(5).await, Ok(4), "a no is not kept");
+    }
+    #[tokio::test]
+    async fn who_asks_meanwhile_waits_and_an_answer_says_for_how_long_it_holds() {
+        let passed = Arc::<std::sync::atomic::AtomicI64>::default();
+        let shared = Shared::new(&Clock::Driven(passed.clone()));
+        let seconds = |answer: &u64| Duration::from_secs(*answer);
+        let get = |answer: u64| {
+            shared.get_while("key", seconds, async move {
+                tokio::task::yield_now().await;
+                Ok::<_, std::convert::Infallible>(answer)
+            })
+        };
+        assert_eq!(tokio::join!(get(1), get(2)), (Ok(1), Ok(1)), "asked once");
+        passed.fetch_add(1_000, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(get(3).await, Ok(3));
+        passed.fetch_add(2_999, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(get(4).await, Ok(3));
     }
 }

@@ -47,7 +47,7 @@ impl AwsCloud {
         if self.0.posting.is_signed_by(&desired.id, key.as_ref()) {
             return Ok(());
         }
-        self.0.person(self.0.tell_evidence_urls(desired)).await
+        self.0.beside_a_look(self.0.tell_evidence_urls(desired)).await
     }
 
     /// No monitor of this deployment needs URLs any more.

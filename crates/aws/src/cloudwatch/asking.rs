@@ -12,7 +12,7 @@ use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDataRe
 
 use crate::calls::Call;
 use crate::connect::Services;
-use crate::error::ask;
+use crate::error::{ask, clause};
 
 const NAMESPACE: &str = "AWS/ApplicationELB";
 const REQUESTS: &str = "RequestCount";
@@ -123,22 +123,24 @@ pub(super) async fn ask_for(reading: &Services, spans: Vec<Span>, until: Timesta
     Ok(told)
 }
 
-/// The requests that these groups got together. At most [`QUERIES_MAX`] of them are asked about.
+/// The requests that these groups got together, by the second in which each minute begins; a minute without any may be
+/// missing. At most [`QUERIES_MAX`] of them are asked about.
 pub(crate) async fn requests(
     reading: &Services,
     groups: &[Group],
     span: RangeInclusive<Timestamp>,
-) -> Result<u64, SourceError> {
+) -> Result<BTreeMap<i64, f64>, SourceError> {
     let groups = &groups[..groups.len().min(QUERIES_MAX)];
     let query = |(place, group): (usize, &Group)| query(name(place, 0), Number::Requests, group.dimensions());
     let queries: Vec<_> = groups.iter().enumerate().map(query).collect();
     let answers = answers(reading, &queries, span).await?;
-    let counts = (0..groups.len()).map(|place| answers.whole(place, 0, Number::Requests));
-    let sums: Vec<f64> = counts
-        .map(|minutes| minutes.map(|minutes| minutes.values().sum()))
-        .collect::<Result<_, _>>()?;
-    // Counts, which are whole and not negative.
-    Ok(sums.into_iter().sum::<f64>() as u64)
+    let mut minutes = BTreeMap::new();
+    for place in 0..groups.len() {
+        for (begins, count) in answers.whole(place, 0, Number::Requests)? {
+            *minutes.entry(*begins).or_default() += count;
+        }
+    }
+    Ok(minutes)
 }
 
 /// Asks, page by page.
@@ -159,9 +161,7 @@ async fn answers(
             .scan_by(ScanBy::TimestampAscending)
             .set_next_token(next.take());
         let page = ask(Call::GetMetricData, request.send()).await;
-        let page = page.map_err(|failure| SourceError::Unreachable {
-            what: failure.to_string().trim_end_matches('.').to_owned(),
-        })?;
+        let page = page.map_err(|failure| SourceError::Unreachable { what: clause(&failure) })?;
         page.metric_data_results()
             .iter()
             .for_each(|result| answers.take(result));

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::{FILE_BYTES_MAX, Place, unreachable};
 use crate::Inner;
 use crate::calls::Call;
-use crate::error::{Meaning, ask};
+use crate::error::{Meaning, ask, clause};
 
 /// As much of a file as has arrived.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Inner {
         let answer = match ask(Call::GetObject, request.send()).await {
             Ok(answer) => answer,
             Err(failure) if failure.meaning == Meaning::Gone => return Err(Broken::Changed),
-            Err(failure) => return Err(Broken::Refused(failure.to_string().trim_end_matches('.').to_owned())),
+            Err(failure) => return Err(Broken::Refused(clause(&failure))),
         };
         let mut body = answer.body;
         while let Some(piece) = body.next().await {

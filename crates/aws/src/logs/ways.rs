@@ -1,25 +1,27 @@
 //! How many requests came to production by each rule, from the last files that every node has written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use arya_judge::Timestamp;
 use arya_judge::source::SourceError;
 use arya_judge::source::access_log::Ways;
 use aws_sdk_s3::types::Object;
 
-use super::{SETTLES_WITHIN, WRITES_EVERY, before, unpacked};
+use super::{SETTLES_WITHIN, WRITES_EVERY, unpacked};
 use crate::Inner;
+use crate::span::{before, whole};
 
 /// Files of so many times five minutes are read.
 const SPANS: u32 = 3;
+/// And so many before are looked for: without any, nothing was written then.
+const SPANS_BEFORE: u32 = 3;
 /// Compressed bytes that are read for one plan: some ten million requests.
 const BYTES_MAX: i64 = 64 * 1024 * 1024;
 
 /// Requests by the listener's port and the rule's priority, 0 for the default rule.
 pub(crate) struct LoggedWays {
     pub(crate) requests: BTreeMap<(u16, u32), u64>,
-    pub(crate) seconds: u32,
+    pub(crate) from: Timestamp,
     pub(crate) until: Timestamp,
 }
 
@@ -34,11 +36,11 @@ impl Inner {
         let Some(place) = self.log_place(balancer, now).await? else {
             return Ok(None);
         };
-        let until = whole(before(now, SETTLES_WITHIN));
-        let from = before(until, WRITES_EVERY * SPANS);
+        let until = whole(before(now, SETTLES_WITHIN), WRITES_EVERY);
+        let from = before(until, WRITES_EVERY * (SPANS + SPANS_BEFORE));
         let mut files = self.log_files(&place, balancer, from..=until).await?;
-        files.retain(|(ends_at, _)| (from..=until).contains(ends_at) && *ends_at != from);
-        let (files, spans) = within(files, until)?;
+        files.retain(|(ends_at, _)| (from..=until).contains(ends_at));
+        let (files, from) = within(files, until)?;
         let mut ways = Ways::to(groups);
         for (_, object) in files {
             let bytes = self.log_file(&place, &object, &mut None).await?;
@@ -54,7 +56,7 @@ impl Inner {
         }
         Ok(Some(LoggedWays {
             requests: ways.requests()?.clone(),
-            seconds: u32::try_from((WRITES_EVERY * spans).as_secs()).unwrap_or(u32::MAX),
+            from,
             until,
         }))
     }
@@ -62,29 +64,25 @@ impl Inner {
 
 type Files = Vec<(Timestamp, Object)>;
 
-/// As many of the five minutes, the last ones first, as may be read, and how many those are.
-fn within(files: Files, until: Timestamp) -> Result<(Files, u32), SourceError> {
-    if files.is_empty() {
-        let what = "its access log has no file of the last minutes".into();
-        return Err(SourceError::NoData { what });
-    }
+/// As many of the five minutes, the last ones first, as may be read, and when those begin. A log that was switched on just
+/// now begins with its first file: of the time before nothing is known.
+fn within(files: Files, until: Timestamp) -> Result<(Files, Timestamp), SourceError> {
     let since = |spans: u32| {
         let from = before(until, WRITES_EVERY * spans);
         let those = files.iter().filter(|(ends_at, _)| *ends_at > from);
-        those.cloned().collect::<Files>()
+        (those.cloned().collect::<Files>(), from)
     };
-    let bytes = |files: &Files| files.iter().filter_map(|(_, file)| file.size()).sum::<i64>();
-    let read = (1..=SPANS).rev().map(|spans| (since(spans), spans));
-    let read = read.into_iter().find(|(files, _)| bytes(files) <= BYTES_MAX);
-    read.ok_or_else(|| SourceError::Malformed {
+    let first = files.iter().map(|(ends_at, _)| before(*ends_at, WRITES_EVERY)).min();
+    let Some(first) = first.filter(|_| !since(SPANS).0.is_empty()) else {
+        let what = "its access log has no file of the last minutes".into();
+        return Err(SourceError::NoData { what });
+    };
+    let fit = |files: &Files| files.iter().filter_map(|(_, file)| file.size()).sum::<i64>() <= BYTES_MAX;
+    let read = (1..=SPANS).rev().map(since).find(|(files, _)| fit(files));
+    let (read, from) = read.ok_or_else(|| SourceError::Malformed {
         what: format!("its access log has more than {BYTES_MAX} bytes in five minutes"),
-    })
-}
-
-/// The last end of five minutes.
-fn whole(at: Timestamp) -> Timestamp {
-    let (seconds, every) = (at.as_second(), Duration::as_secs(&WRITES_EVERY).cast_signed());
-    Timestamp::from_second(seconds - seconds.rem_euclid(every)).unwrap_or(at)
+    })?;
+    Ok((read, from.max(first)))
 }
 
 #[cfg(test)]
@@ -96,9 +94,12 @@ mod tests {
         (ends, Object::builder().key(ends.to_string()).size(size).build())
     }
 
-    fn check(files: Vec<(Timestamp, Object)>, wanted: Option<(usize, u32)>) {
-        let found = within(files, Timestamp::from_second(3_000).unwrap()).ok();
-        assert_eq!(found.map(|(files, spans)| (files.len(), spans)), wanted);
+    /// Files and seconds that are read.
+    fn check(files: Vec<(Timestamp, Object)>, wanted: Option<(usize, i64)>) {
+        let until = Timestamp::from_second(3_000).unwrap();
+        let found = within(files, until).ok();
+        let told = found.map(|(files, from)| (files.len(), until.duration_since(from).as_secs()));
+        assert_eq!(told, wanted);
     }
 
     #[test]
@@ -106,19 +107,22 @@ mod tests {
         check(vec![], None);
         check(
             vec![file(2_400, 1), file(2_700, 1), file(3_000, 1), file(3_000, 1)],
-            Some((4, 3)),
+            Some((4, 900)),
         );
         check(
             vec![file(2_400, BYTES_MAX), file(2_700, 1), file(3_000, 1)],
-            Some((2, 2)),
+            Some((2, 600)),
         );
-        check(vec![file(2_700, BYTES_MAX), file(3_000, 1)], Some((1, 1)));
+        check(vec![file(2_700, BYTES_MAX), file(3_000, 1)], Some((1, 300)));
         check(vec![file(3_000, BYTES_MAX), file(3_000, 1)], None);
     }
 
     #[test]
-    fn five_minutes_end_as_the_load_balancer_ends_them() {
-        let at = |seconds| Timestamp::from_second(seconds).unwrap();
-        assert_eq!((whole(at(3_299)), whole(at(3_300))), (at(3_000), at(3_300)));
+    fn a_log_that_was_switched_on_just_now_is_counted_from_its_first_file_on_and_a_quiet_one_is_not() {
+        check(vec![file(3_000, 1)], Some((1, 300)));
+        check(vec![file(2_700, 1), file(3_000, 1)], Some((2, 600)));
+        // It was on before, so that nobody came in the minutes without a file.
+        check(vec![file(2_100, 1), file(3_000, 1)], Some((1, 900)));
+        check(vec![file(2_100, 1)], None);
     }
 }

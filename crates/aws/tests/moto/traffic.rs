@@ -97,7 +97,19 @@ async fn production_is_counted_together_and_by_rule_once_a_log_is_written() {
         ((listener.clone(), Priority::At(20)), 3),
         ((listener, Priority::Default), 7),
     ];
-    assert_eq!((requests, span.seconds), (wanted.into(), 900));
+    assert_eq!(
+        (requests, span.seconds),
+        (wanted.into(), 300),
+        "a log that was switched on just now"
+    );
+
+    // It was on before.
+    let earlier = ends - Duration::from_secs(1_500);
+    put(&stage, &balancer, earlier, "10.0.0.1", packed(&[])).await;
+    let Traffic::ByWay { span, .. } = traffic(&stage, &endpoint).await else {
+        panic!("not by way")
+    };
+    assert_eq!(span.seconds, 900);
 
     put(&stage, &balancer, ends, "10.0.0.2", b"not packed".to_vec()).await;
     let (requests, _, why) = together(traffic(&stage, &endpoint).await);
