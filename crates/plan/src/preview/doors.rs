@@ -81,7 +81,7 @@ pub(super) fn note(traffic: &Traffic) -> Option<String> {
             "{not_known}: CloudWatch counts by target group, not by rule, and {why_not_by_way}."
         )),
         Traffic::ByWay { requests, span } => Some(format!(
-            "By the load balancer's access logs of {}, in which {} requests reached production's target groups.",
+            "By the load balancer's access logs of {}, in which {} requests reached production's target groups through listeners that stand now.",
             in_words(*span),
             requests.values().sum::<u64>()
         )),
