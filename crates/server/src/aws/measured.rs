@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arya_judge::source::Origin;
-use arya_judge::source::pack::{error_share_of_clients, latency_at_the_balancer};
+use arya_judge::source::pack::{Signal, error_share_of_clients, latency_at_the_balancer};
 use arya_judge::{Evidence, MetricConfig, MetricSource, SourceError, Timestamp};
 
 use jiff::SignedDuration;
@@ -18,6 +18,9 @@ use crate::sources::COUNTED_BY_THE_BALANCER;
 /// chosen then stays chosen, so that no metric is read in two places. Waiting costs nothing, since the load balancer's
 /// numbers are judged meanwhile. Below the engine's own patience.
 const SHOWN_WITHIN: SignedDuration = SignedDuration::from_secs(150);
+/// What the arms show is chosen from once it has been the same for this long: many series exist only from the first
+/// request on, and exporters are not all scraped at the same moment.
+const SAME_FOR: SignedDuration = SignedDuration::from_secs(15);
 /// More deployments than can be live.
 const ASKED_MAX: usize = 1024;
 
@@ -25,8 +28,17 @@ const ASKED_MAX: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Measured {
     accounts: Accounts,
-    /// Deployments whose metrics are not chosen yet, with the moment at which that was asked first.
-    asked: Mutex<HashMap<String, Timestamp>>,
+    /// Deployments whose metrics are not chosen yet.
+    asked: Mutex<HashMap<String, Asked>>,
+}
+
+/// What is known of a choice that is not made yet.
+#[derive(Debug)]
+struct Asked {
+    since: Timestamp,
+    /// What would be chosen now, and since when.
+    shown: Vec<MetricConfig>,
+    shown_since: Timestamp,
 }
 
 impl Measured {
@@ -75,11 +87,13 @@ impl MetricSource for Measured {
             }
             None => Ok(None),
         };
-        let waited = now.duration_since(self.asked_since(deployment, now));
+        let now_shown = shown.as_ref().ok().and_then(Option::as_deref);
+        if !self.settles(deployment, now_shown, now) {
+            // What it said instead is told once it is given up.
+            return Ok(None);
+        }
         let chosen = match shown {
             Ok(Some(shown)) => shown,
-            // One that gives no answer yet is asked again; what it said is told once it is given up.
-            Ok(None) | Err(_) if waited < SHOWN_WITHIN => return Ok(None),
             Ok(None) | Err(_) => {
                 let why = shown
                     .err()
@@ -98,19 +112,47 @@ impl MetricSource for Measured {
 }
 
 impl Measured {
-    /// Since when it is asked what the arms of a deployment show.
-    fn asked_since(&self, deployment: &str, now: Timestamp) -> Timestamp {
-        let mut asked = self.asked();
-        if asked.len() >= ASKED_MAX && !asked.contains_key(deployment) {
-            asked.clear();
+    fn settles(&self, deployment: &str, shown: Option<&[MetricConfig]>, now: Timestamp) -> bool {
+        let mut all = self.asked();
+        if all.len() >= ASKED_MAX && !all.contains_key(deployment) {
+            all.clear();
         }
-        *asked.entry(deployment.to_owned()).or_insert(now)
+        let asked = all.entry(deployment.to_owned()).or_insert_with(|| Asked::first(now));
+        asked.settles(shown, now)
     }
 
-    fn asked(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
+    fn asked(&self) -> MutexGuard<'_, HashMap<String, Asked>> {
         // Nothing panics while it is held.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Asked {
+    fn first(now: Timestamp) -> Self {
+        Self {
+            since: now,
+            shown: Vec::new(),
+            shown_since: now,
+        }
+    }
+
+    /// Whether to choose now, from what is `shown` or without it.
+    fn settles(&mut self, shown: Option<&[MetricConfig]>, now: Timestamp) -> bool {
+        if let Some(shown) = shown
+            && self.shown != shown
+        {
+            self.shown = shown.to_vec();
+            self.shown_since = now;
+        }
+        let whole = shown.is_some_and(|shown| shown.iter().any(times_answers));
+        (whole && now.duration_since(self.shown_since) >= SAME_FOR) || now.duration_since(self.since) >= SHOWN_WITHIN
+    }
+}
+
+/// Whether it is the service's own time to answer, which appears with its first requests.
+fn times_answers(metric: &MetricConfig) -> bool {
+    let times = [Signal::Latency, Signal::CallLatency];
+    times.iter().any(|signal| signal.name() == metric.name)
 }
 
 #[cfg(test)]
@@ -118,7 +160,7 @@ mod tests {
     use super::*;
     use crate::aws::{ConnectionConfig, Shared};
     use arya_engine::Clock;
-    use arya_judge::source::pack::{BALANCERS_LATENCY, Signal};
+    use arya_judge::source::pack::BALANCERS_LATENCY;
     use futures_util::FutureExt as _;
 
     #[tokio::test]
@@ -155,5 +197,34 @@ mod tests {
                 .all(|signal| !balancers.contains(&signal.name()))
         );
         assert!(measured.asked().is_empty());
+    }
+
+    #[test]
+    fn what_appears_with_the_first_requests_is_waited_for() {
+        let at = |s| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(s);
+        let metric = |signal: Signal| MetricConfig::error_share(signal.name(), "");
+        let (early, all) = (
+            [metric(Signal::Memory)],
+            [metric(Signal::Memory), metric(Signal::Latency)],
+        );
+        let mut asked = Asked::first(at(0));
+        assert!(!asked.settles(Some(&early), at(1)));
+        assert!(!asked.settles(Some(&early), at(60)), "nobody was served yet");
+        assert!(
+            !asked.settles(Some(&all), at(61)),
+            "the other exporter may come a moment later"
+        );
+        assert!(
+            !asked.settles(None, at(70)),
+            "a monitor that does not answer shows nothing"
+        );
+        assert!(!asked.settles(Some(&all), at(75)));
+        assert!(asked.settles(Some(&all), at(76)));
+        let mut silent = Asked::first(at(0));
+        assert!(!silent.settles(Some(&early), at(149)));
+        assert!(
+            silent.settles(Some(&early), at(150)),
+            "a service may time nothing at all"
+        );
     }
 }
