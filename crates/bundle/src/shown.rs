@@ -57,7 +57,8 @@ pub fn beginning(text: &str, characters: usize) -> String {
     begin
 }
 
-/// What a parser says it expected, in words of people instead of types of ours.
+/// What a parser says it expected, in words of people instead of types of ours. It says so last, behind what it quotes of
+/// the text that it read.
 #[must_use]
 pub fn in_plain_words(text: &str) -> String {
     const PLAIN: [(&str, &str); 9] = [
@@ -71,11 +72,12 @@ pub fn in_plain_words(text: &str) -> String {
         ("expected a sequence", "expected a list"),
         ("expected a map", "expected keys with values"),
     ];
+    let (quoted, said) = text.split_at(text.rfind("expected ").unwrap_or_default());
     let found = PLAIN.iter().find_map(|(typed, plain)| {
-        let (before, after) = text.split_once(typed)?;
+        let after = said.strip_prefix(typed)?;
         // `expected u16` is not the beginning of `expected u168`.
         let ends = !after.starts_with(|c: char| c.is_ascii_alphanumeric());
-        ends.then(|| format!("{before}{plain}{after}"))
+        ends.then(|| format!("{quoted}{plain}{after}"))
     });
     found.unwrap_or_else(|| text.to_owned())
 }
@@ -124,6 +126,21 @@ mod tests {
         check("abcd", "abcd");
         check("abcde", "abcd…");
         check("a\u{1b}\u{202e}é", "a\\u{1b}\\u{202e}é");
+    }
+
+    #[test]
+    fn what_a_parser_expected_is_said_plainly_and_what_it_quotes_is_left_alone() {
+        let check = |text: &str, expected: &str| assert_eq!(in_plain_words(text), expected);
+        check(
+            "invalid type: map, expected u16 at line 1",
+            "invalid type: map, expected a whole number from 0 to 65535 at line 1",
+        );
+        check(
+            "invalid type: string \"expected u8\", expected a map",
+            "invalid type: string \"expected u8\", expected keys with values",
+        );
+        check("expected u168", "expected u168");
+        check("missing field `name`", "missing field `name`");
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Spec {
                 (within, missing) => within.or(missing),
             };
             let field = field.map(|field| short_text(&field));
-            let why = short_text(&why);
+            let why = short_text(&arya_bundle::in_plain_words(&why));
             SpecError {
                 sentence: match &field {
                     Some(field) => format!("`{field}` cannot be read: {why}."),

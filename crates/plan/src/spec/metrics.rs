@@ -114,4 +114,15 @@ mod tests {
             ],
         );
     }
+
+    #[test]
+    fn a_name_is_quoted_as_it_was_written() {
+        check(
+            r#"[{"name":"expected a map"}]"#,
+            &[(
+                "spec:analysis.metrics[0]",
+                "There is no default metric `expected a map`.",
+            )],
+        );
+    }
 }

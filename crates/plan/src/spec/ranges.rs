@@ -211,7 +211,7 @@ fn name_is_good(name: &str) -> bool {
 
 /// The beginning of what somebody wrote, for a sentence.
 pub(super) fn short_text(text: &str) -> String {
-    arya_bundle::beginning(&arya_bundle::in_plain_words(text), SHOWN)
+    arya_bundle::beginning(text, SHOWN)
 }
 
 fn oversized(value: &Value, at: &str, problems: &mut Vec<Problem>) {

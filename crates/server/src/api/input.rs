@@ -51,7 +51,7 @@ impl<S: Send + Sync> FromRequest<S> for Ignored {
 pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        let inner = text::cut(&error.inner().to_string());
+        let inner = text::parsers(&error.inner().to_string());
         let quoted = inner.split('`').nth(1).map(str::to_owned);
         let field = if path == "." { quoted } else { Some(text::cut(&path)) };
         let mut problem = Problem::invalid(format!(

@@ -28,7 +28,7 @@ pub(crate) fn json(body: &[u8]) -> Result<Value, Unreadable> {
     let read = read.and_then(|value| reader.end().map(|()| value));
     read.map_err(|error| Unreadable {
         what: "JSON",
-        sentence: cut(&error.to_string()),
+        sentence: parsers(&error.to_string()),
         doubled: place.into_inner().doubled,
     })
 }
@@ -37,7 +37,7 @@ pub(crate) fn json(body: &[u8]) -> Result<Value, Unreadable> {
 pub(crate) fn yaml(body: &[u8]) -> Result<Value, Unreadable> {
     let unreadable = |what, sentence: &str| Unreadable {
         what,
-        sentence: cut(sentence),
+        sentence: parsers(sentence),
         doubled: None,
     };
     let text = std::str::from_utf8(body).map_err(|error| unreadable("text in UTF-8", &error.to_string()))?;
@@ -111,7 +111,12 @@ impl Unreadable {
 
 /// The beginning of a text, so that an answer stays readable whatever was sent.
 pub(crate) fn cut(text: &str) -> String {
-    arya_bundle::beginning(&arya_bundle::in_plain_words(text), SHOWN)
+    arya_bundle::beginning(text, SHOWN)
+}
+
+/// What a parser said, for people.
+pub(super) fn parsers(said: &str) -> String {
+    cut(&arya_bundle::in_plain_words(said))
 }
 
 /// Where the reader is.
@@ -253,6 +258,12 @@ mod tests {
     #[test]
     fn a_key_that_stands_twice_is_named() {
         bad(json, r#"{"a":1,"a":1}"#, Some("a"), "`a` twice");
+        bad(
+            yaml,
+            "expected u8: 1\nexpected u8: 2\n",
+            Some("expected u8"),
+            "`expected u8` twice",
+        );
         bad(
             json,
             r#"{"a":{"b":[{},{"c":1,"d":2,"c":3}]}}"#,
