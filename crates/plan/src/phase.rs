@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{Desired, Goal, MainRule};
+use crate::desired::{Desired, Goal, MainRule, Spell};
 use crate::identity::{Arm, RuleKind};
 use crate::observed::{BootPhase, Observed, UploadState};
 use crate::remove;
@@ -46,6 +46,30 @@ impl Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// Whether users ever came to a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Users {
+    Came,
+    NobodyCame,
+    /// What is kept does not tell.
+    NotKnown,
+}
+
+/// What a desired state tells of users. Who judged it knows more: nothing is judged before users come.
+pub fn users(desired: &Desired) -> Users {
+    // The listener was seen with our rule as it was written: each of these is kept from then on, or for a while.
+    let seen = desired.share_seen.is_some() || desired.spell != Spell::of(&desired.spec);
+    if seen || desired.harmful.is_some() {
+        return Users::Came;
+    }
+    match desired.main_rule {
+        MainRule::NotYet => Users::NobodyCame,
+        MainRule::Made { .. } | MainRule::Seen => Users::Came,
+        // It may be the first or the next one, and what is away may have stood: after giving up, too.
+        MainRule::Wanted | MainRule::Away => Users::NotKnown,
     }
 }
 

@@ -13,3 +13,4 @@ mod paper;
 mod preview;
 mod proof;
 mod spell;
+mod users;

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use arya_judge::{Timestamp, Verdict};
-use arya_plan::desired::{Desired, Goal, Harmful, Hold, MainRule, PROBE_HEADER};
+use arya_plan::desired::{Desired, Goal, Harmful, Hold, PROBE_HEADER};
 use arya_plan::identity::DeploymentId;
 use arya_plan::observed::Observed;
-use arya_plan::phase::Phase;
+use arya_plan::phase::{Phase, Users, users};
 use arya_plan::plan::{WaitReason, Waiting};
 use arya_plan::proof::{Difference, RestoreProof, Whose};
 use arya_plan::spec::Spec;
 use serde::Serialize;
 
-use super::progress::{CheckDocument, RailDocument, Reached, checklist, phase_word, rail};
+use super::progress::{CheckDocument, RailDocument, checklist, phase_word, rail};
 use super::side::{InstanceDocument, TrafficDocument, instances};
 use super::verdict::{Told, VerdictLine};
 use super::weights::WeightsDocument;
@@ -156,7 +156,7 @@ impl DeploymentDocument {
             harmful: desired.harmful.clone(),
             failed: desired.failed.clone(),
             cloud_error: look.cloud_error.map(str::to_owned),
-            rail: rail(look.phase, reached(look)),
+            rail: rail(look.phase, users_of(look)),
             checklist: checklist(desired, look.observed, look.phase),
             cost: cost(look),
             probe: None,
@@ -187,20 +187,11 @@ impl DeploymentDocument {
     }
 }
 
-/// Whether users were ever sent to it, as far as that is kept.
-fn reached(look: &Look<'_>) -> Reached {
-    let desired = look.desired;
-    let judged = desired.harmful.is_some() || look.verdict.is_some_and(|verdict| verdict.as_of.is_some());
-    let stood = match desired.main_rule {
-        MainRule::NotYet | MainRule::Wanted => false,
-        MainRule::Made { .. } | MainRule::Seen => true,
-        // What fails has its rule away as well, and it may never have stood.
-        MainRule::Away => desired.failed.is_none(),
-    };
-    if judged || stood {
-        Reached::ByUsers
-    } else {
-        Reached::ByNobody
+/// Whether users ever came. A verdict has evidence only of what they asked.
+fn users_of(look: &Look<'_>) -> Users {
+    match look.verdict.and_then(|verdict| verdict.as_of) {
+        Some(_) => Users::Came,
+        None => users(look.desired),
     }
 }
 

@@ -3,7 +3,7 @@
 use arya_plan::desired::{Desired, Goal};
 use arya_plan::identity::{Arm, Role, RuleKind};
 use arya_plan::observed::{BootPhase, Instance, Observed};
-use arya_plan::phase::Phase;
+use arya_plan::phase::{Phase, Users};
 use arya_plan::{arms_healthy, files_there};
 use serde::{Deserialize, Serialize};
 
@@ -15,13 +15,6 @@ pub(crate) enum State {
     ToDo,
     /// It was left out: what is removed before it served never serves.
     Skipped,
-}
-
-/// Whether users ever came to a deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reached {
-    ByUsers,
-    ByNobody,
 }
 
 /// One stop of the rail.
@@ -58,7 +51,7 @@ const UP: [Phase; 4] = [Phase::Uploading, Phase::Provisioning, Phase::WarmingUp,
 const DOWN: [Phase; 3] = [Phase::Draining, Phase::Destroying, Phase::Destroyed];
 
 /// The way up, then the way down; *held* takes the place of *serving*, *failed* that of the whole way up.
-pub(super) fn rail(phase: Phase, reached: Reached) -> Vec<RailDocument> {
+pub(super) fn rail(phase: Phase, users: Users) -> Vec<RailDocument> {
     let mut stops: Vec<Phase> = UP.to_vec();
     match phase {
         Phase::Held => {
@@ -68,16 +61,12 @@ pub(super) fn rail(phase: Phase, reached: Reached) -> Vec<RailDocument> {
         // How far it came on the way up, the checklist says.
         Phase::Failed => stops = vec![phase],
         // How far it came before, the feed says.
-        Phase::Draining | Phase::Destroying | Phase::Destroyed if reached == Reached::ByNobody => {
-            stops = vec![Phase::Serving];
-        }
-        Phase::Uploading
-        | Phase::Provisioning
-        | Phase::WarmingUp
-        | Phase::Serving
-        | Phase::Draining
-        | Phase::Destroying
-        | Phase::Destroyed => {}
+        Phase::Draining | Phase::Destroying | Phase::Destroyed => match users {
+            Users::Came => {}
+            Users::NobodyCame => stops = vec![Phase::Serving],
+            Users::NotKnown => stops.clear(),
+        },
+        Phase::Uploading | Phase::Provisioning | Phase::WarmingUp | Phase::Serving => {}
     }
     stops.extend(DOWN);
     let now = stops.iter().position(|stop| *stop == phase).unwrap_or_default();
@@ -183,17 +172,17 @@ mod tests {
     use super::*;
 
     fn check(phase: Phase, expected: &str) {
-        check_reached(phase, Reached::ByUsers, expected);
+        check_users(phase, Users::Came, expected);
     }
 
-    fn check_reached(phase: Phase, reached: Reached, expected: &str) {
+    fn check_users(phase: Phase, users: Users, expected: &str) {
         let mark = |stop: &RailDocument| match stop.state {
             State::Done => format!("{}+", stop.word),
             State::Now => format!("{}*", stop.word),
             State::ToDo => stop.word.clone(),
             State::Skipped => format!("{}-", stop.word),
         };
-        let rail = rail(phase, reached).iter().map(mark).collect::<Vec<_>>().join(" ");
+        let rail = rail(phase, users).iter().map(mark).collect::<Vec<_>>().join(" ");
         assert_eq!(rail, expected);
     }
 
@@ -228,7 +217,17 @@ mod tests {
                 "uploading+ provisioning* warming up serving draining destroying destroyed",
             ),
         ] {
-            check_reached(phase, Reached::ByNobody, expected);
+            check_users(phase, Users::NobodyCame, expected);
+        }
+    }
+
+    #[test]
+    fn where_it_is_not_known_whether_users_came_nothing_is_claimed() {
+        for (phase, expected) in [
+            (Phase::Draining, "draining* destroying destroyed"),
+            (Phase::Destroyed, "draining+ destroying+ destroyed+"),
+        ] {
+            check_users(phase, Users::NotKnown, expected);
         }
     }
 
