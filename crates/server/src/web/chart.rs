@@ -37,6 +37,9 @@ pub(crate) struct Chart {
     pub(crate) tip_y: String,
 }
 
+// Its template escapes by itself.
+impl askama::filters::HtmlSafe for Chart {}
+
 /// A mark on an axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tick {

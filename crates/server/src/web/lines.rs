@@ -28,6 +28,9 @@ pub(crate) struct Lines {
     pub(crate) canary: Vec<String>,
 }
 
+// Its template escapes by itself.
+impl askama::filters::HtmlSafe for Lines {}
+
 /// A mark on an axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tick {

@@ -32,6 +32,9 @@ pub(crate) struct Strip {
     pub(crate) high_word: String,
 }
 
+// Its template escapes by itself.
+impl askama::filters::HtmlSafe for Strip {}
+
 /// The margin, and the side beyond it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Margin {

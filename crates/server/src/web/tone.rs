@@ -54,13 +54,9 @@ pub(crate) struct Chip {
 
 impl Chip {
     pub(crate) fn outcome(outcome: Outcome, told: Told) -> Self {
-        let mut word = told.word(outcome).to_owned();
-        if let Some(first) = word.get_mut(..1) {
-            first.make_ascii_uppercase();
-        }
         Self {
             tone: Tone::of(outcome),
-            word,
+            word: arya_judge::capitalised(told.word(outcome)),
         }
     }
 

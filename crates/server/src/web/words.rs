@@ -1,6 +1,9 @@
 //! Numbers as a person reads them. One place, so that a share, a price or a time looks the same on every page.
 
+use std::fmt;
+
 use arya_judge::Timestamp;
+use askama::filters::{Html, HtmlSafe, escape};
 
 /// A share in percent: whole numbers bare, else one decimal, below 1 % two.
 pub(crate) fn percent(value: f64) -> String {
@@ -112,34 +115,30 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// A sentence as HTML: escaped, and what stands between backticks as code.
-pub(crate) fn prose(text: impl AsRef<str>) -> String {
-    let text = text.as_ref();
-    let mut html = String::with_capacity(text.len() + 16);
-    let parts: Vec<&str> = text.split('`').collect();
-    // A backtick without another is a backtick.
-    let paired = parts.len() - 1 + parts.len() % 2;
-    for (index, part) in parts.iter().enumerate() {
-        let code = index % 2 == 1 && index < paired;
-        if index > 0 && index % 2 == 1 && !code {
-            html.push('`');
-        }
-        html.push_str(if code { "<code>" } else { "" });
-        escape_into(&mut html, part);
-        html.push_str(if code { "</code>" } else { "" });
-    }
-    html
+pub(crate) fn prose<T: AsRef<str>>(sentence: T) -> Prose<T> {
+    Prose(sentence)
 }
 
-fn escape_into(html: &mut String, text: &str) {
-    for letter in text.chars() {
-        match letter {
-            '<' => html.push_str("&#60;"),
-            '>' => html.push_str("&#62;"),
-            '&' => html.push_str("&#38;"),
-            '"' => html.push_str("&#34;"),
-            '\'' => html.push_str("&#39;"),
-            other => html.push(other),
+/// What [`prose`] makes; a page writes it as it is, because it escapes by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Prose<T>(T);
+
+impl<T: AsRef<str>> HtmlSafe for Prose<T> {}
+
+impl<T: AsRef<str>> fmt::Display for Prose<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<&str> = self.0.as_ref().split('`').collect();
+        // A backtick without another is a backtick.
+        let paired = parts.len() - 1 + parts.len() % 2;
+        for (index, part) in parts.iter().enumerate() {
+            let Ok(escaped) = escape(part, Html);
+            match index % 2 {
+                0 => write!(f, "{escaped}")?,
+                _ if index < paired => write!(f, "<code>{escaped}</code>")?,
+                _ => write!(f, "`{escaped}")?,
+            }
         }
+        Ok(())
     }
 }
 
@@ -237,7 +236,7 @@ mod tests {
             ("`a` ` \"b\"", "<code>a</code> ` &#34;b&#34;"),
             ("", ""),
         ] {
-            assert_eq!(prose(text), expected, "{text}");
+            assert_eq!(prose(text).to_string(), expected, "{text}");
         }
     }
 

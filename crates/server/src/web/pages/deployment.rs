@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use crate::api::documents::{DeploymentDocument, EventDocument, VerdictDocument};
+use crate::api::documents::{DeploymentDocument, EventDocument, Told, VerdictDocument};
 use crate::api::input::deployment_id;
 use crate::api::problem::Problem;
 use crate::app::{App, Closer};
@@ -338,8 +338,8 @@ impl DeploymentPage {
             links: facts::links(document, around.local),
             curl: document.probe.as_ref().and_then(|probe| probe.curl.clone()),
             controls: around.local,
-            asks_override: document.harmful_stands() && document.goal == "serve",
-            leaving: document.goal == "absent",
+            asks_override: document.harmful_stands() && document.told() == Told::SoFar,
+            leaving: document.told() == Told::AtTheEnd,
             destroyed,
             proof: document.restore_proof.as_ref().map(ProofView::of),
         }

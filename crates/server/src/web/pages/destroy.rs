@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::deployment::EventLine;
-use crate::api::documents::{DeploymentDocument, EventDocument, State as Progress};
+use crate::api::documents::{DeploymentDocument, EventDocument, State as Progress, Told};
 use crate::api::input::deployment_id;
 use crate::api::problem::Problem;
 use crate::app::App;
@@ -83,7 +83,7 @@ const EVENTS_READ: usize = 200;
 impl DestroyPage {
     /// `events` newest first.
     pub(crate) fn of(around: &Around, document: &DeploymentDocument, events: &[EventDocument]) -> Self {
-        let started = document.goal == "absent";
+        let started = document.told() == Told::AtTheEnd;
         let destroyed = document.closed_at.is_some();
         let frame = Frame::new(format!("Destroy {}", document.name), "", around);
         let live = started && !destroyed;

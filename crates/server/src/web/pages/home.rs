@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use crate::api::documents::{DeploymentDocument, ListenersDocument, RuleDocument};
+use crate::api::documents::{DeploymentDocument, ListenersDocument, RuleDocument, Told};
 use crate::api::input::SpecBody;
 use crate::api::problem::Problem;
 use crate::app::App;
@@ -176,7 +176,7 @@ impl HomePage {
 impl Run {
     fn of(document: &DeploymentDocument) -> Self {
         let tone = verdict::tone(document);
-        let leaving = document.goal == "absent";
+        let leaving = document.told() == Told::AtTheEnd;
         let left = words::seconds_between(document.as_of, document.expires_at);
         Self {
             id: document.id.to_string(),

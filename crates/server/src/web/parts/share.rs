@@ -2,7 +2,7 @@
 
 use arya_plan::phase::Phase;
 
-use crate::api::documents::{DeploymentDocument, Shares};
+use crate::api::documents::{DeploymentDocument, Shares, Told};
 use crate::web::words;
 
 /// One row of the table.
@@ -78,7 +78,7 @@ pub(crate) struct ShareForm {
 
 impl ShareForm {
     pub(crate) fn of(document: &DeploymentDocument) -> Self {
-        let leaving = document.goal == "absent";
+        let leaving = document.told() == Told::AtTheEnd;
         let failed = document.phase == Phase::Failed;
         let hint = if document.closed_at.is_some() {
             "It is gone; production answers everything."

@@ -3,7 +3,7 @@
 use arya_judge::Outcome;
 use arya_plan::phase::Phase;
 
-use crate::api::documents::{DeploymentDocument, VerdictDocument};
+use crate::api::documents::{DeploymentDocument, Told, VerdictDocument};
 use crate::web::tone::{Chip, Tone};
 use crate::web::words;
 
@@ -73,7 +73,7 @@ pub(crate) fn last(document: &DeploymentDocument, verdict: &VerdictDocument) -> 
 
 /// Only a verdict has a colour, and only while users reach the canary or the harm stands.
 pub(crate) fn tone(document: &DeploymentDocument) -> Tone {
-    if document.harmful_stands() && document.goal == "serve" {
+    if document.harmful_stands() && document.told() == Told::SoFar {
         return Tone::Harmful;
     }
     match (document.phase, &document.verdict) {
@@ -131,7 +131,7 @@ fn under(document: &DeploymentDocument, verdict: &VerdictDocument) -> Vec<String
                 overruled.by,
                 overruled.reason
             )),
-            None if document.goal == "absent" => {
+            None if document.told() == Told::AtTheEnd => {
                 // The sentence begins with the word itself.
                 let said = harmful.sentence.strip_prefix("Harmful");
                 lines.push(said.map_or_else(|| harmful.sentence.clone(), |said| format!("It was harmful{said}")));
