@@ -12,6 +12,7 @@
 #   boot.sh watch      logs of the containers, and whether the app still runs (arya-watch.service)
 #   boot.sh evidence   sends what the monitor scrapes, where nothing reaches it (arya-evidence.service)
 #   boot.sh packages   prints what it would have the system install
+#   boot.sh range      the range that containers get, given those that are taken on standard input
 #   boot.sh mask       standard input with what may point at a person taken out
 #   boot.sh hide       standard input with the values of the app's environment taken out
 set -Eeuo pipefail
@@ -39,6 +40,9 @@ readonly WHY_BYTES=300
 # Between two tries to start what the monitor has besides Prometheus: at first, and at most, as each is twice the one before.
 readonly LATER_AGAIN_S=10
 readonly LATER_AGAIN_AT_MOST_S=320
+# A registry that sends nothing more, and another service whose start does not end, hold one try up no longer than that.
+readonly PULL_WITHIN_S=1800
+readonly START_WITHIN_S=600
 # Bytes of the log of a machine that stands for days; half of them stay when it has more.
 readonly LOG_BYTES=1048576
 # A disk with less is called full.
@@ -373,11 +377,55 @@ $ARYA_PACKAGES_WITHIN_S s. Check that the subnet reaches its mirror, or set \`in
     done
 }
 
+# Where containers may have their networks, in the order in which they are tried. Docker's own choice, 172.17.0.0/16 and all
+# that follow, is where many networks have their machines, which containers could not reach then.
+readonly CONTAINER_RANGES=(192.168.240.0/20 10.254.240.0/20 172.31.240.0/20 198.18.240.0/20)
+
+# first_and_last A.B.C.D[/BITS]: of its addresses, as numbers.
+first_and_last() {
+    local a b c d bits=32 size
+    IFS=./ read -r a b c d bits <<<"$1/32"
+    bits=${bits%%/*}
+    size=$((1 << (32 - bits)))
+    a=$(((a << 24 | b << 16 | c << 8 | d) & ~(size - 1)))
+    echo "$a $((a + size - 1))"
+}
+
+# The first range that has no address of those on standard input, one a line; where every one has, the first.
+container_range() {
+    local range first last taken from to
+    local -a lines
+    mapfile -t lines < <(grep -oE '^[0-9]+(\.[0-9]+){3}(/[0-9]+)?' || true)
+    for range in "${CONTAINER_RANGES[@]}"; do
+        read -r first last < <(first_and_last "$range")
+        for taken in ${lines[@]+"${lines[@]}"}; do
+            read -r from to < <(first_and_last "$taken")
+            if ((from <= last && to >= first)); then continue 2; fi
+        done
+        echo "$range"
+        return
+    done
+    echo "${CONTAINER_RANGES[0]}"
+}
+
+# What this machine knows to be taken: its network's ranges, as EC2 tells them, and where its routes lead.
+taken_ranges() {
+    local token mac
+    token=$(metadata api/token --request PUT --max-time 2 --retry 0 --header 'X-aws-ec2-metadata-token-ttl-seconds: 60') &&
+        mac=$(metadata meta-data/mac --header "X-aws-ec2-metadata-token: $token") &&
+        metadata "meta-data/network/interfaces/macs/$mac/vpc-ipv4-cidr-blocks" --header "X-aws-ec2-metadata-token: $token" &&
+        echo
+    { ip -4 route 2>>"$LOG" | grep -E '^[0-9]'; } || true
+}
+
 # Before Docker is installed, so that it starts with them.
 docker_settings() {
     mkdir -p /etc/docker
+    # Chosen once: at the next boot the containers' own networks are among the routes.
+    [[ -s $STATE/containers ]] || taken_ranges | container_range >"$STATE/containers"
     # A log without a limit fills the disk of a canary that fails loudly.
-    echo '{"log-driver":"json-file","log-opts":{"max-size":"20m","max-file":"3"}}' >/etc/docker/daemon.json
+    printf '{"log-driver":"json-file","log-opts":{"max-size":"20m","max-file":"3"},"default-address-pools":[{"base":"%s","size":26}]}\n' \
+        "$(<"$STATE/containers")" >/etc/docker/daemon.json
     [[ -n $ARYA_HTTP_PROXY ]] || return 0
     mkdir -p /etc/systemd/system/docker.service.d
     # A percent sign has a meaning in units.
@@ -396,6 +444,9 @@ start_docker() {
 
 # --- files ----------------------------------------------------------------------------------------------------------------
 
+# Whether an answer of the bucket says that its URL is worth nothing any more.
+has_expired() { grep -qsE 'ExpiredToken|Request has expired' "$1"; }
+
 has_digest() { [[ -f $2 ]] && sha256sum --status --check <<<"$1  $2" 2>/dev/null; }
 
 # fetch NAME URL SHA256 FILE. Waits while the upload still runs; S3 says 404 or 403 of an object that is not there.
@@ -412,7 +463,7 @@ fetch() {
             if has_digest "$digest" "$file.part"; then break; fi
             ((++wrong < WRONG_DIGESTS_MAX)) || fail "The $name came $wrong times with another digest than the one that was \
 uploaded, sha256:$digest; nothing of it was started. Upload it again."
-        elif grep -qsE 'ExpiredToken|Request has expired' "$file.part"; then
+        elif has_expired "$file.part"; then
             fail "The URL of the $name expired before it was fetched. It lives as long as the credentials that signed it; \
 destroy, and start with fresh ones."
         fi
@@ -593,7 +644,8 @@ load_images() {
 compose() {
     local -a files=(--file "$APP/compose.yaml")
     [[ ! -e $STATE/compose.more.json ]] || files+=(--file "$STATE/compose.more.json")
-    docker compose --project-name app --project-directory "$APP" "${files[@]}" "$@"
+    ${COMPOSE_WITHIN_S:+timeout "$COMPOSE_WITHIN_S"} \
+        docker compose --project-name app --project-directory "$APP" "${files[@]}" "$@"
 }
 
 # What the app's service gets beyond its compose file, where a dollar sign would have a meaning.
@@ -726,40 +778,63 @@ start_proxy() {
     { nginx -t && systemctl restart nginx; } >>"$LOG" 2>&1 || fail "The monitor's proxy did not start."
 }
 
-# The archive of Referee that the deployment brought itself, under the one name that the compose file has for it.
+# The archive of Referee that the deployment brought itself, under the one name that the compose file has for it, and under
+# no other. 2 = no try will bring it.
 load_referee() {
-    local file=$STATE/referee loaded
+    local file=$STATE/referee answer name
+    local -a names
     [[ -n $ARYA_REFEREE_URL ]] || return 0
     ! docker image inspect arya/referee:archive >/dev/null 2>&1 || return 0
-    if ! at_url "$ARYA_REFEREE_URL" --fail --speed-limit 1 --speed-time 60 --output "$file"; then
-        echo 'its archive has not come out of the bucket yet'
+    rm -f "$file"
+    if ! answer=$(at_url "$ARYA_REFEREE_URL" --speed-limit 1 --speed-time 60 --output "$file" --write-out '%{http_code}') ||
+        [[ $answer != 200 ]]; then
+        if has_expired "$file"; then
+            echo 'the URL of its archive expired before it was fetched; with fresh credentials another deployment has it'
+            return 2
+        fi
+        echo "its archive has not come out of the bucket yet; the last answer was $answer"
         return 1
     fi
     if ! has_digest "$ARYA_REFEREE_SHA256" "$file"; then
         echo "its archive came with another digest than the one that was uploaded, sha256:$ARYA_REFEREE_SHA256"
         return 1
     fi
-    loaded=$(docker load --input "$file") || return 1
+    docker load --input "$file" >"$STATE/referee.loaded" || return 1
     rm -f "$file"
-    docker tag "$(sed -nE 's/^Loaded image( ID)?: //p' <<<"$loaded" | head -n 1)" arya/referee:archive
+    mapfile -t names < <(sed -nE 's/^Loaded image( ID)?: //p' "$STATE/referee.loaded")
+    docker tag "${names[0]:-}" arya/referee:archive || return 1
+    for name in "${names[@]}"; do
+        # By an id the image itself would go.
+        [[ $name == sha256:* || $name == arya/referee:archive ]] || docker image rm --no-prune "$name" >/dev/null || return 1
+    done
 }
 
 # fetch_and_start SERVICE: images one beside the other, so that none waits for another's registry; then one service at a
-# time, since two that need a third would both make it.
+# time, since two that need a third would both make it. 2 = no try will start it.
 fetch_and_start() {
-    [[ $1 != referee ]] || load_referee || return 1
-    compose pull --quiet --policy missing --include-deps "$1" || return 1
+    local code=0
+    [[ $1 != referee ]] || load_referee || return
+    COMPOSE_WITHIN_S=$PULL_WITHIN_S compose pull --quiet --policy missing --include-deps "$1" || code=$?
+    # What `timeout` ends says nothing.
+    ((code != 124)) || echo "its image did not come from the registry within $PULL_WITHIN_S s"
+    ((code == 0)) || return 1
     (
-        flock 9
-        compose up --detach --no-build "$1"
+        if ! flock --wait "$START_WITHIN_S" 9; then
+            echo "another service has not started within $START_WITHIN_S s"
+            exit 1
+        fi
+        compose up --detach --no-build "$1" || exit 1
     ) 9>"$SAID/starting"
 }
 
 # start_later SERVICE: what need not be there for the canary to be watched is tried until it runs, less and less often; a
 # registry that has it not is told of once, in the registry's own words, or Docker's.
 start_later() {
-    local service=$1 pause=$LATER_AGAIN_S said before=''
-    until said=$(fetch_and_start "$service" 2>&1); do
+    local service=$1 pause=$LATER_AGAIN_S said before='' code
+    while true; do
+        code=0
+        said=$(fetch_and_start "$service" 2>&1) || code=$?
+        ((code != 0)) || break
         # Ports and times differ from try to try, the words do not.
         if [[ ${said//[0-9]/} != "$before" ]]; then
             before=${said//[0-9]/}
@@ -767,6 +842,7 @@ start_later() {
             { grep '[^[:space:]]' <<<"$said" | tail -n 1 | hide | mask | head -c "$WHY_BYTES" >"$SAID/why.$service"; } || true
             say "$service does not run yet; the canary does not wait for it"
         fi
+        ((code != 2)) || return 0
         sleep "$pause"
         ((pause = pause < LATER_AGAIN_AT_MOST_S ? 2 * pause : pause))
     done
@@ -910,6 +986,7 @@ boot) boot ;;
 watch) watch ;;
 evidence) evidence ;;
 packages) wanted_packages ;;
+range) container_range ;;
 mask) mask ;;
 hide) hide ;;
 *)

@@ -1,3 +1,5 @@
+mod boot;
+
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
