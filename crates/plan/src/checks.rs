@@ -115,8 +115,10 @@ fn production_beside(spec: &Spec, problems: &mut Vec<Problem>) {
     let ports: BTreeSet<u16> = ports.chain([NODE_EXPORTER_PORT]).collect();
     let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
     let sentence = format!(
-        "The monitor also scrapes production's machines, for the panels. Their own security groups must let it in on {}; Arya \
-         does not touch those. Where they do not, production's lines stay empty, and nothing waits for them.",
+        "The monitor also scrapes production's machines, for the panels, and {} of them at most. Their own security groups must \
+         let it in on {}; Arya does not touch those. Where they do not, production's lines stay empty, and nothing waits for \
+         them.",
+        limits::PRODUCTION_TARGETS,
         ports.join(", ")
     );
     problems.push(Problem::note("production_scraped", sentence).at("monitor.production_targets"));

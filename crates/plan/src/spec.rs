@@ -18,7 +18,7 @@ use crate::listener::{Condition, ListenerId, Protocol, RuleId};
 
 pub use arya_bundle::Digest;
 pub use document::SpecError;
-pub use production::{NoProductionTargets, ProductionTargets};
+pub use production::{NoProductionTargets, ProductionTargets, scraped};
 #[cfg(test)]
 pub(crate) use referee::is_reference;
 pub use referee::{NoRefereeImage, RefereeImage};
@@ -38,6 +38,8 @@ pub mod limits {
     pub const WARM_UP_PATHS: usize = 16;
     pub const WARM_UP_IN_A_ROW: u32 = 100;
     pub const EXPORTERS: usize = 16;
+    /// Production's machines that are scraped: a panel with more lines is not read, and a small monitor asks each every 5 s.
+    pub const PRODUCTION_TARGETS: usize = 20;
     /// Seconds before the canary's first users; more would be a second deployment.
     pub const AA_SPELL_S: f64 = 4.0 * 3600.0;
     pub const ACKNOWLEDGED: usize = 64;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::OneOrMany;
+use super::{OneOrMany, limits};
 
 const NONE: &str = "none";
 const BEHIND: &str = "instances";
@@ -21,6 +21,15 @@ pub enum ProductionTargets {
     /// Those behind the chosen rule, as they are when an instance of ours becomes a target.
     Instances,
     Named(Vec<IpAddr>),
+}
+
+/// Those of production's machines that are scraped: in the same order every time, and no more than
+/// [`limits::PRODUCTION_TARGETS`].
+pub fn scraped(mut addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    addresses.sort();
+    addresses.dedup();
+    addresses.truncate(limits::PRODUCTION_TARGETS);
+    addresses
 }
 
 impl ProductionTargets {
@@ -99,6 +108,16 @@ mod tests {
         let named = ["10.0.1.7", "fd00::7"];
         let addresses = named.map(|text| text.parse().unwrap()).to_vec();
         assert_eq!(read(&json!(named)), Some(ProductionTargets::Named(addresses)));
+    }
+
+    #[test]
+    fn of_many_machines_the_same_few_are_scraped_whatever_the_order() {
+        let address = |last: u8| IpAddr::from([10, 0, 0, last]);
+        let (up, down): (Vec<_>, Vec<_>) = ((0..100).map(address).collect(), (0..100).rev().map(address).collect());
+        let few = scraped(up);
+        assert_eq!(few.len(), limits::PRODUCTION_TARGETS);
+        assert_eq!(few, scraped(down));
+        assert_eq!(scraped(vec![address(7), address(7)]), [address(7)]);
     }
 
     #[test]

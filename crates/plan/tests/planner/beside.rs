@@ -137,6 +137,6 @@ fn what_production_must_let_in_for_the_panels_is_told() {
         &make_preview(&spec, &[site()], &files()),
         "production_scraped",
         Severity::Note,
-        &["must let it in on 9100", "nothing waits"],
+        &["20 of them at most", "must let it in on 9100", "nothing waits"],
     );
 }
