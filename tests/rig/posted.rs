@@ -9,7 +9,7 @@ use arya_judge::Timestamp;
 use arya_judge::source::answer::{label_sets, series};
 use arya_judge::source::pack::{Exposed, choose};
 use arya_judge::source::posted::{PLACES, Part, Posted, number_of, place_of};
-use arya_judge::source::{Origin, blocks, everything_of, look_back_s, samples_of};
+use arya_judge::source::{Origin, Whose, blocks, everything_of, look_back_s, samples_of};
 use arya_plan::user_data::PresignedUrl;
 use arya_plan::user_data::monitor::{EVIDENCE_URLS, Monitor, SCRAPE_EVERY, evidence_key, evidence_urls};
 
@@ -104,6 +104,7 @@ pub(crate) fn what_is_posted_is_what_is_answered(order: &Order, machine: &Machin
         let names: BTreeSet<String> = watched.names().into_iter().collect();
         let query = samples_of(
             &deployment,
+            Whose::Arms,
             &names,
             SPAN_S.unsigned_abs() + look_back_s(scrape_s) as u64,
         );
@@ -116,7 +117,7 @@ pub(crate) fn what_is_posted_is_what_is_answered(order: &Order, machine: &Machin
             scrape_s,
         )
         .unwrap();
-        let (through, _) = posted.blocks(metric, watched, &window, scrape_s).unwrap();
+        let through = posted.blocks(metric, watched, &window, scrape_s).unwrap();
         assert_eq!(through, answered, "{}", metric.name);
         compared += through.len();
     }

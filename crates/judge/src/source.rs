@@ -20,7 +20,7 @@ use crate::{Evidence, MetricConfig, Timestamp};
 pub use blocks::{SHORTEST_BLOCK_S, block_s, blocks, look_back_s};
 pub use origin::{Origin, Watched};
 pub use production::production;
-pub use question::{everything_of, samples_of, series_of};
+pub use question::{Whose, everything_of, samples_of, series_of};
 pub use selector::{Selector, SelectorError};
 
 /// Where evidence comes from: one source per metric, never mixed.

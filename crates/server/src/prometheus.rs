@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arya_judge::source::answer::{Series, label_sets, series};
-use arya_judge::source::pack::{Exposed, Signal, choose};
-use arya_judge::source::{Origin, Watched, block_s, blocks, everything_of, look_back_s, production, samples_of};
+use arya_judge::source::pack::{CHOOSE_FROM_S, Exposed, Signal, choose};
+use arya_judge::source::{Origin, Watched, Whose, block_s, blocks, everything_of, look_back_s, production, samples_of};
 use arya_judge::{Beside, Block, Evidence, MetricConfig, SourceError, Timestamp};
 
 pub(crate) use asking::Monitored;
@@ -26,8 +26,6 @@ const SCRAPES_AT_ONCE: f64 = 120.0;
 const PIECE_S_MAX: f64 = 600.0;
 /// Pieces without any data that one question steps over: the hour that the engine looks back is 30 of the shortest.
 const EMPTY_PIECES_MAX: usize = 32;
-/// So far back a deployment's series are looked for when its metrics are chosen.
-const CHOOSE_FROM_S: u64 = 300;
 
 /// A monitor and what is being asked of it.
 #[derive(Debug)]
@@ -59,10 +57,7 @@ impl Prometheus {
     ) -> Result<Option<Vec<MetricConfig>>, SourceError> {
         let selector = everything_of(deployment);
         let seconds = now.as_second();
-        let (start, end) = (
-            seconds.saturating_sub(CHOOSE_FROM_S as i64).to_string(),
-            seconds.to_string(),
-        );
+        let (start, end) = (seconds.saturating_sub(CHOOSE_FROM_S).to_string(), seconds.to_string());
         let form = [("match[]", selector.as_str()), ("start", &start), ("end", &end)];
         let exposed = Exposed::of(&label_sets(&self.monitor.ask("series", &form).await?)?);
         Ok(exposed.is_complete().then(|| choose(&exposed, covered)))
@@ -92,7 +87,7 @@ impl Prometheus {
             query: format!(
                 "{}, from the raw samples of {}",
                 metric.query,
-                samples_of(deployment, &names(watched), self.piece_s as u64)
+                samples_of(deployment, self.monitor.whose(), &names(watched), self.piece_s as u64)
             ),
             block_s: block_s(self.scrape_s),
             blocks: found,
@@ -110,7 +105,10 @@ impl Prometheus {
         window: &RangeInclusive<Timestamp>,
     ) -> Result<(Vec<Block>, Vec<Beside>), SourceError> {
         let arms = blocks(metric, watched, series, window, self.scrape_s)?;
-        let beside = production(metric, watched, series, window, self.scrape_s, &arms);
+        let beside = match self.monitor.whose() {
+            Whose::Arms => Vec::new(),
+            Whose::ArmsAndProduction => production(metric, watched, series, window, self.scrape_s, &arms),
+        };
         Ok((arms, beside))
     }
 
@@ -191,7 +189,8 @@ impl Prometheus {
         window: &RangeInclusive<Timestamp>,
     ) -> Result<Vec<Series>, SourceError> {
         let span_s = window.end().duration_since(*window.start()).as_secs_f64().max(0.0);
-        let query = samples_of(deployment, names, (span_s + look_back_s(self.scrape_s)).ceil() as u64);
+        let back_s = (span_s + look_back_s(self.scrape_s)).ceil() as u64;
+        let query = samples_of(deployment, self.monitor.whose(), names, back_s);
         let end_ms = window.end().as_millisecond();
         let time = format!("{}.{:03}", end_ms.div_euclid(1000), end_ms.rem_euclid(1000));
         let body = self.monitor.ask("query", &[("query", &query), ("time", &time)]).await?;

@@ -77,7 +77,7 @@ pub(crate) fn run_posted(bytes: &[u8]) {
             ..MetricConfig::of(watched.kind(), "m", "")
         };
         match posted.blocks(&metric, &watched, &(start..=now), 5.0) {
-            Ok((blocks, _)) => assert!(in_order(&blocks) && blocks.iter().all(|block| block.ends_at() <= now)),
+            Ok(blocks) => assert!(in_order(&blocks) && blocks.iter().all(|block| block.ends_at() <= now)),
             Err(error) => assert!(error.to_string().len() < SENTENCE_BYTES),
         }
     }

@@ -2,14 +2,23 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::Deserialize;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::SourceError;
 use crate::{Reading, Timestamp};
 
 /// Longer answers are not read: it is some 600,000 samples, a hundred times what a look needs.
 pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Series of one answer: a hundred times what a deployment's instances show.
+pub const SERIES_MAX: usize = 20_000;
+/// Labels of one series; Prometheus' own service discovery makes a dozen.
+const LABELS_MAX: usize = 64;
+/// What a label and a bucket take beside their text.
+const LABEL_BYTES: usize = 96;
 /// So much of something that was not expected is shown.
 const SHOWN_CHARS: usize = 80;
 /// The label that holds a series' name.
@@ -41,6 +50,22 @@ pub struct NativeReading {
     pub buckets: Vec<(f64, f64, f64)>,
 }
 
+impl Series {
+    /// What it takes in memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        let labels = self
+            .labels
+            .iter()
+            .map(|(name, value)| LABEL_BYTES + name.len() + value.len());
+        let natives = self
+            .histograms
+            .iter()
+            .map(|native| size_of::<NativeReading>() + native.buckets.len() * size_of::<(f64, f64, f64)>());
+        let readings = self.readings.len() * size_of::<Reading>();
+        size_of::<Self>() + self.name.len() + readings + labels.sum::<usize>() + natives.sum::<usize>()
+    }
+}
+
 /// Reads the answer to a range selector.
 ///
 /// # Errors
@@ -60,6 +85,9 @@ pub(super) fn all_of(data: Data<'_>) -> Result<Vec<Series>, SourceError> {
     let mut all = Vec::with_capacity(data.result.len());
     for one in data.result {
         let mut labels = one.metric;
+        if labels.len() > LABELS_MAX {
+            return Err(malformed(format!("a series has more than {LABELS_MAX} labels")));
+        }
         let mut series = Series {
             name: labels.remove(NAME).unwrap_or_default(),
             labels,
@@ -160,7 +188,7 @@ pub(super) struct Envelope<'b, T> {
 pub(super) struct Data<'b> {
     #[serde(rename = "resultType", borrow)]
     result_type: Cow<'b, str>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "no_more_than_may_be")]
     result: Vec<One<'b>>,
 }
 
@@ -183,6 +211,32 @@ struct Histogram<'b> {
     /// The rule for the edges, which are taken as (lower, upper], then the edges, then observations.
     #[serde(default, borrow)]
     buckets: Vec<(i64, Text<'b>, Text<'b>, Text<'b>)>,
+}
+
+/// A list that is given up once it is longer than it may be: whoever wrote it, what it takes is known beforehand.
+fn no_more_than_may_be<'b, T: Deserialize<'b>, D: Deserializer<'b>>(from: D) -> Result<Vec<T>, D::Error> {
+    struct Limited<T>(PhantomData<T>);
+
+    impl<'b, T: Deserialize<'b>> Visitor<'b> for Limited<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of series")
+        }
+
+        fn visit_seq<A: SeqAccess<'b>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+            let mut all = Vec::new();
+            while let Some(one) = seq.next_element()? {
+                if all.len() == SERIES_MAX {
+                    return Err(A::Error::custom(format_args!("more than {SERIES_MAX} series")));
+                }
+                all.push(one);
+            }
+            Ok(all)
+        }
+    }
+
+    from.deserialize_seq(Limited(PhantomData))
 }
 
 /// A text that is borrowed where it has no escapes, as numbers have none.
@@ -315,6 +369,18 @@ mod tests {
                 .unwrap()
                 .len(),
             1
+        );
+    }
+
+    #[test]
+    fn more_series_or_labels_than_a_deployment_has_are_refused() {
+        let many = |series: usize| vec![r#"{"metric":{}}"#; series].join(",");
+        assert!(series(matrix(&many(SERIES_MAX)).as_bytes()).is_ok());
+        refused(&matrix(&many(SERIES_MAX + 1)), "more than 20000 series");
+        let labels: Vec<String> = (0..=LABELS_MAX).map(|n| format!(r#""l{n}":"""#)).collect();
+        refused(
+            &matrix(&format!(r#"{{"metric":{{{}}}}}"#, labels.join(","))),
+            "more than 64 labels",
         );
     }
 

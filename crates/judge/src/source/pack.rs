@@ -145,6 +145,9 @@ fn levelled(metric: MetricConfig) -> MetricConfig {
     }
 }
 
+/// So many seconds back a deployment's series are looked for when its metrics are chosen.
+pub const CHOOSE_FROM_S: i64 = 300;
+
 /// What the targets of both arms show: names of series with the names of their labels.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Exposed {

@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::answer::{ANSWER_BYTES_MAX, Data, Envelope, NAME, Series, all_of, good, malformed, merged, shown, too_long};
 use super::scrapes::UP;
-use super::{Watched, blocks, look_back_s, production};
-use crate::{Beside, Block, MetricConfig, SourceError, Timestamp};
+use super::{Watched, blocks, look_back_s};
+use crate::{Block, MetricConfig, SourceError, Timestamp};
 
 /// Seconds of a part. It begins at a multiple of these since the epoch.
 pub const PART_S: i64 = 300;
@@ -24,6 +24,10 @@ pub const PLACES: usize = 12;
 pub const OVERLAP_S: i64 = 25;
 /// What stands around an answer in a part, in bytes.
 const FRAME_BYTES_MAX: usize = 256;
+/// Of a part, unpacked.
+pub const UNPACKED_BYTES_MAX: usize = ANSWER_BYTES_MAX + FRAME_BYTES_MAX;
+/// What all parts of one monitor's ring may take in memory, about: some ten times what two arms show in an hour.
+const KEPT_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// A monitor that has put nothing there for so many seconds is silent: it does so every ten, and may lose one.
 const SILENT_AFTER_S: i64 = 60;
 /// The newest parts are read again after so many seconds; a look has several questions.
@@ -73,7 +77,7 @@ impl Part {
     /// # Errors
     /// It is none: cut off, of another shape, or longer than an answer may be.
     pub fn read(body: &[u8]) -> Result<Self, SourceError> {
-        if body.len() > ANSWER_BYTES_MAX + FRAME_BYTES_MAX {
+        if body.len() > UNPACKED_BYTES_MAX {
             return Err(too_long());
         }
         let document: Document<'_> = serde_json::from_slice(body).map_err(|error| {
@@ -110,6 +114,10 @@ impl Part {
     /// Up to when it is known.
     pub const fn to(&self) -> Timestamp {
         self.to
+    }
+
+    fn bytes(&self) -> usize {
+        self.series.iter().flatten().map(Series::bytes).sum()
     }
 
     fn is_whole(&self) -> bool {
@@ -151,8 +159,13 @@ impl Posted {
     pub fn take(&mut self, number: i64, now: Timestamp, found: Result<Option<Part>, SourceError>) {
         let problem = match found {
             Ok(Some(part)) if part.number == number => match &part.series {
+                Ok(_) if part.bytes() > KEPT_BYTES_MAX => Some(too_long()),
                 Ok(_) => {
                     self.parts.insert(number, part);
+                    // What is newest is judged; what is dropped is a hole.
+                    while self.parts.values().map(Part::bytes).sum::<usize>() > KEPT_BYTES_MAX {
+                        self.parts.pop_first();
+                    }
                     None
                 }
                 // What was known of it stays.
@@ -167,8 +180,8 @@ impl Posted {
         self.looked.retain(|number, _| *number >= oldest);
     }
 
-    /// Blocks of a metric that end inside a window, as [`blocks`] gives them, and what production showed beside them. What is
-    /// not in the bucket yet is left for the next question.
+    /// Blocks of a metric that end inside a window, as [`blocks`] gives them. What is not in the bucket yet is left for the
+    /// next question.
     ///
     /// # Errors
     /// There is nothing new, and the monitor is silent, says why, or cannot be read; or as of [`blocks`].
@@ -178,7 +191,7 @@ impl Posted {
         watched: &Watched,
         window: &RangeInclusive<Timestamp>,
         scrape_s: f64,
-    ) -> Result<(Vec<Block>, Vec<Beside>), SourceError> {
+    ) -> Result<Vec<Block>, SourceError> {
         let known_to = self.known_to();
         let end = known_to
             .map(|known| known.min(*window.end()))
@@ -187,15 +200,11 @@ impl Posted {
             Some(end) => {
                 let known = *window.start()..=end;
                 let series = self.series(watched, &known, scrape_s);
-                let arms = blocks(metric, watched, &series, &known, scrape_s);
-                arms.map(|arms| {
-                    let beside = production(metric, watched, &series, &known, scrape_s, &arms);
-                    (arms, beside)
-                })
+                blocks(metric, watched, &series, &known, scrape_s)
             }
-            None => Ok((Vec::new(), Vec::new())),
+            None => Ok(Vec::new()),
         };
-        if found.as_ref().is_ok_and(|(blocks, _)| !blocks.is_empty()) {
+        if found.as_ref().is_ok_and(|blocks| !blocks.is_empty()) {
             return found;
         }
         match self.why_silent(*window.end()) {

@@ -6,29 +6,43 @@ use super::production::PRODUCTION;
 use super::scrapes::{ARM, Side, UP};
 use super::selector::Quoted;
 
-/// The range selector that brings all series of these names of both arms and of production, with `up`, over so many seconds back.
+/// Whose series are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Both arms'.
+    Arms,
+    /// Production's too, with which the arms are compared: only where each of its series counts what the arms' do.
+    ArmsAndProduction,
+}
+
+/// The range selector that brings all series of these names, with `up`, over so many seconds back.
 ///
 /// Names must be of selectors: they hold no character that means something in a pattern.
-pub fn samples_of(deployment: &str, names: &BTreeSet<String>, seconds: u64) -> String {
-    format!("{}[{seconds}s]", series_of(deployment, names))
+pub fn samples_of(deployment: &str, whose: Whose, names: &BTreeSet<String>, seconds: u64) -> String {
+    format!("{}[{seconds}s]", series_of(deployment, whose, names))
 }
 
 /// The selector of the same series, without a range.
-pub fn series_of(deployment: &str, names: &BTreeSet<String>) -> String {
+pub fn series_of(deployment: &str, whose: Whose, names: &BTreeSet<String>) -> String {
     let names: BTreeSet<&str> = names.iter().map(String::as_str).chain([UP]).collect();
     let alternatives = names.into_iter().collect::<Vec<_>>().join("|");
     let condition = format!("__name__=~{},", Quoted(&alternatives));
-    format!("{{{condition}{}}}", of_arms(deployment))
+    format!("{{{condition}{}}}", of(deployment, whose))
 }
 
-/// The selector of every series of both arms, and of production where it is scraped too.
+/// The selector of every series of both arms.
 pub fn everything_of(deployment: &str) -> String {
-    format!("{{{}}}", of_arms(deployment))
+    format!("{{{}}}", of(deployment, Whose::Arms))
 }
 
-fn of_arms(deployment: &str) -> String {
-    let arms = [Side::Baseline.name(), Side::Canary.name(), PRODUCTION].join("|");
-    format!("deployment={},{ARM}=~\"{arms}\"", Quoted(deployment))
+fn of(deployment: &str, whose: Whose) -> String {
+    let arms = [Side::Baseline.name(), Side::Canary.name()];
+    let others: &[&str] = match whose {
+        Whose::Arms => &[],
+        Whose::ArmsAndProduction => &[PRODUCTION],
+    };
+    let all = arms.iter().chain(others).copied().collect::<Vec<_>>().join("|");
+    format!("deployment={},{ARM}=~\"{all}\"", Quoted(deployment))
 }
 
 #[cfg(test)]
@@ -39,12 +53,17 @@ mod tests {
     fn names_are_asked_for_together_and_a_strange_deployment_cannot_end_the_quotes() {
         let names = ["b_total".to_owned(), "a".to_owned()].into();
         assert_eq!(
-            samples_of("x\"}", &names, 90),
+            samples_of("x\"}", Whose::ArmsAndProduction, &names, 90),
             r#"{__name__=~"a|b_total|up",deployment="x\"}",arm=~"baseline|canary|production"}[90s]"#
         );
+        assert_eq!(everything_of("d"), r#"{deployment="d",arm=~"baseline|canary"}"#);
+    }
+
+    #[test]
+    fn production_is_asked_for_where_it_is_wanted_alone() {
         assert_eq!(
-            everything_of("d"),
-            r#"{deployment="d",arm=~"baseline|canary|production"}"#
+            series_of("d", Whose::Arms, &["a".to_owned()].into()),
+            r#"{__name__=~"a|up",deployment="d",arm=~"baseline|canary"}"#
         );
     }
 }

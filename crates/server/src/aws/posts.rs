@@ -3,27 +3,25 @@
 use std::fmt;
 use std::io::Read as _;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arya_aws::AwsCloud;
-use arya_judge::source::answer::ANSWER_BYTES_MAX;
-use arya_judge::source::pack::{Exposed, Signal, choose};
-use arya_judge::source::posted::{PART_S, Part, Posted, place_of};
-use arya_judge::source::{Origin, block_s, samples_of};
+use arya_judge::source::pack::{CHOOSE_FROM_S, Exposed, Signal, choose};
+use arya_judge::source::posted::{PART_S, Part, Posted, UNPACKED_BYTES_MAX, place_of};
+use arya_judge::source::{Origin, Whose, block_s, samples_of};
 use arya_judge::{Evidence, MetricConfig, SourceError, Timestamp};
 use arya_plan::desired::Desired;
 use flate2::read::GzDecoder;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::SignedDuration;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-/// Below the engine's own limit for a source, so that the sentence is ours and names the bucket.
+/// A look waits no longer. Below the engine's own limit for a source, so that the sentence is ours and names the bucket.
 const READ_WITHIN: Duration = Duration::from_secs(4);
-/// So far back a deployment's series are looked for when its metrics are chosen.
-const CHOOSE_FROM: SignedDuration = SignedDuration::from_secs(300);
-/// What stands around an answer is less than this.
-const UNPACKED_MAX: u64 = ANSWER_BYTES_MAX as u64 + 1024;
+/// One part, beside the looks: four megabytes over a line of half a megabit.
+const PART_WITHIN: Duration = Duration::from_secs(60);
 
 type Packed = BoxFuture<'static, Result<Option<Vec<u8>>, SourceError>>;
 
@@ -38,11 +36,8 @@ impl Ring {
         Self::new(move |place| {
             let (cloud, desired) = (cloud.clone(), Arc::clone(&desired));
             Box::pin(async move {
-                let read = tokio::time::timeout(READ_WITHIN, cloud.posted(&desired, place)).await;
-                let late = || SourceError::Unreachable {
-                    what: format!("the bucket did not answer within {} s", READ_WITHIN.as_secs()),
-                };
-                let read = read.map_err(|_| late())?;
+                let read = timeout(PART_WITHIN, cloud.posted(&desired, place)).await;
+                let read = read.map_err(|_| late(PART_WITHIN))?;
                 read.map_err(|error| SourceError::Unreachable {
                     what: error.to_string(),
                 })
@@ -66,8 +61,10 @@ impl fmt::Debug for Ring {
 pub(super) struct Posts {
     ring: Ring,
     scrape_s: f64,
-    /// Locked while it is read: all metrics of a look ask at once, and the first reads for all.
-    posted: tokio::sync::Mutex<Posted>,
+    posted: Arc<Mutex<Posted>>,
+    /// The reading that goes on. All metrics of a look ask at once, and the first reads for all; it goes on when a look is
+    /// over, so that a slow line brings in the end what no look waits for.
+    reading: tokio::sync::Mutex<JoinSet<()>>,
 }
 
 impl Posts {
@@ -75,7 +72,8 @@ impl Posts {
         Self {
             ring,
             scrape_s: scrape.as_secs_f64(),
-            posted: tokio::sync::Mutex::default(),
+            posted: Arc::default(),
+            reading: tokio::sync::Mutex::default(),
         }
     }
 
@@ -85,10 +83,10 @@ impl Posts {
         covered: &[Signal],
         now: Timestamp,
     ) -> Result<Option<Vec<MetricConfig>>, SourceError> {
-        let since = now.checked_sub(CHOOSE_FROM).unwrap_or(now);
-        let mut posted = self.posted.lock().await;
-        self.read(&mut posted, since, now).await;
-        let exposed = Exposed::of(&posted.label_sets(since, now)?);
+        let since = now.checked_sub(SignedDuration::from_secs(CHOOSE_FROM_S)).unwrap_or(now);
+        let read = self.read(since, now).await;
+        let shown = known(&self.posted).label_sets(since, now);
+        let exposed = Exposed::of(&or_late(shown, read)?);
         Ok(exposed.is_complete().then(|| choose(&exposed, covered)))
     }
 
@@ -103,9 +101,9 @@ impl Posts {
             let what = format!("the metric `{}` is not made of series", metric.name);
             return Err(SourceError::NoData { what });
         };
-        let mut posted = self.posted.lock().await;
-        self.read(&mut posted, *window.start(), *window.end()).await;
-        let (blocks, production) = posted.blocks(metric, watched, &window, self.scrape_s)?;
+        let read = self.read(*window.start(), *window.end()).await;
+        let blocks = known(&self.posted).blocks(metric, watched, &window, self.scrape_s);
+        let blocks = or_late(blocks, read)?;
         let names = watched.names().into_iter().collect();
         Ok(Evidence {
             metric: metric.name.clone(),
@@ -113,43 +111,95 @@ impl Posts {
             query: format!(
                 "{}, from the raw samples of {}",
                 metric.query,
-                samples_of(deployment, &names, PART_S.unsigned_abs())
+                samples_of(deployment, Whose::Arms, &names, PART_S.unsigned_abs())
             ),
             block_s: block_s(self.scrape_s),
             blocks,
-            production,
+            // Not comparable: a machine of production counts whatever reaches it.
+            production: Vec::new(),
             problem: None,
         })
     }
 
-    /// Brings what is known up to now. What was read stays read when a look is given up.
-    async fn read(&self, posted: &mut Posted, from: Timestamp, now: Timestamp) {
-        let due = posted.due(from, now).into_iter();
-        let mut reading: FuturesUnordered<_> = due
-            .map(|number| async move { (number, self.part(number).await) })
-            .collect();
-        while let Some((number, found)) = reading.next().await {
-            posted.take(number, now, found);
+    /// Brings what is known up to now, or what of it comes while a look waits.
+    async fn read(&self, from: Timestamp, now: Timestamp) -> Result<(), SourceError> {
+        let brought = async {
+            let mut reading = self.reading.lock().await;
+            ended(&mut reading).await;
+            let due = known(&self.posted).due(from, now);
+            if due.is_empty() {
+                return;
+            }
+            reading.spawn(bring(self.ring.clone(), Arc::clone(&self.posted), due, now));
+            ended(&mut reading).await;
+        };
+        timeout(READ_WITHIN, brought).await.map_err(|_| late(READ_WITHIN))
+    }
+}
+
+async fn ended(reading: &mut JoinSet<()>) {
+    while let Some(read) = reading.join_next().await {
+        if let Err(broken) = read
+            && broken.is_panic()
+        {
+            std::panic::resume_unwind(broken.into_panic());
         }
     }
+}
 
-    async fn part(&self, number: i64) -> Result<Option<Part>, SourceError> {
-        let Some(packed) = (self.ring.0)(place_of(number)).await? else {
-            return Ok(None);
+/// One part after the other, so that no more than one is in memory before it is known what it is; what is newest first.
+async fn bring(ring: Ring, posted: Arc<Mutex<Posted>>, due: Vec<i64>, now: Timestamp) {
+    let mut gone = None;
+    for number in due.into_iter().rev() {
+        let found = match &gone {
+            None => part(&ring, number).await,
+            // Who does not answer is not asked for another hour's worth.
+            Some(error) => Err(SourceError::clone(error)),
         };
-        // Some megabytes of text: not where requests of others are served.
-        let read = tokio::task::spawn_blocking(move || unpacked(&packed).and_then(|body| Part::read(&body)));
-        let part = read
-            .await
-            .unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()))?;
-        Ok(Some(part))
+        if let Err(error @ SourceError::Unreachable { .. }) = &found {
+            gone = Some(error.clone());
+        }
+        known(&posted).take(number, now, found);
+    }
+}
+
+async fn part(ring: &Ring, number: i64) -> Result<Option<Part>, SourceError> {
+    let Some(packed) = (ring.0)(place_of(number)).await? else {
+        return Ok(None);
+    };
+    // Some megabytes of text: not where requests of others are served.
+    let read = tokio::task::spawn_blocking(move || unpacked(&packed).and_then(|body| Part::read(&body)));
+    let part = read
+        .await
+        .unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()))?;
+    Ok(Some(part))
+}
+
+fn known(posted: &Mutex<Posted>) -> MutexGuard<'_, Posted> {
+    // Nothing panics while it is held.
+    posted.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn late(within: Duration) -> SourceError {
+    SourceError::Unreachable {
+        what: format!("the bucket did not answer within {} s", within.as_secs()),
+    }
+}
+
+/// Nothing there, while it is still being read, is not the monitor's silence.
+fn or_late<T>(found: Result<T, SourceError>, read: Result<(), SourceError>) -> Result<T, SourceError> {
+    match (found, read) {
+        (Err(SourceError::NoData { .. }), Err(late)) => Err(late),
+        (found, Ok(()) | Err(_)) => found,
     }
 }
 
 /// Whoever has the URL may have put anything there.
 fn unpacked(packed: &[u8]) -> Result<Vec<u8>, SourceError> {
     let mut body = Vec::new();
-    let read = GzDecoder::new(packed).take(UNPACKED_MAX).read_to_end(&mut body);
+    // One byte more than it may have, so that what is too long is seen.
+    let limit = UNPACKED_BYTES_MAX as u64 + 1;
+    let read = GzDecoder::new(packed).take(limit).read_to_end(&mut body);
     read.map_err(|error| SourceError::Malformed {
         what: format!("what the monitor put into the bucket cannot be unpacked: {error}"),
     })?;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use arya_judge::SourceError;
+use arya_judge::source::Whose;
 use arya_judge::source::answer::{ANSWER_BYTES_MAX, series, too_long};
 use arya_local::monitor::Monitor;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -77,6 +78,15 @@ impl Monitored {
             base: base.trim_end_matches('/').to_owned(),
             client,
         }))
+    }
+
+    /// Whose series it is asked for.
+    pub(crate) const fn whose(&self) -> Whose {
+        match self {
+            Self::Embedded(_) => Whose::ArmsAndProduction,
+            // A machine of production counts whatever reaches it, and the arms only what the rule gives them: not comparable.
+            Self::Remote(_) | Self::Behind(_) => Whose::Arms,
+        }
     }
 
     /// The body of a good answer.

@@ -2,6 +2,7 @@
 
 mod answers;
 mod beside_prometheus;
+mod production;
 mod together;
 
 use arya_judge::source::Selector;

@@ -98,7 +98,7 @@ fn blocks_are_those_that_the_monitor_itself_would_give() {
     for now in (130..1400).step_by(7) {
         read_all(&mut posted, &all, start.as_second() - BEGAN_S, now);
         let found = posted.blocks(&metric, &watched, &(start..=at(now)), SCRAPE_S);
-        let (found, _) = found.unwrap();
+        let found = found.unwrap();
         // Windows of the engine begin with the last block's end.
         start = found.last().map_or(start, Block::ends_at);
         assert!(start <= at(now));
@@ -115,7 +115,7 @@ fn a_reader_that_was_away_for_most_of_an_hour_loses_nothing() {
     let all = scraped(3600);
     let mut posted = Posted::default();
     read_all(&mut posted, &all, 60, 3300);
-    let (found, _) = posted
+    let found = posted
         .blocks(&metric, &watched, &(at(60)..=at(3300)), SCRAPE_S)
         .unwrap();
     let directly = blocks(&metric, &watched, &all, &(at(60)..=at(3300)), SCRAPE_S).unwrap();
@@ -138,7 +138,7 @@ fn a_hole_is_not_filled() {
         let to = (number + 1) * PART_S - BEGAN_S;
         posted.take(number, at(1200), Ok(Some(part(&all, number, to))));
     }
-    let (found, _) = posted
+    let found = posted
         .blocks(&metric, &watched, &(at(60)..=at(1200)), SCRAPE_S)
         .unwrap();
     let hole = found
@@ -203,10 +203,10 @@ fn whoever_is_silent_is_no_evidence_and_says_since_when() {
     let number = number_of(at(0));
     posted.take(number, at(200), Ok(Some(part(&all, number, 200))));
     let ask = |posted: &Posted, from, to| posted.blocks(&metric, &watched, &(at(from)..=at(to)), SCRAPE_S);
-    assert!(!ask(&posted, 60, 200).unwrap().0.is_empty());
-    assert!(ask(&posted, 198, 230).unwrap().0.is_empty(), "it may come yet");
+    assert!(!ask(&posted, 60, 200).unwrap().is_empty());
+    assert!(ask(&posted, 198, 230).unwrap().is_empty(), "it may come yet");
     // What is there is given, however late.
-    assert!(!ask(&posted, 60, 290).unwrap().0.is_empty());
+    assert!(!ask(&posted, 60, 290).unwrap().is_empty());
     let silent = ask(&posted, 198, 290).unwrap_err().to_string();
     assert!(silent.contains("nothing into the bucket since 2026-11-18T"), "{silent}");
     let shown = posted.label_sets(at(0), at(290)).unwrap();
@@ -216,11 +216,11 @@ fn whoever_is_silent_is_no_evidence_and_says_since_when() {
     posted.take(number, at(290), Err(gone.clone()));
     assert_eq!(ask(&posted, 198, 290), Err(gone));
     assert!(
-        !ask(&posted, 60, 290).unwrap().0.is_empty(),
+        !ask(&posted, 60, 290).unwrap().is_empty(),
         "what was read before is known"
     );
     posted.take(number, at(296), Ok(Some(part(&all, number, 290))));
-    assert!(ask(&posted, 288, 296).unwrap().0.is_empty(), "it is there again");
+    assert!(ask(&posted, 288, 296).unwrap().is_empty(), "it is there again");
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn what_no_monitor_writes_is_refused_in_a_sentence() {
         &json!({"from": BEGAN_S, "to": BEGAN_S}).to_string(),
         "no answer, or two",
     );
-    check(&" ".repeat(ANSWER_BYTES_MAX + FRAME_BYTES_MAX + 1), "longer than");
+    check(&" ".repeat(UNPACKED_BYTES_MAX + 1), "longer than");
     check(&json!({"from": i64::MIN, "to": i64::MAX}).to_string(), "no part");
     let left_out = |why: &str| {
         let document = json!({"from": BEGAN_S, "to": BEGAN_S + 60, "left_out": why}).to_string();
@@ -253,4 +253,37 @@ fn what_no_monitor_writes_is_refused_in_a_sentence() {
     assert!(left_out("too_long").unwrap().contains("longer than 16 MB"));
     assert!(left_out("no_answer").unwrap().contains("did not answer"));
     assert!(left_out("mood").is_err());
+}
+
+/// Whoever has the URLs of a ring may fill all of it.
+#[test]
+fn what_is_kept_of_a_ring_has_a_limit_and_the_newest_stays() {
+    let heavy = |number: i64| {
+        let reading = Reading {
+            at: Timestamp::from_second(number * PART_S).unwrap(),
+            value: 1.0,
+        };
+        let one = Series {
+            name: "x".into(),
+            readings: vec![reading; KEPT_BYTES_MAX / size_of::<Reading>() / 3],
+            ..Series::default()
+        };
+        let to = Timestamp::from_second((number + 1) * PART_S).unwrap();
+        Part {
+            number,
+            to,
+            series: Ok(vec![one]),
+        }
+    };
+    let (mut posted, first) = (Posted::default(), number_of(at(0)));
+    for number in [first + 4, first + 3, first + 2, first + 1] {
+        posted.take(number, at(1500), Ok(Some(heavy(number))));
+    }
+    assert_eq!(posted.parts.keys().copied().collect::<Vec<_>>(), [first + 3, first + 4]);
+    let mut too_heavy = heavy(first + 5);
+    let series = too_heavy.series.as_mut().unwrap();
+    *series = [series.clone(), series.clone(), series.clone(), series.clone()].concat();
+    posted.take(first + 5, at(1600), Ok(Some(too_heavy)));
+    assert_eq!(posted.parts.keys().copied().collect::<Vec<_>>(), [first + 3, first + 4]);
+    assert_eq!(posted.why_silent(at(1600)), Some(too_long()));
 }

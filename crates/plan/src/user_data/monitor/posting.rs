@@ -2,7 +2,7 @@
 
 use arya_judge::source::pack::{MetricEdit, every_name};
 use arya_judge::source::posted::PLACES;
-use arya_judge::source::series_of;
+use arya_judge::source::{Whose, series_of};
 
 use crate::identity::DeploymentId;
 use crate::user_data::{PresignedUrl, Settings};
@@ -24,7 +24,7 @@ impl Settings {
     /// is read first.
     #[must_use]
     pub fn posting(mut self, deployment: DeploymentId, edits: &[MetricEdit], urls: PresignedUrl) -> Self {
-        let selector = series_of(&deployment.to_string(), &every_name(edits));
+        let selector = series_of(&deployment.to_string(), Whose::Arms, &every_name(edits));
         self.written.push(("evidence.sh".into(), SCRIPT.into()));
         self.written.push(("evidence.selector".into(), selector));
         self.evidence = Some(urls);
@@ -56,6 +56,12 @@ mod tests {
         ] {
             assert!(SCRIPT.lines().any(|found| found == line), "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_sent_is_of_the_arms_alone_however_many_machines_production_has() {
+        let selector = series_of("d", Whose::Arms, &every_name(&[]));
+        assert!(selector.ends_with(r#"arm=~"baseline|canary"}"#), "{selector}");
     }
 
     #[test]

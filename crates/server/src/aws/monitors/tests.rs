@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arya_judge::source::answer::ANSWER_BYTES_MAX;
+use arya_judge::source::answer::{ANSWER_BYTES_MAX, SERIES_MAX};
 use arya_judge::source::posted::{PART_S, number_of, place_of};
 use arya_plan::identity::{InstallationId, Place, Role};
 use arya_plan::listener::ListenerId;
@@ -284,4 +284,56 @@ async fn what_lies_there_instead_is_no_evidence() {
     let nothing = posting(Ring::new(|_| Box::pin(async { Ok(None) })));
     let asked = nothing.ask(|series| series.choose(&id, &COUNTED_BY_THE_BALANCER, at(122)));
     assert!(matches!(asked.await, Err(SourceError::NoData { .. })));
+}
+
+#[tokio::test]
+async fn more_series_than_may_be_are_refused() {
+    let number = number_of(at(120));
+    let one = json!({"metric": {}});
+    let answer = json!({"status": "success", "data": {"resultType": "matrix", "result": vec![one; SERIES_MAX + 1]}});
+    let document = json!({"from": number * PART_S, "to": at(120).as_second(), "answer": answer}).to_string();
+    let watching = posting(Ring::new(move |_| {
+        let bytes = packed(0, 0, Some(&document));
+        Box::pin(async move { Ok(Some(bytes)) })
+    }));
+    let id = serving().id.to_string();
+    let asked = watching.ask(|series| series.choose(&id, &COUNTED_BY_THE_BALANCER, at(122)));
+    let refused = asked.await.unwrap_err().to_string();
+    assert!(refused.contains("more than 20000 series"), "{refused}");
+}
+
+/// A look does not wait for it, and what has been asked for is not thrown away with the look.
+#[tokio::test(start_paused = true)]
+async fn a_part_that_takes_longer_than_a_look_is_there_at_a_later_one() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    let number = number_of(at(120));
+    let watching = posting(Ring::new(move |place| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let there = (place == place_of(number)).then(|| packed(number, at(120).as_second(), None));
+        Box::pin(async move {
+            tokio::time::sleep(LEFT_ALONE / 4).await;
+            Ok(there)
+        })
+    }));
+    let ask = |now| watching.ask(move |series| series.choose("d", &COUNTED_BY_THE_BALANCER, now));
+    let late = ask(at(122)).await.unwrap_err();
+    assert!(late.to_string().contains("did not answer within 4 s"), "{late}");
+    tokio::time::sleep(LEFT_ALONE).await;
+    let asked = reads.load(Ordering::Relaxed);
+    assert!(ask(at(123)).await.unwrap().is_some());
+    assert_eq!(reads.load(Ordering::Relaxed), asked, "it was read meanwhile");
+}
+
+#[tokio::test]
+async fn who_does_not_answer_is_asked_for_one_part_of_a_look() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    let watching = posting(Ring::new(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { Err(SourceError::Unreachable { what: "gone".into() }) })
+    }));
+    let asked = watching.ask(|series| series.choose("d", &COUNTED_BY_THE_BALANCER, at(122)));
+    assert!(asked.await.unwrap_err().to_string().contains("gone"));
+    assert_eq!(reads.load(Ordering::Relaxed), 1);
 }
