@@ -8,6 +8,7 @@ mod monitors;
 mod posts;
 mod profiles;
 mod remains;
+mod renewing;
 mod standing;
 
 use std::collections::BTreeMap;

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use arya_plan::cloud::CloudError;
+use arya_plan::cloud::{CloudError, ErrorKind};
 use arya_plan::desired::Desired;
 use arya_plan::identity::{Arm, Place, Role};
 use arya_plan::left::{export_key, log_key};
-use arya_plan::spec::{Digest, ProductionTargets, Reach, Version, limits, short};
+use arya_plan::spec::{self, Digest, ProductionTargets, Reach, Version, limits, short};
 use arya_plan::user_data::monitor::{EVIDENCE_URLS, Monitor, Scraped};
 use arya_plan::user_data::{Birth, NulByte, OUTLIVES_BY, Once, Patience, PresignedUrl, Settings, started, user_data};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -118,28 +118,41 @@ impl Inner {
             let arm = one.place.role.arm()?;
             Some(scraped(desired, arm, one.id, one.address))
         });
-        let beside = self.production_beside(desired).await;
+        let beside = self.production_beside(desired).await?;
         let targets = self.monitor(desired).targets(&scraped.collect::<Vec<_>>(), &beside);
         self.put(desired, TARGETS, targets.into_bytes()).await
     }
 
-    /// Production's machines that the monitor looks at too. What they are can be asked for as long as nobody waits for it.
-    async fn production_beside(&self, desired: &Desired) -> Vec<IpAddr> {
-        match &desired.spec.monitor.production_targets {
+    /// Production's machines that the monitor looks at too.
+    ///
+    /// # Errors
+    /// They are not told just now. The list is written no sooner: nothing would put them into it later.
+    async fn production_beside(&self, desired: &Desired) -> Result<Vec<IpAddr>, CloudError> {
+        let found = match &desired.spec.monitor.production_targets {
             ProductionTargets::None => vec![],
             ProductionTargets::Named(addresses) => addresses.clone(),
             ProductionTargets::Instances => {
                 let asked = tokio::time::timeout(PRODUCTION_WITHIN, self.production(&desired.spec)).await;
-                let Ok(Ok(instances)) = asked else {
-                    warn!(deployment = %desired.id, "production's machines are not told to the monitor: they could not be listed");
-                    return vec![];
+                let instances = match asked {
+                    Ok(Ok(instances)) => instances,
+                    // However often that is tried: panels are no reason to stop.
+                    Ok(Err(error)) if error.kind == ErrorKind::Refused => {
+                        warn!(deployment = %desired.id, %error, "the monitor does not scrape production's machines");
+                        vec![]
+                    }
+                    Ok(Err(_)) | Err(_) => {
+                        return Err(CloudError::not_yet(
+                            "Production's machines could not be listed for the monitor; nothing was registered.",
+                        ));
+                    }
                 };
                 let addresses = instances
                     .iter()
                     .filter_map(|one| one.private_ip_address()?.parse().ok());
                 addresses.collect()
             }
-        }
+        };
+        Ok(spec::scraped(found))
     }
 
     /// A small file of the spec, as it was uploaded.

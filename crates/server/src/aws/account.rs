@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout};
 
 use super::monitors::{Monitors, Watching};
 use super::posts::Ring;
+use super::renewing::Renewing;
 use crate::tools::standing_monitor;
 use crate::world::{Identity, Look, Sighting};
 
@@ -57,6 +58,7 @@ pub(super) struct Account {
     seen: watch::Sender<Sighting>,
     asked: Notify,
     monitors: Monitors,
+    renewing: Renewing,
     resolved: Mutex<HashMap<String, (Instant, Instances)>>,
 }
 
@@ -86,6 +88,7 @@ impl Account {
             seen: watch::Sender::new(nothing),
             asked: Notify::new(),
             monitors: Monitors::default(),
+            renewing: Renewing::default(),
             resolved: Mutex::default(),
         }
     }
@@ -105,16 +108,23 @@ impl Account {
     async fn see_to_evidence_urls(&self, cloud: &AwsCloud, desired: &Desired, seen: &Observed) {
         if desired.goal == Goal::Absent {
             cloud.forget_evidence_urls(&desired.id);
+            self.renewing.forget(&desired.id);
             return;
         }
         if desired.spec.monitor.reach != Reach::Bucket || standing_monitor(seen).is_none() {
             return;
         }
+        if !self.renewing.is_due(&desired.id) {
+            return;
+        }
         let renewed = timeout(RENEWED_WITHIN, cloud.renew_evidence_urls(desired)).await;
         let late = |_| Err(no_answer(&self.name, "sign the monitor's URLs", RENEWED_WITHIN));
         if let Err(error) = renewed.unwrap_or_else(late) {
-            // The next look tries again, and a monitor whose URLs ended is told as silent where its evidence is missed.
+            self.renewing.failed(&desired.id);
+            // A later look tries again, and a monitor whose URLs ended is told as silent where its evidence is missed.
             tracing::warn!(deployment = %desired.id, %error, "the monitor's URLs were not renewed");
+        } else {
+            self.renewing.forget(&desired.id);
         }
     }
 
