@@ -8,6 +8,7 @@ use arya_plan::identity::{DeploymentId, Owner};
 use arya_plan::listener::{
     GroupId, ListenerId, LoadBalancerId, Priority, Rule, Site, SiteGroup, WeightedGroup, named_groups,
 };
+use arya_plan::remains::RulesShown;
 use arya_plan::spec::{InFrontOf, Spec};
 use aws_sdk_ec2::types::{Filter, InstanceStateName};
 use aws_sdk_elasticloadbalancingv2::types as elb;
@@ -50,8 +51,7 @@ pub(crate) struct Balancing {
     pub(crate) listeners: Vec<ListenerId>,
     /// Why not all of it is there, each once.
     pub(crate) missed: Vec<CloudError>,
-    /// Some listener's rules were not shown: who has none here may have one there.
-    pub(crate) rules_missed: bool,
+    pub(crate) rules: RulesShown,
 }
 
 impl Balancing {
@@ -64,7 +64,7 @@ impl Balancing {
     /// What was listed on the way to rules; nothing, and noted, where it was not.
     fn of_rules<T>(&mut self, listed: Result<Vec<T>, CloudError>) -> Vec<T> {
         listed.unwrap_or_else(|error| {
-            self.rules_missed = true;
+            self.rules = RulesShown::NotAll;
             self.miss(error);
             vec![]
         })

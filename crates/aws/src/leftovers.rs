@@ -7,6 +7,7 @@ use std::time::Duration;
 use arya_plan::cloud::{CloudError, ErrorKind};
 use arya_plan::identity::{DeploymentId, InstallationId, LogicalId, Owner};
 use arya_plan::listener::ListenerId;
+use arya_plan::remains::RulesShown;
 use tokio::time::timeout;
 
 use crate::Inner;
@@ -28,6 +29,8 @@ pub struct Leftover {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leftovers {
     pub found: Vec<Leftover>,
+    /// Whether all of their rules are.
+    pub rules: RulesShown,
     /// Why not everything is among them: instances and security groups, buckets, target groups, or the rules of a listener.
     pub missed: Vec<CloudError>,
 }
@@ -36,9 +39,8 @@ pub struct Leftovers {
 const BY_TAG_WITHIN: Duration = Duration::from_secs(120);
 
 impl Inner {
-    /// Whether users are sent to something only the load balancers know, so nothing is known without them, and of a
-    /// deployment nothing while its rules are not shown; what else AWS does not show must not keep anybody from taking users
-    /// away.
+    /// Whether users are sent to something only the load balancers know, so nothing is known without them; what else AWS
+    /// does not show must not keep anybody from taking users away.
     pub(crate) async fn leftovers(&self) -> Result<Leftovers, CloudError> {
         let (compute, balancing, files) = tokio::join!(
             within(
@@ -53,7 +55,7 @@ impl Inner {
             found: balancing,
             listeners,
             mut missed,
-            rules_missed,
+            rules,
         } = balancing?;
         let mut owners = Vec::new();
         for part in [compute, files] {
@@ -63,12 +65,8 @@ impl Inner {
             }
         }
         let owners = owners.into_iter().map(|owner| (owner, None));
-        let mut found = by_deployment(owners.chain(balancing), listeners.first());
-        if rules_missed {
-            // Nothing is taken from under users who may still be sent to it. Both rules of a deployment stand on one listener.
-            found.retain(|one| one.places.iter().any(|place| matches!(place, LogicalId::Rule(_))));
-        }
-        Ok(Leftovers { found, missed })
+        let found = by_deployment(owners.chain(balancing), listeners.first());
+        Ok(Leftovers { found, rules, missed })
     }
 }
 

@@ -3,12 +3,12 @@
 //! The listener with our rule is found by the rule; everything else of a desired state is for building, and nothing is
 //! built any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arya_judge::Timestamp;
 
 use crate::desired::{Desired, Goal, MainRule, OurGroupSettings, Placement, ProbeSecret};
-use crate::identity::{DeploymentId, InstallationId};
+use crate::identity::{DeploymentId, InstallationId, LogicalId};
 use crate::listener::compose::{Composed, Slots};
 use crate::listener::shares::CanaryPercent;
 use crate::listener::{ListenerId, Protocol, RuleId};
@@ -17,6 +17,25 @@ use crate::spec::{Analysis, App, Digest, InFrontOf, Instances, Monitor, Services
 /// Ours have at most production's delay, and that is capped at this (seconds). Which it was is not known any more, so
 /// targets are waited for as long as any deployment waits.
 const DRAINS_AT_MOST_S: u32 = 120;
+
+/// What a listing of everything shows of the rules that send users to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RulesShown {
+    #[default]
+    All,
+    /// Some listener's were not: who has none here may have one there.
+    NotAll,
+}
+
+/// Whether what stands of a deployment may be offered for removal, by the places that were found filled. Nothing is taken
+/// from under users who may still be sent to it. Both rules of a deployment stand on one listener, so that who shows one
+/// shows the other.
+pub fn may_be_removed(places: &BTreeSet<LogicalId>, rules: RulesShown) -> bool {
+    match rules {
+        RulesShown::All => true,
+        RulesShown::NotAll => places.iter().any(|place| matches!(place, LogicalId::Rule(_))),
+    }
+}
 
 /// The desired state that takes everything of a deployment away.
 ///
@@ -97,6 +116,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::identity::RuleKind;
     use crate::observed::Observed;
     use crate::plan::{Step, plan};
     use crate::seen::Seen;
@@ -123,6 +143,16 @@ mod tests {
         seen.look(&desired, &world);
         let steps = plan(&desired, &world, &seen, &Timing::TRY).steps;
         assert_eq!(steps, [Step::DeleteBucket]);
+    }
+
+    #[test]
+    fn nothing_is_offered_for_removal_to_which_users_may_be_sent_unseen() {
+        let rule = LogicalId::Rule(RuleKind::Main);
+        let unruled = BTreeSet::from([LogicalId::Bucket]);
+        let ruled = BTreeSet::from([LogicalId::Bucket, rule]);
+        let offered = |shown| [&unruled, &ruled].map(|places| may_be_removed(places, shown));
+        assert_eq!(offered(RulesShown::All), [true, true]);
+        assert_eq!(offered(RulesShown::NotAll), [false, true]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use arya_aws::{Leftover, Leftovers, MeasuredBy};
 use arya_plan::cloud::CloudError;
+use arya_plan::remains::may_be_removed;
 use arya_plan::timing::Timing;
 use tokio::time::timeout;
 
@@ -31,7 +32,10 @@ impl Accounts {
             Err(error) => (String::new(), Err(error)),
         };
         let (left, error) = match listed {
-            Ok(left) => (left.found, in_words(&left.missed)),
+            Ok(mut left) => {
+                left.found.retain(|one| may_be_removed(&one.places, left.rules));
+                (left.found, in_words(&left.missed))
+            }
             Err(error) => (vec![], Some(error.to_string())),
         };
         Standing {

@@ -3,6 +3,7 @@
 
 use arya_aws::{AwsCloud, Leftover};
 use arya_plan::cloud::CloudError;
+use arya_plan::remains::may_be_removed;
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -65,7 +66,8 @@ async fn look(asked: Vec<(Place, AwsCloud)>, missing: Vec<Missed>, wanted: impl 
     for ((place, cloud), answer) in asked.into_iter().zip(answers) {
         match answer {
             Ok(left) => {
-                for leftover in left.found.into_iter().filter(&wanted) {
+                let known = |one: &Leftover| may_be_removed(&one.places, left.rules) && wanted(one);
+                for leftover in left.found.into_iter().filter(known) {
                     // Two connections may lead to the same account.
                     if !all.found.iter().any(|known| known.leftover == leftover) {
                         all.found.push(Found {
