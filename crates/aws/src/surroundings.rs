@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arya_plan::cloud::CloudError;
 use arya_plan::listener::{Condition, Forward, GroupId, ListenerId, Rule, Site};
 use arya_plan::preview::chosen_rule;
-use arya_plan::spec::{OneOrMany, SAME_AS_PRODUCTION, Spec, Tags};
+use arya_plan::spec::{OneOrMany, SAME_AS_PRODUCTION, Spec, Tags, limits};
 use arya_plan::surroundings::{Subnet, Surroundings, WayOut};
 use aws_sdk_ec2::types as ec2;
 use aws_sdk_elasticloadbalancingv2::types as elb;
@@ -14,6 +14,7 @@ use crate::Inner;
 use crate::calls::Call;
 use crate::error::ask;
 use crate::memory::RARELY;
+use crate::resolve::shared_tags;
 use crate::words::groups::target_health;
 
 /// The tag that EC2 Auto Scaling puts on every instance of a group.
@@ -99,6 +100,7 @@ impl Inner {
             shrinking: production.shrinking,
             traffic,
             productions_tags: productions_tags(&spec.instances.tags, &production.instances),
+            tags_left_out: tags_left_out(&spec.instances.tags, &production.instances),
             ..found
         })
     }
@@ -293,6 +295,17 @@ fn productions_tags(tags: &Tags, production: &[ec2::Instance]) -> BTreeSet<Strin
     };
     let shared = tags.named().filter(|(name, value)| theirs(name, value));
     shared.map(|(name, _)| name.to_owned()).collect()
+}
+
+/// Tags that all of production has and the plan does not, where the plan has as many of them as may be, by name.
+fn tags_left_out(tags: &Tags, production: &[ec2::Instance]) -> BTreeSet<String> {
+    let shared = shared_tags(production);
+    let taken: BTreeMap<String, String> = shared.clone().into_iter().take(limits::TAGS).collect();
+    let is_theirs = tags
+        .named()
+        .eq(taken.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let rest = shared.into_keys().skip(limits::TAGS);
+    if is_theirs { rest.collect() } else { BTreeSet::new() }
 }
 
 /// Whether a tag makes an instance a cluster's.

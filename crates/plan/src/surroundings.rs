@@ -34,6 +34,8 @@ pub struct Surroundings {
     pub controller: Option<String>,
     /// Tags of the plan's instances that production's have with the same value, by name.
     pub productions_tags: BTreeSet<String>,
+    /// Tags that all of production's instances have and the plan's do not, since there may be no more of them; by name.
+    pub tags_left_out: BTreeSet<String>,
     /// What production's groups got lately.
     pub traffic: Traffic,
     /// Signs of a network of caches in front of the load balancer.

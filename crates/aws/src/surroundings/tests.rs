@@ -141,3 +141,19 @@ fn a_role_is_passed_in_the_listeners_own_part_of_aws() {
     );
     assert_eq!(passed(&of("aws", "eu-west-1")), "arn:aws:iam::123456789012:role/shop");
 }
+
+#[test]
+fn tags_that_no_more_fit_are_named_and_none_where_a_person_chose() {
+    let limit = limits::TAGS;
+    let all: BTreeMap<String, String> = (0..limit + 2).map(|n| (format!("tag-{n:02}"), n.to_string())).collect();
+    let tag = |(name, value): (&String, &String)| ec2::Tag::builder().key(name).value(value).build();
+    let production = [ec2::Instance::builder()
+        .set_tags(Some(all.iter().map(tag).collect()))
+        .build()];
+    let first: BTreeMap<_, _> = all.clone().into_iter().take(limit).collect();
+    let rest: BTreeSet<_> = all.keys().skip(limit).cloned().collect();
+    assert_eq!(tags_left_out(&Tags::Named(first), &production), rest);
+    let chosen: BTreeMap<_, _> = all.into_iter().skip(1).take(limit).collect();
+    assert_eq!(tags_left_out(&Tags::Named(chosen), &production), BTreeSet::new());
+    assert_eq!(tags_left_out(&Tags::default(), &production), BTreeSet::new());
+}

@@ -7,7 +7,7 @@ use crate::desired::to_the_second;
 use crate::identity::{DeploymentId, LogicalId, Owner, RuleKind};
 use crate::listener::{Forward, GroupId, Rule, Site};
 use crate::problem::Problem;
-use crate::spec::{Reach, Spec};
+use crate::spec::{Reach, Spec, limits};
 use crate::surroundings::{Rights, Subnet, Surroundings, Tenure, WayOut};
 use crate::timing::CREDENTIALS_MARGIN;
 
@@ -334,6 +334,21 @@ fn tags(surroundings: &Surroundings, problems: &mut Vec<Problem>) {
                     "Our instances get tags of production's ({}). Whatever finds production by them, such as a tool that \
                      deploys or patches, or one that collects metrics, finds baseline, canary and monitor too.",
                     shared.join(", ")
+                ),
+            )
+            .at("instances.tags"),
+        );
+    }
+    let left_out: Vec<_> = surroundings.tags_left_out.iter().map(String::as_str).collect();
+    if !left_out.is_empty() {
+        problems.push(
+            Problem::note(
+                "tags_left_out",
+                format!(
+                    "Production's instances share more tags than the {} that ours may have besides Arya's own. Left out: {}. \
+                     To choose others, name them in `instances.tags`.",
+                    limits::TAGS,
+                    left_out.join(", ")
                 ),
             )
             .at("instances.tags"),

@@ -372,6 +372,12 @@ fn tags_of_productions_are_told_since_whatever_finds_production_by_them_finds_ou
         Severity::Note,
         &["(cost, team)", "deploys or patches"],
     );
+    check(
+        |_, around| around.tags_left_out = ["zone".to_owned(), "team".to_owned()].into(),
+        "tags_left_out",
+        Severity::Note,
+        &["Left out: team, zone."],
+    );
     let named = previewed(|spec, _| {
         let tags = [("team".to_owned(), "blue".to_owned())].into();
         spec.instances.tags = arya_plan::spec::Tags::Named(tags);
