@@ -126,6 +126,6 @@ fn without_mark(text: &[u8]) -> &[u8] {
 }
 
 /// A limit in words; limits are whole mebibytes.
-fn sized(limit: u64) -> String {
+pub(super) fn sized(limit: u64) -> String {
     format!("{} MiB", limit / (1024 * 1024))
 }

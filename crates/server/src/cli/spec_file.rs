@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::judge::sized;
 use crate::api::input::{BODY_LIMIT, yaml};
 use crate::artifacts::Meant;
 use crate::client::Client;
@@ -46,7 +47,8 @@ pub(super) fn with_digests(
     let text =
         read(path).with_context(|| format!("The spec {name} cannot be read. Nothing was done. Check the path."))?;
     if text.len() > BODY_LIMIT {
-        anyhow::bail!("The spec {name} is larger than {BODY_LIMIT} bytes. Nothing was done. Check the path");
+        let limit = sized(BODY_LIMIT as u64);
+        anyhow::bail!("The spec {name} is larger than {limit}. Nothing was done. Check that the path is a spec's.");
     }
     let mut document = yaml(&text)
         .map_err(|problem| anyhow::anyhow!("{name}: {} {}", problem.detail, problem.next.unwrap_or_default()))?;

@@ -61,7 +61,11 @@ pub(crate) fn offered(app: &App, report: &Report, tool: Tool) -> Offered {
             tool.name()
         )),
         None if tool == Tool::Referee && monitoring.referee_image == RefereeImage::Off && shown == Shown::Listening => {
-            Some("Referee was left out by `monitor.referee_image: none`.".to_owned())
+            Some(
+                "Referee was left out by `monitor.referee_image: none`. The rest of the monitor is there. Leave that key \
+                 out of the next deployment's spec to have it."
+                    .to_owned(),
+            )
         }
         None => why_off(tool, shown, monitoring.reach, monitor(report)),
     };

@@ -128,7 +128,8 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
 /// What a person should know of a source that never said what the arms show.
 fn not_shown() -> String {
     format!(
-        "What baseline and canary show could not be read within {} s. Judged is only what is always measured.",
+        "What baseline and canary show could not be read within {} s. Only what is always measured is judged, until this \
+         server is started anew. Start it again once the source answers to have more judged.",
         CHOSEN_WITHIN.as_secs()
     )
 }

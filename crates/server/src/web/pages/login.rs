@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use crate::auth::LoginRefusal;
+use crate::auth::{LoginRefusal, SESSION_LIFE};
 use crate::web::{assets, html, words};
 
 #[derive(Debug, Deserialize)]
@@ -47,8 +47,11 @@ const PAGE_LENGTH: usize = 500;
 
 /// For a form that came without a session; it is not sent again by itself.
 pub(crate) fn ended(posted_to: &str) -> Response {
-    const SAID: &str = "Your session has ended: it lasts twelve hours, and no longer than the server that began it. Nothing \
-                        was changed. Log in, and do it again.";
+    let said = format!(
+        "Your session has ended: it lasts {}, and no longer than the server that began it. Nothing was changed. Log in, \
+         and do it again.",
+        session_lasts()
+    );
     // Below a deployment's address there are forms; the page that has them is the deployment's.
     let mut parts = posted_to.split('/').skip(1);
     let page = match (parts.next(), parts.next()) {
@@ -57,7 +60,7 @@ pub(crate) fn ended(posted_to: &str) -> Response {
         (None, _) => "/".into(),
     };
     let page = if page == "/demo" { "/" } else { &page };
-    let page = LoginPage::new(String::new(), page, Some(SAID.into()));
+    let page = LoginPage::new(String::new(), page, Some(said));
     (StatusCode::UNAUTHORIZED, html(&page)).into_response()
 }
 
@@ -83,6 +86,7 @@ pub(crate) struct LoginPage {
     /// Where to go then.
     to: String,
     refused: Option<String>,
+    lasts: String,
 }
 
 impl LoginPage {
@@ -92,8 +96,14 @@ impl LoginPage {
             token,
             to: page_of_ours(to).to_owned(),
             refused,
+            lasts: session_lasts(),
         }
     }
+}
+
+/// How long a login lasts, for every page that says so.
+pub(super) fn session_lasts() -> String {
+    words::duration(SESSION_LIFE.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::api::input::deployment_id;
 use crate::api::problem::Problem;
 use crate::app::{About, App};
 use crate::artifacts::{KEPT_UNUSED, SIZE_LIMIT, TOTAL_LIMIT};
-use crate::auth::{Caller, SESSION_LIFE};
+use crate::auth::Caller;
 use crate::left;
 use crate::standing::{Remnant, Removal, Sight, Standing};
 use crate::web::error::ErrorPage;
@@ -134,7 +134,6 @@ const REFRESH_S: u32 = 5;
 
 fn server(around: &Around, shown: &Shown<'_>) -> Vec<(&'static str, String)> {
     let about = shown.about;
-    let hours = SESSION_LIFE.as_secs() / 3600;
     vec![
         ("Version", env!("CARGO_PKG_VERSION").into()),
         ("Works on", around.place.clone()),
@@ -157,7 +156,7 @@ fn server(around: &Around, shown: &Shown<'_>) -> Vec<(&'static str, String)> {
         ),
         (
             "A browser's login",
-            format!("lasts {hours} h, or until this program ends"),
+            format!("lasts {}, or until this program ends", super::login::session_lasts()),
         ),
         (
             "Monitors' tools",
