@@ -55,7 +55,13 @@ fn pin_file(file: &Path, then: Then, registries: &Registries) -> Result<()> {
             Err(why) => refused.push(format!("{line}: {why:#}")),
         }
     }
-    ensure!(refused.is_empty(), "Nothing was written.\n{}", refused.join("\n"));
+    ensure!(
+        refused.is_empty(),
+        "{} of the images cannot be pinned. Nothing was written. Correct these lines, or try again where their registries \
+         answer:\n{}",
+        refused.len(),
+        refused.join("\n")
+    );
     match then {
         Then::Compare if !stale.is_empty() => bail!(
             "{} of the images are not what their registries say now. Run cargo xtask pin-images.",
