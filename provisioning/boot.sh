@@ -669,7 +669,7 @@ missing_images() {
     local image missing=''
     while read -r image; do
         docker image inspect "$image" >/dev/null 2>&1 || missing+=", \`$image\`"
-    done < <(compose config --images "${ARYA_SERVICES[@]}" 2>/dev/null | sort -u)
+    done < <({ compose config --images "${ARYA_SERVICES[@]}" 2>/dev/null || true; } | sort -u)
     [[ -z $missing ]] || printf ' Not there, neither from the archive nor from a registry: %s.' "${missing#, }"
 }
 

@@ -8,29 +8,28 @@ use crate::make::{
     BLOCK, Tar, both_layouts, describe_within, gzip, header, layer_refused, not_unpacked, octal, packed, refused, zstd,
     zstd_zeros,
 };
+use crate::measure::aside;
 
 /// More than `expansion_grace`.
 const BOMB_BYTES: u64 = 80 << 20;
 
+/// A file in an archive that is larger than what it is packed into may be.
+fn large_file() -> Vec<u8> {
+    let header = header(b'0', b"x", "", &octal(BOMB_BYTES as usize));
+    aside(|| [&header[..], &vec![0; BOMB_BYTES as usize]].concat())
+}
+
 #[test]
 fn bombs_are_stopped_by_their_ratio() {
     refused(&zstd_zeros(BOMB_BYTES), &["holds no image"]);
-    let one_large_file = [
-        &header(b'0', b"x", "", &octal(BOMB_BYTES as usize))[..],
-        &vec![0; BOMB_BYTES as usize],
-    ]
-    .concat();
+    let one_large_file = large_file();
     refused(&zstd(&one_large_file), &["expansion_ratio", "200", "make it smaller"]);
     refused(&gzip(&one_large_file), &["expansion_ratio"]);
 }
 
 #[test]
 fn bombs_within_layers_wait_until_the_layer_is_unpacked() {
-    let large = [
-        &header(b'0', b"x", "", &octal(BOMB_BYTES as usize))[..],
-        &vec![0; BOMB_BYTES as usize],
-    ]
-    .concat();
+    let large = large_file();
     for layer in [zstd(&large), gzip(&large)] {
         for archive in both_layouts(&layer, &large) {
             describe_within(&archive[..], &Limits::default()).expect("a layer is not looked into");

@@ -33,6 +33,12 @@ pub(crate) fn within<T>(memory: u64, run: impl FnOnce() -> T) -> T {
     done
 }
 
+/// Makes what is large while nobody measures: its memory is not that of another test's reading.
+pub(crate) fn aside<T>(make: impl FnOnce() -> T) -> T {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    make()
+}
+
 /// A line of this process's status, in bytes.
 fn status(line: &str) -> u64 {
     let text = fs::read_to_string("/proc/self/status").expect("Linux tells a process about itself");
