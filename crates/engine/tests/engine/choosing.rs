@@ -1,7 +1,7 @@
 //! By which metrics a deployment is judged.
 
 use arya_engine::Report;
-use arya_judge::{MetricConfig, Outcome};
+use arya_judge::{MetricConfig, Outcome, SourceError};
 use serde_json::json;
 
 use crate::rig::Rig;
@@ -60,6 +60,18 @@ async fn a_source_that_never_says_what_is_shown_is_not_asked_for_ever() {
     for _ in 0..20 {
         assert_eq!(names(&rig.tick().await), ["errors"]);
     }
+    assert_eq!(rig.told("could not be read within 180 s"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_cannot_say_what_is_shown_is_told_of_once() {
+    let rig = Rig::new();
+    let judged = rig.until_judged().await;
+    let began = judged.observed.unwrap().at;
+    rig.world
+        .fail_source(Some(SourceError::Unreachable { what: "silent".into() }));
+    rig.until(|report| report.observed.as_ref().unwrap().at.duration_since(began).as_secs() > 190)
+        .await;
     assert_eq!(rig.told("could not be read within 180 s"), 1);
 }
 

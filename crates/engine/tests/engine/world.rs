@@ -461,6 +461,10 @@ impl MetricSource for World {
     }
 
     async fn metrics(&self, _: &str, _: Timestamp) -> Result<Option<Vec<MetricConfig>>, SourceError> {
-        Ok(self.state().offered.clone())
+        let state = self.state();
+        state
+            .source_error
+            .clone()
+            .map_or_else(|| Ok(state.offered.clone()), Err)
     }
 }

@@ -94,6 +94,8 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             },
         };
         let asked = timeout(EVIDENCE_AT_MOST, self.source.metrics(&id.to_string(), now)).await;
+        // A source that has nothing to choose from says so.
+        let answers = matches!(asked, Ok(Ok(_)));
         match asked {
             Ok(Ok(Some(defaults))) => {
                 let metrics = as_asked(stored, defaults);
@@ -113,7 +115,9 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
             Err(_) => warn!(deployment = %id, "the source did not say in time what the arms show"),
         }
         *state = if now.duration_since(since) >= CHOSEN_WITHIN {
-            self.journal.mention(id, Event::Noted { sentence: not_shown() });
+            if !answers {
+                self.journal.mention(id, Event::Noted { sentence: not_shown() });
+            }
             State::Settled
         } else {
             State::Open {
@@ -125,7 +129,7 @@ impl<C: Cloud, M: MetricSource> Reconciler<C, M> {
     }
 }
 
-/// What a person should know of a source that never said what the arms show.
+/// What a person should know of a source that could not say what the arms show.
 fn not_shown() -> String {
     format!(
         "What baseline and canary show could not be read within {} s. Only what is always measured is judged, until this \
