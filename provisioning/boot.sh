@@ -4,11 +4,13 @@
 #
 # The values come from two blocks of `readonly ARYA_…=` lines that `arya-plan`'s `user_data` writes, every value quoted there:
 # a small one that is put below this first comment, and the settings, which lie in the bucket and are pinned by their digest
-# in the small one. Nothing else is taken from outside. The user data that cloud-init runs only installs; the work is a
-# systemd unit, so that a boot after a reboot is the same as the first. Every step may run twice.
+# in the small one. After them, in the same object, come the files of `boot/`: what is done with an app, what a monitor does
+# besides, and what follows once it is ready. Nothing else is taken from outside. The user data that cloud-init runs only
+# installs; the work is a systemd unit, so that a boot after a reboot is the same as the first. Every step may run twice.
 #
 #   boot.sh            installs itself (what cloud-init runs)
 #   boot.sh boot       the boot (arya-boot.service)
+#   boot.sh urls       reads anew what this instance sends by (arya-urls.service)
 #   boot.sh watch      logs of the containers, and whether the app still runs (arya-watch.service)
 #   boot.sh evidence   sends what the monitor scrapes, where nothing reaches it (arya-evidence.service)
 #   boot.sh packages   prints what it would have the system install
@@ -29,22 +31,12 @@ readonly TIMELINE=$SAID/timeline
 readonly TAIL_BYTES=2048
 # Bytes of container logs that are kept in the bucket, newest last.
 readonly LOGS_BYTES=262144
-# Between two looks at the containers.
-readonly WATCH_EVERY_S=10
-# Between two exports of what a monitor recorded, how long one may take, and the last one, for which a shutdown waits.
-readonly EXPORT_EVERY_S=60
-readonly EXPORT_WITHIN_S=50
-readonly LAST_EXPORT_WITHIN_S=20
-# Bytes of the sentence that says why one of these does not run.
-readonly WHY_BYTES=300
-# Between two tries to start what the monitor has besides Prometheus: at first, and at most, as each is twice the one before.
-readonly LATER_AGAIN_S=10
-readonly LATER_AGAIN_AT_MOST_S=320
-# A registry that sends nothing more, and another service whose start does not end, hold one try up no longer than that.
-readonly PULL_WITHIN_S=1800
-readonly START_WITHIN_S=600
-# Bytes of the log of a machine that stands for days; half of them stay when it has more.
-readonly LOG_BYTES=1048576
+# Of the URLs, of which a monitor has some seventeen with a session's token of up to some KB each.
+readonly URLS_BYTES=262144
+# Between two looks for newer URLs; they are there minutes before the old ones end.
+readonly URLS_EVERY_S=30
+# Docker answers at once, or stands still.
+readonly DOCKER_WITHIN_S=30
 # A disk with less is called full.
 readonly FULL_BELOW_KIB=65536
 # A file that came three times with the wrong digest will come so a fourth time.
@@ -169,6 +161,40 @@ at_url() {
     printf 'url = "%s"\n' "$url" | curl --config - --silent --show-error --connect-timeout 10 "$@"
 }
 
+# Where this instance sends and reads again and again. Such URLs end with the session that signed them, so the server writes
+# them anew in an object, of which the first line is where it is read next. A reboot finds the last ones on the disk, where
+# there is room.
+readonly URLS=$SAID/urls
+readonly URLS_KEPT=$STATE/urls
+
+# url_of NAME: the latest one, or nothing.
+url_of() {
+    local file=$URLS
+    [[ -s $file ]] || file=$URLS_KEPT
+    [[ ! -s $file ]] || sed -n "/^$1 /{s///p;q}" "$file"
+}
+
+renew_urls() {
+    local from
+    from=$(url_of these)
+    at_url "${from:-$ARYA_URLS_URL}" --fail --max-time 20 --retry 2 --retry-connrefused --max-filesize "$URLS_BYTES" \
+        --output "$URLS.new" 2>>"$LOG" || return 0
+    # Half of it would be of no use, and what is no URL would be another line for curl. Renamed, so that nobody reads half.
+    [[ $(tail -n 1 "$URLS.new") == end ]] && ! LC_ALL=C grep -qvE '^[a-z]+ https?://[]!#-[^-~]+$|^end$' "$URLS.new" || return 0
+    mv "$URLS.new" "$URLS"
+    { cp "$URLS" "$URLS_KEPT.new" && mv "$URLS_KEPT.new" "$URLS_KEPT"; } 2>>"$LOG" || true
+}
+
+urls() {
+    # shellcheck source=/dev/null
+    . "$STATE/settings"
+    by_proxy
+    while true; do
+        sleep "$URLS_EVERY_S"
+        renew_urls
+    done
+}
+
 put() {
     local url=$1 file=$2
     # Some images come without curl; it is among the packages, so a later report gets through.
@@ -218,6 +244,20 @@ status_document() {
         "$(images)" "$(uname -sr | json_text)" "$ARYA_INSTANCE_TYPE"
 }
 
+# Whether the last word did not arrive.
+readonly UNSAID=$SAID/unsaid
+
+put_status() {
+    local url
+    url=$(url_of status)
+    if put "${url:-$ARYA_STATUS_URL}" "$STATUS"; then
+        rm -f "$UNSAID"
+    else
+        touch "$UNSAID"
+        return 1
+    fi
+}
+
 # report PHASE [TAIL]. One that does not get through does not stop the boot: the next one says more.
 report() {
     local phase=$1 after
@@ -225,18 +265,20 @@ report() {
     printf '{"phase":"%s","after_s":%s}\n' "$phase" "$after" >>"$TIMELINE"
     status_document "$phase" "${2:-}" >"$STATUS"
     say "$phase after $after s"
-    put "$ARYA_STATUS_URL" "$STATUS" || say 'this could not be reported to the bucket'
+    put_status || say 'this could not be reported to the bucket'
 }
 
 # Which disks have next to nothing left, as `/var has 12K left`.
 full_disks() {
-    df --output=avail,target "$STATE" /var/lib/docker 2>/dev/null | sort -u |
+    { df --output=avail,target "$STATE" /var/lib/docker 2>/dev/null || true; } | sort -u |
         awk -v least="$FULL_BELOW_KIB" '$1 ~ /^[0-9]+$/ && $1 < least { printf "%s%s has %d KiB left", sep, $2, $1; sep = ", " }'
 }
 
 # fail SENTENCE: the end of this boot. The instance stays for forensics until its end.
 fail() {
-    trap - ERR
+    trap - ERR EXIT
+    # Whatever of the rest cannot be had.
+    set +e
     local words sentence=$1
     [[ -z $(full_disks) ]] || sentence+=" The disk is full: $(full_disks)."
     words=$({ tail -n 40 "$LOG"; app_log 20; } 2>/dev/null | last_words "$sentence")
@@ -244,14 +286,15 @@ fail() {
     report failed "$words"
     # The last word must arrive; `report` has tried thrice by now.
     local left=60
-    until put "$ARYA_STATUS_URL" "$STATUS" || ((--left == 0)); do sleep 10; done
+    until put_status || ((--left == 0)); do sleep 10; done
+    [[ -n $(url_of logs) || -z ${ARYA_URLS_URL:-} ]] || renew_urls
     send_logs
     exit 1
 }
 
 app_log() {
     [[ -e $APP/compose.yaml ]] && command -v docker >/dev/null || return 0
-    compose logs --no-color --no-log-prefix --tail "$1" 2>&1 || true
+    COMPOSE_WITHIN_S=$DOCKER_WITHIN_S compose logs --no-color --no-log-prefix --tail "$1" 2>&1 || true
 }
 
 # --- the end, before anything else -------------------------------------------------------------------------------------------
@@ -323,10 +366,22 @@ After=docker.service
 
 [Service]
 ExecStart=$STATE/boot.sh watch
+# What it starts for its last words must not be told to end with it.
+KillMode=mixed
 # One write that fails on a full disk must not end it.
 Restart=always
 RestartSec=10
 StandardOutput=journal+console
+UNIT
+    unit arya-urls.service <<UNIT
+[Unit]
+Description=What an instance of Arya sends by
+After=network-online.target
+
+[Service]
+ExecStart=$STATE/boot.sh urls
+Restart=always
+RestartSec=10
 UNIT
     systemctl daemon-reload
     systemctl enable --quiet arya-boot.service
@@ -435,10 +490,10 @@ docker_settings() {
 
 start_docker() {
     systemctl start docker >>"$LOG" 2>&1 || fail 'Docker did not start.'
-    local tries=100
-    until docker info >/dev/null 2>&1; do
+    local tries=20
+    until timeout "$DOCKER_WITHIN_S" docker info >/dev/null 2>&1; do
         ((--tries)) || fail 'Docker started and does not answer.'
-        sleep 0.2
+        sleep 1
     done
 }
 
@@ -479,6 +534,8 @@ answer was $answer."
 fetch_once() {
     fetch "$1" "$2" "$3" "$4"
     ! grep -qsxF "$3 $4" "$STATE/removed" || return 0
+    # Its only copy, from now on.
+    sync "$4" "$STATE/fetched"
     if at_url "$5" --fail --request DELETE --max-time 20 --retry 2 --retry-connrefused --output /dev/null 2>>"$LOG"; then
         echo "$3 $4" >>"$STATE/removed"
     else
@@ -497,8 +554,10 @@ write_files() {
     done
 }
 
-# The second block of values. Its digest came with the user data, so it is as good as that.
+# The second block of values, and the rest of this script. Its digest came with the user data, so it is as good as that.
 read_settings() {
+    # It is run, and a power cut may have emptied it.
+    has_digest "$ARYA_SETTINGS_SHA256" "$STATE/settings" || rm -f "$STATE/settings"
     fetch settings "$ARYA_SETTINGS_URL" "$ARYA_SETTINGS_SHA256" "$STATE/settings"
     # shellcheck source=/dev/null
     . "$STATE/settings"
@@ -513,86 +572,6 @@ metadata() {
     local path=$1
     shift
     curl --silent --show-error --fail --noproxy '*' --max-time 5 --retry 3 "$@" "$METADATA/$path" 2>>"$LOG"
-}
-
-# field NAME: a text of a JSON object of texts.
-field() { sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p" <<<"$2"; }
-
-# Who the instance's profile says it is. For minutes, which is long enough.
-sign_in() {
-    local -a token
-    local role keys
-    token=(--header "X-aws-ec2-metadata-token: $(metadata api/token --request PUT \
-        --header 'X-aws-ec2-metadata-token-ttl-seconds: 300' || true)")
-    role=$(metadata meta-data/iam/security-credentials/ "${token[@]}") ||
-        fail "This instance has no profile, and \`env_from\` is read with its rights. Name one in \`instances.profile\`."
-    if ! { keys=$(metadata "meta-data/iam/security-credentials/$role" "${token[@]}") &&
-        REGION=$(metadata meta-data/placement/region "${token[@]}") &&
-        DOMAIN=$(metadata meta-data/services/domain "${token[@]}"); }; then
-        fail "The instance's own metadata does not say who it is in the role $role."
-    fi
-    KEYS=$(field AccessKeyId "$keys"):$(field SecretAccessKey "$keys")
-    SESSION=$(field Token "$keys")
-}
-
-# signed SERVICE CALL BODY: the answer in $STATE/answer. Keys go to curl on its standard input, as URLs do.
-signed() {
-    printf 'user = "%s"\nheader = "X-Amz-Security-Token: %s"\nurl = "%s"\n' "$KEYS" "$SESSION" \
-        "${ARYA_AWS_ENDPOINT:-https://$1.$REGION.$DOMAIN}/" |
-        curl --config - --silent --show-error --fail-with-body --connect-timeout 10 --max-time 20 --retry 3 \
-            --aws-sigv4 "aws:amz:$REGION:$1" --header 'Content-Type: application/x-amz-json-1.1' \
-            --header "X-Amz-Target: $2" --data-raw "$3" --output "$STATE/answer" 2>>"$LOG"
-}
-
-# Adds what an answer holds to $STATE/environment; prints where the next page begins. Systems with cloud-init have Python.
-take() {
-    python3 - "$STATE/answer" "$STATE/environment.new" "$STATE/environment.values" <<'PYTHON'
-import json, sys
-
-answer, found = json.load(open(sys.argv[1])), json.load(open(sys.argv[2]))
-if "SecretString" in answer:
-    for name, value in json.loads(answer["SecretString"]).items():
-        found[name] = value if isinstance(value, str) else json.dumps(value)
-else:
-    for one in answer.get("Parameters", []) + [one for one in [answer.get("Parameter")] if one]:
-        found[one["Name"].rsplit("/", 1)[-1]] = one["Value"]
-json.dump(found, open(sys.argv[2], "w"))
-with open(sys.argv[3], "wb") as values:
-    values.write("".join(value + "\n" for value in found.values()).encode("utf-8", "surrogatepass"))
-print(answer.get("NextToken") or "")
-PYTHON
-}
-
-# parameters PATH: everything below it, or the one of that name.
-parameters() {
-    local path next='' before
-    path=$(json_text <<<"$1")
-    before=$(<"$STATE/environment.new")
-    while true; do
-        signed ssm AmazonSSM.GetParametersByPath \
-            "{\"Path\":\"$path\",\"WithDecryption\":true${next:+,\"NextToken\":\"$next\"}}" && next=$(take) || return 1
-        [[ -n $next ]] || break
-    done
-    [[ $before == "$(<"$STATE/environment.new")" ]] || return 0
-    signed ssm AmazonSSM.GetParameter "{\"Name\":\"$path\",\"WithDecryption\":true}" && take >/dev/null
-}
-
-# Read once, so that a reboot does not change what is compared.
-read_environment() {
-    local from
-    if ((${#ARYA_ENV_FROM[@]} == 0)) || [[ -e $STATE/environment ]]; then return; fi
-    sign_in
-    echo '{}' >"$STATE/environment.new"
-    : >"$STATE/environment.values"
-    for from in "${ARYA_ENV_FROM[@]}"; do
-        case "$from" in
-        ssm:*) parameters "${from#ssm:}" ;;
-        *) signed secretsmanager secretsmanager.GetSecretValue "{\"SecretId\":\"$(json_text <<<"${from#secretsmanager:}")\"}" && take >/dev/null ;;
-        esac || fail "\`$from\` could not be read: $(field __type "$(<"$STATE/answer")"). The role of \`instances.profile\` must be \
-allowed to read and decrypt it, and a secret must be an object of texts."
-    done
-    rm -f "$STATE/answer"
-    mv "$STATE/environment.new" "$STATE/environment"
 }
 
 images_there() {
@@ -623,9 +602,28 @@ fetch_files() {
     if [[ -n $ARYA_COMPOSE_URL ]]; then
         fetch 'compose file' "$ARYA_COMPOSE_URL" "$ARYA_COMPOSE_SHA256" "$APP/compose.yaml"
     fi
-    if [[ -n $ARYA_IMAGE_URL ]] && ! images_there; then
-        fetch 'image archive' "$ARYA_IMAGE_URL" "$ARYA_IMAGE_SHA256" "$STATE/image"
+    if ((${#ARYA_IMAGE_PIECES[@]})) && ! images_there; then
+        fetch_image
     fi
+}
+
+# The archive, piece by piece as it lies in the bucket. One that is there is whole.
+fetch_image() {
+    local at whole=$STATE/image.part
+    [[ ! -f $STATE/image ]] || return 0
+    rm -f "$whole" "$STATE/piece"
+    for ((at = 0; at < ${#ARYA_IMAGE_PIECES[@]}; at += 2)); do
+        fetch 'image archive' "${ARYA_IMAGE_PIECES[at]}" "${ARYA_IMAGE_PIECES[at + 1]}" "$STATE/piece"
+        if ((at == 0)); then
+            mv "$STATE/piece" "$whole"
+        else
+            cat "$STATE/piece" >>"$whole" 2>>"$LOG" || fail 'The disk took no more of the image archive.'
+            rm "$STATE/piece"
+        fi
+    done
+    has_digest "$ARYA_IMAGE_SHA256" "$whole" ||
+        fail "The pieces of the image archive do not make up the one that was uploaded, sha256:$ARYA_IMAGE_SHA256. Upload it again."
+    mv "$whole" "$STATE/image"
 }
 
 load_images() {
@@ -648,209 +646,14 @@ compose() {
         docker compose --project-name app --project-directory "$APP" "${files[@]}" "$@"
 }
 
-# What the app's service gets beyond its compose file, where a dollar sign would have a meaning.
-compose_more() {
-    rm -f "$STATE/compose.more.json"
-    local environment='{}'
-    [[ ! -e $STATE/environment ]] || environment=$(sed 's/\$/$$/g' "$STATE/environment")
-    printf '{"services":{"%s":{"env_file":[%s],"environment":%s}}}\n' "$ARYA_APP_SERVICE" "${ARYA_ENV_FILE_URL:+\".env\"}" \
-        "$environment" >"$STATE/compose.more.json"
-}
-
-start_app() {
-    compose_more
-    # The list is complete, so what it leaves out is not started for another service's sake.
-    compose up --detach --no-build --no-deps --quiet-pull "${ARYA_SERVICES[@]}" >>"$LOG" 2>&1 ||
-        fail "Docker Compose could not start the services.$(missing_images)"
-}
-
-# Those of the services to start that are not there, as the next sentence. Where compose cannot read its file it says so itself.
-missing_images() {
-    local image missing=''
-    while read -r image; do
-        docker image inspect "$image" >/dev/null 2>&1 || missing+=", \`$image\`"
-    done < <({ compose config --images "${ARYA_SERVICES[@]}" 2>/dev/null || true; } | sort -u)
-    [[ -z $missing ]] || printf ' Not there, neither from the archive nor from a registry: %s.' "${missing#, }"
-}
-
 # Whether every container of the app's service ended and none will be started again.
 app_ended() {
     local states
-    states=$(compose ps --all --format '{{.State}}' "$ARYA_APP_SERVICE" 2>>"$LOG") || return 1
+    states=$(COMPOSE_WITHIN_S=$DOCKER_WITHIN_S compose ps --all --format '{{.State}}' "$ARYA_APP_SERVICE" 2>>"$LOG") || return 1
     [[ -n $states ]] && ! grep -qvE 'exited|dead' <<<"$states"
 }
 
-# ask PATH [curl's options]: prints status and microseconds. A certificate made on the machine is as good as any here.
-ask() {
-    local path=$1 status time
-    shift
-    local -a how=(--silent --insecure --globoff --path-as-is --noproxy '*' --max-time 5)
-    local url=$ARYA_APP_SCHEME://127.0.0.1:$ARYA_APP_PORT$path
-    if [[ $ARYA_APP_PROTOCOL == grpc ]]; then
-        ask_grpc "$url" "${how[@]}" "$@"
-        return
-    fi
-    read -r status time < <(
-        curl "${how[@]}" --output /dev/null --write-out '%{http_code} %{time_total}\n' "$@" "$url" || true
-    )
-    time=${time/./}
-    echo "${status:-000} $((10#${time:-0}))"
-}
-
-# The same of gRPC: an empty message to a method. 200 stands for its status 0, and of the standard health check for
-# SERVING, which it answers with the two bytes 08 01 behind the five of a message's head.
-ask_grpc() {
-    local url=$1 said time status
-    shift
-    said=$(curl "$@" --http2-prior-knowledge --header 'content-type: application/grpc' --header 'te: trailers' \
-        --data-binary @<(printf '\0\0\0\0\0') --dump-header - --output "$SAID/grpc" --write-out 'took %{time_total}\n' "$url" || true)
-    time=$(sed -n 's/^took //p' <<<"$said")
-    time=${time/./}
-    status=$(tr -d '\r' <<<"$said" | sed -n 's/^grpc-status: *//p' | tail -n 1)
-    if [[ $status == 0 && $url == */grpc.health.v1.Health/Check ]] && ! cmp -s "$SAID/grpc" <(printf '\0\0\0\0\2\10\1'); then
-        status=unwell
-    fi
-    case "$status" in
-    '') status=000 ;;
-    0) status=200 ;;
-    *) status=grpc-status:$status ;;
-    esac
-    echo "$status $((10#${time:-0}))"
-}
-
-wait_until_up() {
-    local status deadline=$((SECONDS + ARYA_UP_WITHIN_S)) look=$((SECONDS + 2))
-    while true; do
-        read -r status _ < <(ask "$ARYA_HEALTH_PATH")
-        [[ $status != 200 ]] || return 0
-        if ((SECONDS >= look)); then
-            look=$((SECONDS + 5))
-            ! app_ended || fail "The app ended before its health path $ARYA_HEALTH_PATH answered."
-        fi
-        [[ $status != 000 ]] || status=nothing
-        ((SECONDS < deadline)) ||
-            fail "The health path $ARYA_HEALTH_PATH did not answer 200 within $ARYA_UP_WITHIN_S s; last it answered $status."
-        sleep 0.2
-    done
-}
-
-warm_up() {
-    local count=${#ARYA_WARM_PATHS[@]} good=0 at=0 status time path deadline=$((SECONDS + ARYA_WARM_WITHIN_S))
-    local -a host=()
-    ((count)) || return 0
-    [[ -z $ARYA_WARM_HOST ]] || host=(--header "Host: $ARYA_WARM_HOST")
-    while ((good < ARYA_WARM_IN_A_ROW)); do
-        path=${ARYA_WARM_PATHS[at++ % count]}
-        read -r status time < <(ask "$path" "${host[@]}")
-        if [[ $status == [23]* ]] && ((time <= ARYA_WARM_UNDER_MS * 1000)); then
-            good=$((good + 1))
-            continue
-        fi
-        good=0
-        ((SECONDS < deadline)) || fail "The app did not give $ARYA_WARM_IN_A_ROW answers in a row within $ARYA_WARM_UNDER_MS ms \
-each during $ARYA_WARM_WITHIN_S s of warm-up: $(mask <<<"$path") answered $status after $((time / 1000)) ms."
-        sleep 0.1
-    done
-}
-
 # --- the monitor ------------------------------------------------------------------------------------------------------------
-
-# Whom to watch. It has no digest: it changes while the monitor stands, as instances come and go.
-fetch_targets() {
-    [[ -n $ARYA_TARGETS_URL ]] || return 0
-    local file=$APP/prometheus/targets.json
-    at_url "$ARYA_TARGETS_URL" --fail --max-time 20 --output "$STATE/targets.new" 2>>"$LOG" || return 0
-    chmod 0644 "$STATE/targets.new"
-    # Renamed, so that nobody reads half of it.
-    cmp -s "$STATE/targets.new" "$file" || mv "$STATE/targets.new" "$file"
-}
-
-# The one port that others reach, behind a password whose hash alone came here, with a key that leaves this machine never.
-start_proxy() {
-    [[ $ARYA_ROLE == monitor ]] || return 0
-    [[ -e $STATE/proxy.crt ]] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 30 \
-        -subj /CN=arya-monitor -keyout "$STATE/proxy.key" -out "$STATE/proxy.crt" 2>>"$LOG" || fail 'The monitor could not make its key.'
-    # Its workers are another user, and read the list of users with every request.
-    chmod 0711 "$STATE"
-    chmod 0755 "$APP/proxy"
-    rm -f /etc/nginx/sites-enabled/default
-    ln -sf "$APP/proxy/nginx.conf" /etc/nginx/conf.d/arya.conf
-    { nginx -t && systemctl restart nginx; } >>"$LOG" 2>&1 || fail "The monitor's proxy did not start."
-}
-
-# The archive of Referee that the deployment brought itself, under the one name that the compose file has for it, and under
-# no other. 2 = no try will bring it.
-load_referee() {
-    local file=$STATE/referee answer name
-    local -a names
-    [[ -n $ARYA_REFEREE_URL ]] || return 0
-    ! docker image inspect arya/referee:archive >/dev/null 2>&1 || return 0
-    rm -f "$file"
-    if ! answer=$(at_url "$ARYA_REFEREE_URL" --speed-limit 1 --speed-time 60 --output "$file" --write-out '%{http_code}') ||
-        [[ $answer != 200 ]]; then
-        if has_expired "$file"; then
-            echo 'the URL of its archive expired before it was fetched; with fresh credentials another deployment has it'
-            return 2
-        fi
-        echo "its archive has not come out of the bucket yet; the last answer was $answer"
-        return 1
-    fi
-    if ! has_digest "$ARYA_REFEREE_SHA256" "$file"; then
-        echo "its archive came with another digest than the one that was uploaded, sha256:$ARYA_REFEREE_SHA256"
-        return 1
-    fi
-    docker load --input "$file" >"$STATE/referee.loaded" || return 1
-    rm -f "$file"
-    mapfile -t names < <(sed -nE 's/^Loaded image( ID)?: //p' "$STATE/referee.loaded")
-    docker tag "${names[0]:-}" arya/referee:archive || return 1
-    for name in "${names[@]}"; do
-        # By an id the image itself would go.
-        [[ $name == sha256:* || $name == arya/referee:archive ]] || docker image rm --no-prune "$name" >/dev/null || return 1
-    done
-}
-
-# fetch_and_start SERVICE: images one beside the other, so that none waits for another's registry; then one service at a
-# time, since two that need a third would both make it. 2 = no try will start it.
-fetch_and_start() {
-    local code=0
-    [[ $1 != referee ]] || load_referee || return
-    COMPOSE_WITHIN_S=$PULL_WITHIN_S compose pull --quiet --policy missing --include-deps "$1" || code=$?
-    # What `timeout` ends says nothing.
-    ((code != 124)) || echo "its image did not come from the registry within $PULL_WITHIN_S s"
-    ((code == 0)) || return 1
-    (
-        if ! flock --wait "$START_WITHIN_S" 9; then
-            echo "another service has not started within $START_WITHIN_S s"
-            exit 1
-        fi
-        compose up --detach --no-build "$1" || exit 1
-    ) 9>"$SAID/starting"
-}
-
-# start_later SERVICE: what need not be there for the canary to be watched is tried until it runs, less and less often; a
-# registry that has it not is told of once, in the registry's own words, or Docker's.
-start_later() {
-    local service=$1 pause=$LATER_AGAIN_S said before='' code
-    while true; do
-        code=0
-        said=$(fetch_and_start "$service" 2>&1) || code=$?
-        ((code != 0)) || break
-        # Ports and times differ from try to try, the words do not.
-        if [[ ${said//[0-9]/} != "$before" ]]; then
-            before=${said//[0-9]/}
-            printf '%s\n' "$said" >>"$LOG"
-            { grep '[^[:space:]]' <<<"$said" | tail -n 1 | hide | mask | head -c "$WHY_BYTES" >"$SAID/why.$service"; } || true
-            say "$service does not run yet; the canary does not wait for it"
-        fi
-        ((code != 2)) || return 0
-        sleep "$pause"
-        ((pause = pause < LATER_AGAIN_AT_MOST_S ? 2 * pause : pause))
-    done
-    printf '%s\n' "$said" >>"$LOG"
-    say "$service runs"
-    rm -f "$SAID/why.$service"
-    touch "$STATE/later.$service"
-}
 
 by_proxy() {
     [[ -z $ARYA_HTTP_PROXY ]] ||
@@ -862,7 +665,9 @@ boot() {
     mkdir -p "$APP" "$SAID"
     : >"$LOG"
     : >"$TIMELINE"
-    trap 'fail "The boot script broke off in line $LINENO."' ERR
+    trap 'fail "The boot script broke off in line $LINENO of ${BASH_SOURCE[0]##*/}."' ERR
+    # An unset value ends the shell without an error.
+    trap '(($? == 0)) || fail "The boot script broke off."' EXIT
     end_if_over
     by_proxy
     report booting
@@ -871,6 +676,8 @@ boot() {
     start_docker
     report docker_ready
     read_settings
+    renew_urls
+    systemctl start --no-block arya-urls.service
     fetch_files
     read_environment
     report fetched
@@ -884,16 +691,13 @@ boot() {
     warm_up
     report ready
     systemctl start --no-block arya-watch.service
-    # Where nothing reaches a monitor, it sends what it scrapes.
-    [[ -z $ARYA_EVIDENCE_URL ]] || systemd-run --quiet --unit arya-evidence --property Restart=always --property RestartSec=10 \
-        "$STATE/boot.sh" evidence || true
+    # Where nothing reaches a monitor, it sends what it scrapes. An arm's files are the app's own.
+    [[ $ARYA_ROLE != monitor || ! -e $APP/evidence.sh ]] || systemd-run --quiet --unit arya-evidence \
+        --property Restart=always --property RestartSec=10 "$STATE/boot.sh" evidence || true
 }
 
 evidence() {
-    # shellcheck source=/dev/null
-    . "$STATE/settings"
     by_proxy
-    export ARYA_EVIDENCE_URL
     exec bash "$APP/evidence.sh"
 }
 
@@ -901,89 +705,25 @@ evidence() {
 
 # Container logs, without the app's secrets and masked, newest last; only when there is something new.
 send_logs() {
-    [[ -n ${ARYA_LOGS_URL:-} && -e $APP/compose.yaml ]] && command -v docker >/dev/null || return 0
-    compose logs --no-color --timestamps --tail 5000 2>&1 | hide | mask | tail -c "$LOGS_BYTES" >"$SAID/logs.new" || true
+    local url
+    url=$(url_of logs)
+    [[ -n $url && -e $APP/compose.yaml ]] && command -v docker >/dev/null || return 0
+    COMPOSE_WITHIN_S=$DOCKER_WITHIN_S compose logs --no-color --timestamps --tail 5000 2>&1 | hide | mask | tail -c "$LOGS_BYTES" >"$SAID/logs.new" || true
     [[ -s $SAID/logs.new ]] || return 0
-    if ! cmp -s "$SAID/logs.new" "$SAID/logs" && put "$ARYA_LOGS_URL" "$SAID/logs.new"; then
+    if ! cmp -s "$SAID/logs.new" "$SAID/logs" && put "$url" "$SAID/logs.new"; then
         mv "$SAID/logs.new" "$SAID/logs"
     fi
-}
-
-# send_export SECONDS: what the monitor recorded, for the report. It lies in the bucket before anybody ends this machine.
-send_export() {
-    [[ -n ${ARYA_EXPORT_URL:-} ]] || return 0
-    if timeout "$1" bash "$APP/export.sh" "$STATE/export.tar.gz" >>"$LOG" 2>&1; then
-        put "$ARYA_EXPORT_URL" "$STATE/export.tar.gz" || true
-    fi
-}
-
-# Kayenta keeps its configs in memory, so the standard one is put there again after each of its starts.
-offer_config() {
-    local kayenta=http://127.0.0.1:8090/canaryConfig known
-    [[ -e $STATE/later.kayenta ]] || return 0
-    known=$(curl --silent --fail --noproxy '*' --max-time 5 "$kayenta" 2>>"$LOG") || return 0
-    [[ $known != *'"arya-standard"'* ]] || return 0
-    curl --silent --fail --noproxy '*' --max-time 10 --header 'Content-Type: application/json' \
-        --data-binary "@$APP/kayenta/standard.json" --output /dev/null "$kayenta" 2>>"$LOG" ||
-        say 'Kayenta did not take the standard config; it is offered again'
-}
-
-# tell_ready [TAIL]. The phase stays: it was ready.
-tell_ready() {
-    status_document ready "$1" >"$STATUS"
-    put "$ARYA_STATUS_URL" "$STATUS"
-}
-
-shorten_log() {
-    (($(stat --format %s "$LOG") > LOG_BYTES)) || return 0
-    # Others have it open, so it stays the same file.
-    { tail -c $((LOG_BYTES / 2)) "$LOG" >"$SAID/log" && cat "$SAID/log" >"$LOG"; } || true
-    rm -f "$SAID/log"
-}
-
-watch() {
-    local exported=-$EXPORT_EVERY_S told words='' ended=no service
-    STARTED=$(ticks)
-    mkdir -p "$SAID"
-    # shellcheck source=/dev/null
-    . "$STATE/settings"
-    by_proxy
-    trap 'send_logs; send_export "$LAST_EXPORT_WITHIN_S"; exit 0' TERM
-    told=$(running)$(not_running)
-    # Each by itself: one that is slow to come holds up neither the others nor the rest of this.
-    for service in "${ARYA_LATER[@]}"; do
-        [[ -e $STATE/later.$service ]] || start_later "$service" &
-    done
-    while true; do
-        shorten_log
-        fetch_targets
-        offer_config
-        send_logs
-        if ((SECONDS - exported >= EXPORT_EVERY_S)); then
-            exported=$SECONDS
-            # Beside the rest, which must not wait for it.
-            send_export "$EXPORT_WITHIN_S" &
-        fi
-        if [[ $ended == no ]] && app_ended; then
-            ended=yes
-            say 'the app ended'
-            # The load balancer sees that it is not well any more, and this says why.
-            words=$(app_log 20 | last_words 'The app ended by itself.')
-            told=''
-        fi
-        if [[ $told != "$(running)$(not_running)$words" ]] && tell_ready "$words"; then
-            told=$(running)$(not_running)$words
-        fi
-        # In the background, since a signal is heard only between two commands.
-        sleep "$WATCH_EVERY_S" &
-        wait $!
-    done
 }
 
 case "${1:-install}" in
 install) install ;;
 boot) boot ;;
-watch) watch ;;
+urls) urls ;;
+watch)
+    # shellcheck source=/dev/null
+    . "$STATE/settings"
+    watch
+    ;;
 evidence) evidence ;;
 packages) wanted_packages ;;
 range) container_range ;;

@@ -3,7 +3,7 @@
 # samples as Prometheus answers them, in parts of five minutes. `boot.sh` runs it once Prometheus answers.
 #
 # The part of now is written again and again, with all of it that is known; one that has ended is written until that
-# succeeded. Each has a place in a ring of URLs, which the server signs anew before the session ends that signed them.
+# succeeded. Each has a place in a ring of URLs.
 set -Eeuo pipefail
 umask 077
 
@@ -12,10 +12,8 @@ readonly HERE
 # Seconds of a part, and what it holds of the one before: a scrape is stored later than the moment that it is stamped with.
 readonly PART_S=300
 readonly OVERLAP_S=25
-# Between two writes of the part of now, and between two looks for newer URLs.
+# Between two writes of the part of now.
 readonly EVERY_S=10
-readonly URLS_EVERY_S=60
-readonly URLS_BYTES=65536
 # Of an answer as it is and packed; the server reads no more.
 readonly ANSWER_BYTES=16777216
 readonly PACKED_BYTES=4194304
@@ -23,8 +21,8 @@ readonly ASK_WITHIN_S=10
 readonly PUT_WITHIN_S=20
 # curl's word for an answer that is larger than it may be.
 readonly TOO_LARGE=63
-# First the URL of these lines themselves, then one of each place.
-readonly URLS=$HERE/../evidence.urls
+# Where the places of the ring are among the URLs that `boot.sh` keeps new.
+readonly URLS=/run/arya/urls
 # The first part that is not whole in the bucket.
 readonly NEXT=$HERE/../evidence.next
 
@@ -37,15 +35,6 @@ at_url() {
     local url=$1
     shift
     printf 'url = "%s"\n' "$url" | curl --config - --silent --fail --connect-timeout 10 --max-time "$PUT_WITHIN_S" "$@"
-}
-
-newer_urls() {
-    local from=$ARYA_EVIDENCE_URL
-    [[ ! -s $URLS ]] || from=$(head -n 1 "$URLS")
-    at_url "$from" --max-filesize "$URLS_BYTES" --output "$URLS.new" || return 0
-    # Half of it would be a ring of another size.
-    [[ $(tail -n 1 "$URLS.new") == end ]] || return 0
-    mv "$URLS.new" "$URLS"
 }
 
 # answer PART TO: everything of a part that is known at a moment.
@@ -66,14 +55,12 @@ pack() {
             cat "$FOLDER/answer"
             printf '}'
         fi
-    } | gzip >"$FOLDER/part"
+    } | gzip >"$FOLDER/part" || return 1
 }
 
 # post PART TO: whether it lies in the bucket.
 post() {
-    local places url why='' code=0
-    places=$(($(wc -l <"$URLS") - 2))
-    url=$(sed -n "$(($1 % places + 2))p" "$URLS")
+    local why='' code=0
     answer "$1" "$2" || code=$?
     case $code in
     0) ;;
@@ -81,33 +68,32 @@ post() {
     # What is known of the part already stays there.
     *) [[ $good != "$1" ]] && why=no_answer || return 1 ;;
     esac
-    pack "$1" "$2" "$why"
+    pack "$1" "$2" "$why" || return 1
     if (($(stat --format %s "$FOLDER/part") > PACKED_BYTES)); then
-        pack "$1" "$2" too_long
+        pack "$1" "$2" too_long || return 1
     fi
-    at_url "$url" --upload-file "$FOLDER/part" --header 'Content-Type:' --output /dev/null && [[ $why != no_answer ]] || return 1
+    at_url "${ring[$1 % ${#ring[@]}]}" --upload-file "$FOLDER/part" --header 'Content-Type:' --output /dev/null && [[ $why != no_answer ]] || return 1
     [[ -n $why ]] || good=$1
 }
 
 # The part that was written last with an answer.
 good=none
-renewed=-$URLS_EVERY_S
 while true; do
-    if ((SECONDS - renewed >= URLS_EVERY_S)) || [[ ! -s $URLS ]]; then
-        renewed=$SECONDS
-        newer_urls
-    fi
-    if [[ -s $URLS ]]; then
+    # They are written anew while this runs.
+    mapfile -t ring < <(sed -n 's/^evidence //p' "$URLS" || true)
+    if ((${#ring[@]})); then
         moment=$(date +%s)
         now=$((moment / PART_S))
-        next=$(cat "$NEXT" 2>/dev/null || echo "$now")
+        next=$(cat "$NEXT" 2>/dev/null || true)
+        # A full disk leaves half a number.
+        [[ $next =~ ^[0-9]+$ ]] || next=$now
         # What is written over in the bucket by now is gone; and a clock may have been set back.
-        ((next > now - ($(wc -l <"$URLS") - 2))) || next=$((now - ($(wc -l <"$URLS") - 2) + 1))
+        ((next > now - ${#ring[@]})) || next=$((now - ${#ring[@]} + 1))
         ((next <= now)) || next=$now
         while ((next < now)) && post "$next" $(((next + 1) * PART_S)); do
             next=$((next + 1))
         done
-        echo "$next" >"$NEXT" || true
+        { echo "$next" >"$NEXT.new" && mv "$NEXT.new" "$NEXT"; } || true
         post "$now" "$moment" || true
     fi
     # In the background, since a signal is heard only between two commands.

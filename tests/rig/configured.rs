@@ -114,7 +114,7 @@ fn https_with_a_certificate_of_its_own_is_asked_and_warmed_up() {
     ));
     let image = prometheus_image();
     order.bucket.store("image", image.clone());
-    order.settings.image = Some(order.bucket.object("image", &image));
+    order.settings.image = Some(order.bucket.object("image", &image).into());
     let pem = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
     let files = [
         (

@@ -6,7 +6,7 @@ use arya_plan::identity::Role;
 use arya_plan::listener::Protocol;
 use arya_plan::observed::{BootPhase, Status};
 use arya_plan::spec::{App, WarmUp};
-use arya_plan::user_data::{Birth, Patience, Settings, user_data};
+use arya_plan::user_data::{Birth, Patience, Settings, Urls, user_data};
 use serde_json::Value;
 
 use crate::bucket::{Bucket, Version};
@@ -15,6 +15,7 @@ use crate::{machine, sample};
 pub(crate) use sample::PORT;
 /// What runs on an instance alone.
 const VERSION: &str = "1.0";
+pub(crate) const URLS: &str = "urls/canary-0-1";
 pub(crate) const STATUS: &str = "status/canary-0-1.json";
 pub(crate) const LOGS: &str = "logs/canary-0-1.txt";
 
@@ -31,6 +32,7 @@ pub(crate) struct Order {
     pub(crate) bucket: Bucket,
     pub(crate) role: Role,
     pub(crate) settings: Settings,
+    pub(crate) urls: Urls,
     pub(crate) ends_in: Duration,
     pub(crate) http_proxy: Option<String>,
     pub(crate) image: Vec<u8>,
@@ -52,7 +54,7 @@ impl Order {
                 version_path: None,
             },
             patience: PATIENCE,
-            image: Some(bucket.object("image", &image)),
+            image: Some(bucket.object("image", &image).into()),
             compose: Some(bucket.object("compose", compose.as_bytes())),
             written: vec![],
             app_service: "web".into(),
@@ -62,9 +64,14 @@ impl Order {
             aws_endpoint: None,
             files: vec![],
             later: vec![],
-            targets: None,
-            logs: bucket.sign("PUT", LOGS),
+            urls: bucket.sign("GET", URLS),
             referee: None,
+        };
+        let urls = Urls {
+            these: bucket.sign("GET", URLS),
+            status: bucket.sign("PUT", STATUS),
+            logs: bucket.sign("PUT", LOGS),
+            targets: None,
             export: None,
             evidence: None,
         };
@@ -72,6 +79,7 @@ impl Order {
             bucket,
             role: Role::Canary,
             settings,
+            urls,
             ends_in: Duration::from_secs(3600),
             http_proxy: None,
             image,
@@ -92,6 +100,7 @@ impl Order {
     pub(crate) fn user_data(&self) -> Vec<u8> {
         let settings = self.settings.bytes().unwrap();
         self.bucket.store("settings", settings.clone());
+        self.bucket.store(URLS, self.urls.bytes());
         let birth = Birth {
             role: self.role,
             instance_type: "t3.medium".into(),

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use arya_plan::observed::BootPhase;
 use arya_plan::spec::Digest;
-use arya_plan::user_data::Object;
 
 use crate::bucket::Version;
 use crate::deployed::{Order, STATUS, compose_file};
@@ -76,7 +75,7 @@ fn fault_an_app_that_ends_at_once_is_not_waited_for() {
 fn fault_an_expired_url_says_so() {
     let mut order = Order::new();
     let url = order.bucket.sign_for("GET", "image", Duration::ZERO);
-    order.settings.image = order.settings.image.map(|image| Object { url, ..image });
+    order.settings.image.as_mut().unwrap().pieces[0].url = url;
     fails_with(&order, "The URL of the image archive expired before it was fetched.");
 }
 

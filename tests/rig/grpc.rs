@@ -19,7 +19,7 @@ fn speaking_grpc(method: &str) -> Order {
     let program = env!("CARGO_BIN_EXE_grpc-app").into();
     let image = sample::packed(program, &["/grpc-app"], "1.0", &[NOT_SERVING]);
     order.bucket.store("image", image.clone());
-    order.settings.image = Some(order.bucket.object("image", &image));
+    order.settings.image = Some(order.bucket.object("image", &image).into());
     order.settings.app.protocol = Protocol::Grpc;
     order.settings.app.health_check_path = method.into();
     order.settings.app.warm_up.paths = vec![method.into()];

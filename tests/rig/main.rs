@@ -19,10 +19,11 @@ mod ubuntu;
 use std::time::Duration;
 
 use arya_plan::observed::BootPhase;
+use arya_plan::user_data::Urls;
 use serde_json::Value;
 
 use bucket::Version;
-use deployed::{LOGS, Order, PORT, STATUS, compose_file};
+use deployed::{LOGS, Order, PORT, STATUS, URLS, compose_file};
 use machine::{Image, Machine};
 
 /// From `docker run` to healthy, on two cores.
@@ -86,6 +87,7 @@ fn story_an_instance_sets_itself_up() {
     );
 
     logs_come_masked(&order);
+    what_it_sends_by_is_read_again(&order, &machine);
     nothing_secret_is_told(&order, &machine);
 }
 
@@ -123,6 +125,26 @@ fn logs_come_masked(order: &Order) {
     });
     let logs = logs.expect("the logs did not come");
     assert!(logs.contains("GET /patients/…?… 500"), "{logs}");
+}
+
+/// URLs that the server wrote later, as it does with each new session.
+fn what_it_sends_by_is_read_again(order: &Order, machine: &Machine) {
+    const NEWER_LOGS: &str = "logs/newer.txt";
+    let newer = Urls {
+        logs: order.bucket.sign("PUT", NEWER_LOGS),
+        ..order.urls.clone()
+    };
+    order.bucket.store(URLS, newer.bytes());
+    let arrived = (0..12).any(|_| {
+        // Logs that stayed the same are not sent again; this one writes its line once more.
+        machine.run("docker start app-talker-1");
+        let within = Duration::from_secs(5);
+        order
+            .bucket
+            .wait_for(NEWER_LOGS, within, |versions| versions.first().cloned())
+            .is_some()
+    });
+    assert!(arrived, "the logs did not come by the newer URL");
 }
 
 /// Nobody who reads the console, the journal or the reports can use the bucket.

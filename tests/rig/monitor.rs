@@ -55,10 +55,10 @@ fn order(watched: &Machine) -> Order {
     bucket.store("targets", monitor.targets(&scraped, &[watched.address()]));
     let image = prometheus_image();
     bucket.store("image", image.clone());
-    let image = Some(bucket.object("image", &image));
-    let logs = order.settings.logs.clone();
-    order.settings = monitor.settings(PATIENCE, image, bucket.sign("GET", "targets"), logs);
-    order.settings.export = Some(bucket.sign("PUT", EXPORT));
+    let image = Some(bucket.object("image", &image).into());
+    order.settings = monitor.settings(PATIENCE, image, order.settings.urls);
+    order.urls.targets = Some(bucket.sign("GET", "targets"));
+    order.urls.export = Some(bucket.sign("PUT", EXPORT));
     let referee = sample::image("referee", &[]);
     bucket.store("referee", referee.clone());
     order.settings.referee = Some(bucket.object("referee", &referee));

@@ -10,8 +10,7 @@ use arya_judge::source::answer::{label_sets, series};
 use arya_judge::source::pack::{Exposed, choose};
 use arya_judge::source::posted::{PLACES, Part, Posted, number_of, place_of};
 use arya_judge::source::{Origin, Whose, blocks, everything_of, look_back_s, samples_of};
-use arya_plan::user_data::PresignedUrl;
-use arya_plan::user_data::monitor::{EVIDENCE_URLS, Monitor, SCRAPE_EVERY, evidence_key, evidence_urls};
+use arya_plan::user_data::monitor::{Monitor, SCRAPE_EVERY, evidence_key};
 
 use crate::bucket::{Bucket, Version};
 use crate::deployed::Order;
@@ -23,13 +22,8 @@ const SPAN_S: i64 = 60;
 /// Has a monitor put what it scrapes into its bucket.
 pub(crate) fn posting(mut order: Order, monitor: &Monitor) -> Order {
     let bucket = &order.bucket;
-    let places: [PresignedUrl; PLACES] = std::array::from_fn(|place| bucket.sign("PUT", &evidence_key(place)));
-    bucket.store(
-        EVIDENCE_URLS,
-        evidence_urls(&bucket.sign("GET", EVIDENCE_URLS), &places),
-    );
-    let urls = bucket.sign("GET", EVIDENCE_URLS);
-    order.settings = order.settings.posting(monitor.deployment, &[], urls);
+    order.urls.evidence = Some(std::array::from_fn(|place| bucket.sign("PUT", &evidence_key(place))));
+    order.settings = order.settings.posting(monitor.deployment, &[]);
     order
 }
 

@@ -8,6 +8,7 @@
 mod door;
 mod signing;
 mod told;
+mod urls;
 
 use std::io::Write as _;
 use std::time::{Duration, SystemTime};
@@ -22,6 +23,7 @@ use flate2::write::GzEncoder;
 
 pub use door::{Door, DoorKey};
 pub(crate) use signing::Signing;
+pub(crate) use urls::SignedBy;
 
 use crate::Inner;
 use crate::calls::Call;

@@ -5,6 +5,7 @@ mod codes;
 mod tests;
 
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 
 use arya_plan::cloud::{CloudError, ErrorKind};
@@ -177,6 +178,9 @@ where
         }
         SdkError::ResponseError(answer) => Failure::answered(call, None, answer.raw().status().as_u16(), ""),
         SdkError::TimeoutError(_) => Failure::unanswered(call, "no answer in time"),
+        SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+            Failure::unanswered(call, &deepest(error))
+        }
         other => Failure::unanswered(call, &causes(other)),
     }
 }
@@ -194,6 +198,19 @@ fn causes(error: &dyn std::error::Error) -> String {
         next = error.source();
     }
     said.join(": ")
+}
+
+/// Why nothing came back, in the words of what lies deepest: above it are the names of layers, which say that one below them
+/// failed.
+fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut deepest = error;
+    while let Some(cause) = deepest.source() {
+        deepest = cause;
+    }
+    let text = deepest.to_string();
+    let number = deepest.downcast_ref().and_then(io::Error::raw_os_error);
+    let words = number.and_then(|number| text.strip_suffix(&format!(" (os error {number})")));
+    words.map_or_else(|| text.clone(), str::to_owned)
 }
 
 /// What a delete makes of an answer: gone is done.

@@ -203,13 +203,10 @@ impl MetricSource for AwsCloud {
                 };
                 let logged = self.0.logged(asked).await?;
                 Ok(Evidence {
-                    metric: metric.name.clone(),
-                    source: "the load balancer's access logs".into(),
                     query: logged.query,
                     block_s: logs::BLOCK_S as f64,
-                    blocks: logged.blocks,
                     production: logged.production,
-                    problem: None,
+                    ..Evidence::of(metric, "the load balancer's access logs", logged.blocks)
                 })
             }
         }
@@ -236,12 +233,9 @@ fn counted(
         Production::Apart => Vec::new(),
     };
     Ok(Evidence {
-        metric: metric.name.clone(),
-        source: "CloudWatch's metrics of the load balancer".into(),
         query: counts.question(&subject.arms),
         block_s: minutes::MINUTE_S as f64,
-        blocks,
         production,
-        problem: None,
+        ..Evidence::of(metric, "CloudWatch's metrics of the load balancer", blocks)
     })
 }

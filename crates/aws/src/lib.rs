@@ -51,11 +51,11 @@ pub use leftovers::{Leftover, Leftovers};
 pub use pace::{Allowance, Clock};
 pub use policy::{POLICY_MAX, PolicyScope, policy};
 
+use boot::SignedBy;
 use connect::Clients;
 use evidence::Measuring;
 use memory::Memory;
 use pace::{Pace, Rank, Who, look, paced};
-use posted::Posting;
 pub use uploads::BareBucket;
 use uploads::Uploads;
 
@@ -87,7 +87,7 @@ struct Inner {
     pace: Arc<Pace>,
     uploads: Uploads,
     measuring: Measuring,
-    posting: Posting,
+    signed_by: SignedBy,
     /// Launches of one look open the same group's ports: one after the other, so that the first does and the rest see it.
     opening: tokio::sync::Mutex<()>,
 }
@@ -114,7 +114,7 @@ impl AwsCloud {
             pace,
             uploads: Uploads::default(),
             measuring: Measuring::default(),
-            posting: Posting::default(),
+            signed_by: SignedBy::default(),
             opening: tokio::sync::Mutex::default(),
         })))
     }

@@ -24,7 +24,7 @@ use crate::discover::{self, Fresh};
 use crate::error::{Meaning, ask};
 use crate::memory::RARELY;
 use crate::tags::{ec2_owner, of_deployment, of_installation};
-use crate::uploads::{bucket_name, digest_of, status_key};
+use crate::uploads::{bucket_name, file_of, status_key};
 use crate::words::groups::target_health;
 
 /// A status document is some hundred bytes and the tail of a log; the instance writes it, so it is not trusted.
@@ -59,7 +59,7 @@ impl Inner {
         let in_bucket = objects.iter().flatten();
         let done = in_bucket.filter_map(|object| {
             let size = object.size().and_then(|size| u64::try_from(size).ok());
-            Some((digest_of(object.key()?)?, size.unwrap_or(0)))
+            file_of(object.key()?, size.unwrap_or(0))
         });
         Ok(Observed {
             at: now,

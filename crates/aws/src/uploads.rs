@@ -2,6 +2,7 @@
 //! the bucket alone, so nothing is lost in a crash but parts under way, which the bucket's own rule removes.
 
 mod bare;
+mod pieces;
 mod sending;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Inner;
 pub use bare::BareBucket;
+use pieces::{InPieces, is_in_pieces};
+use sending::Section;
 
 const FILES: &str = "files/";
 
@@ -27,8 +30,13 @@ pub(crate) fn file_key(digest: &Digest) -> String {
 }
 
 /// The file that lies there, by the key alone.
-pub(crate) fn digest_of(key: &str) -> Option<Digest> {
+fn digest_of(key: &str) -> Option<Digest> {
     format!("sha256:{}", key.strip_prefix(FILES)?).parse().ok()
+}
+
+/// The file that an object says is there, and its bytes.
+pub(crate) fn file_of(key: &str, size: u64) -> Option<(Digest, u64)> {
+    pieces::whole_of(key).or_else(|| Some((digest_of(key)?, size)))
 }
 
 /// Where an instance writes its status document. Each filling of a place has its own.
@@ -50,7 +58,10 @@ pub(crate) fn is_bucket_name(name: &str, account: &str) -> bool {
 
 /// Every upload of this process.
 #[derive(Debug, Default)]
-pub(crate) struct Uploads(Mutex<HashMap<(DeploymentId, Digest), Sending>>);
+pub(crate) struct Uploads {
+    sending: Mutex<HashMap<(DeploymentId, Digest), Sending>>,
+    in_pieces: InPieces,
+}
 
 #[derive(Debug)]
 struct Sending {
@@ -63,7 +74,7 @@ struct Sending {
 impl Uploads {
     fn sending(&self) -> MutexGuard<'_, HashMap<(DeploymentId, Digest), Sending>> {
         // Fields are set one by one, and nothing in between panics.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the bucket held when it was asked, and what is on its way.
@@ -130,6 +141,7 @@ impl Uploads {
 
     /// Stops and forgets every upload of a deployment.
     pub(crate) fn cancel(&self, deployment: &DeploymentId) {
+        self.in_pieces.forget(deployment);
         self.sending().retain(|(of, _), sending| {
             if of == deployment {
                 sending.stop.cancel();
@@ -148,13 +160,17 @@ pub(crate) async fn start(inner: &Arc<Inner>, desired: &Desired, digest: &Digest
         let Some(stop) = inner.uploads.begin(desired.id, digest, size) else {
             return Ok(());
         };
-        let (inner, deployment, digest) = (Arc::clone(inner), desired.id, digest.clone());
-        let bucket = bucket_name(desired, &inner.identity.account);
+        let (inner, desired, digest) = (Arc::clone(inner), desired.clone(), digest.clone());
         tokio::spawn(async move {
-            let send = sending::send(&inner.clients, &bucket, &digest, &path, size, &stop, |sent| {
-                inner.uploads.note(deployment, &digest, |upload| upload.sent = sent);
-            });
-            let outcome = send.await;
+            let deployment = desired.id;
+            let note = |sent| inner.uploads.note(deployment, &digest, |upload| upload.sent = sent);
+            let outcome = if is_in_pieces(&desired, &digest) {
+                inner.send_in_pieces(&desired, &digest, &stop, note).await
+            } else {
+                let bucket = bucket_name(&desired, &inner.identity.account);
+                let whole = Section::whole(&path, size, &digest);
+                sending::send(&inner.clients, &bucket, &file_key(&digest), whole, &stop, note).await
+            };
             // An upload that was stopped has nothing more to say of the one that took its place.
             if !stop.is_cancelled() {
                 inner.uploads.note(deployment, &digest, |upload| {

@@ -16,6 +16,7 @@ mod limits;
 mod manifest;
 pub mod pack;
 mod pax;
+mod pieces;
 mod reference;
 mod shown;
 mod stream;
@@ -33,6 +34,7 @@ pub use description::{Description, ImageDescription, ImageEnvironment, Kind, Lay
 pub use digest::{Digest, ParseDigestError};
 pub use error::BundleError;
 pub use limits::Limits;
-pub use reference::{names_same_image, normalise_reference};
+pub use pieces::{Piece, Pieces};
+pub use reference::{names_same_image, normalise_reference, split_registry};
 pub use shown::{beginning, in_plain_words};
 pub use unpack::{Skipped, Unpacked, Wanted, unpack_layers};

@@ -9,15 +9,9 @@ pub fn normalise_reference(name: &str) -> String {
         Some((name, digest)) => (name, Some(digest)),
         None => (name, None),
     };
-    let (registry, path) = match name.split_once('/') {
-        // Docker's own rule: the first part is a registry if it looks like a host.
-        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
-        _ => (DEFAULT_REGISTRY, name),
-    };
-    let registry = if registry == "index.docker.io" {
-        DEFAULT_REGISTRY
-    } else {
-        registry
+    let (registry, path) = match split_registry(name) {
+        (None | Some("index.docker.io"), path) => (DEFAULT_REGISTRY, path),
+        (Some(registry), path) => (registry, path),
     };
     let library = if registry == DEFAULT_REGISTRY && !path.contains('/') {
         "library/"
@@ -28,6 +22,16 @@ pub fn normalise_reference(name: &str) -> String {
     match digest {
         Some(digest) => format!("{registry}/{library}{path}@{digest}"),
         None => format!("{registry}/{library}{path}:{tag}"),
+    }
+}
+
+/// The registry that a name begins with, where it names one, and the rest. Docker's own rule: the first part is a registry
+/// if it looks like a host.
+#[must_use]
+pub fn split_registry(name: &str) -> (Option<&str>, &str) {
+    match name.split_once('/') {
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), rest),
+        Some(_) | None => (None, name),
     }
 }
 

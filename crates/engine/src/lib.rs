@@ -35,8 +35,8 @@ pub use kept::Kept;
 #[cfg(feature = "simulation")]
 pub use reconciler::Moment;
 pub use reconciler::{
-    BACK_OFF_AT_LEAST, BACK_OFF_AT_MOST, CATCH_UP_AT_MOST, CHANGES_PER_LOOK, EVIDENCE_AT_MOST, OBSERVE_AT_MOST,
-    REFUSALS_PER_EVENT, Reconciler, STEP_AT_MOST, STUCK_AFTER, TickError, UPLOADS_PER_EVENT,
+    BACK_OFF_AT_LEAST, BACK_OFF_AT_MOST, CATCH_UP_AT_MOST, CHANGES_PER_LOOK, CHOSEN_WITHIN, EVIDENCE_AT_MOST,
+    OBSERVE_AT_MOST, REFUSALS_PER_EVENT, Reconciler, STEP_AT_MOST, STUCK_AFTER, TickError, UPLOADS_PER_EVENT,
 };
 pub use report::{Report, Track};
 pub use settings::EngineSettings;

@@ -32,7 +32,7 @@ use crate::report::Report;
 use crate::store::{Store, StoreError, StoredDeployment, SubmitError};
 use crate::unsaved::{self, Unsaved, does_not_raise};
 pub(crate) use judging::of_its_protocol;
-pub use judging::{CATCH_UP_AT_MOST, EVIDENCE_AT_MOST};
+pub use judging::{CATCH_UP_AT_MOST, CHOSEN_WITHIN, EVIDENCE_AT_MOST};
 use memory::Memory;
 pub use memory::{BACK_OFF_AT_LEAST, BACK_OFF_AT_MOST};
 #[cfg(feature = "simulation")]

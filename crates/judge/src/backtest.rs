@@ -150,36 +150,16 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Block, CountBlock, MetricConfig, Outcome, SourceError};
+    use crate::{Outcome, fixtures};
 
     /// Half an hour in which the canary fails so many of 500 requests every 15 s, the baseline two.
     fn run(canary_events: f64) -> Run {
-        let block = |n: i64| {
-            Block::Counts(CountBlock {
-                ends_at: Timestamp::from_second(1_700_000_040 + 15 * n).unwrap(),
-                baseline_events: 2.0,
-                canary_events,
-                baseline_exposure: 500.0,
-                canary_exposure: 500.0,
-            })
-        };
-        let metric = MetricConfig {
-            known_dispersion: Some(1.0),
-            ..MetricConfig::error_share("errors", "")
-        };
-        let nothing = SourceError::NoData { what: String::new() };
-        let evidence = Evidence {
-            blocks: (1..=120).map(block).collect(),
-            problem: None,
-            ..Evidence::failed(&metric, "test", &nothing)
-        };
+        let (mut config, evidence) = fixtures::errors(120, |_| (2.0, canary_events));
+        config.metrics[0].known_dispersion = Some(1.0);
         Run {
-            config: JudgeConfig {
-                metrics: vec![metric],
-                ..JudgeConfig::default()
-            },
+            config,
             share_since: None,
-            evidence: vec![evidence],
+            evidence,
         }
     }
 

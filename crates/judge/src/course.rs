@@ -134,19 +134,11 @@ fn add(sum: &mut Buckets, one: &Buckets) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CountBlock, GaugeBlock, HistogramBlock, MetricConfig, SourceError};
-
-    fn at(n: i64) -> Timestamp {
-        Timestamp::from_second(1_700_000_040 + 15 * n).unwrap()
-    }
+    use crate::fixtures::end_of as at;
+    use crate::{CountBlock, GaugeBlock, HistogramBlock, MetricConfig};
 
     fn evidence(blocks: Vec<Block>) -> Evidence {
-        let nothing = SourceError::NoData { what: String::new() };
-        Evidence {
-            blocks,
-            problem: None,
-            ..Evidence::failed(&MetricConfig::error_share("one", ""), "test", &nothing)
-        }
+        Evidence::of(&MetricConfig::error_share("one", ""), "test", blocks)
     }
 
     fn buckets(counts: [f64; 3]) -> Buckets {

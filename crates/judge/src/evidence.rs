@@ -44,16 +44,24 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Evidence without a single block, because the source failed.
-    pub fn failed(metric: &crate::MetricConfig, source: impl Into<String>, error: &SourceError) -> Self {
+    /// Blocks of 15 s, the length that is usual, of the arms alone.
+    pub fn of(metric: &crate::MetricConfig, source: impl Into<String>, blocks: Vec<Block>) -> Self {
         Self {
             metric: metric.name.clone(),
             source: source.into(),
             query: metric.query.clone(),
             block_s: REFERENCE_BLOCK_S,
-            blocks: Vec::new(),
+            blocks,
             production: Vec::new(),
+            problem: None,
+        }
+    }
+
+    /// Evidence without a single block, because the source failed.
+    pub fn failed(metric: &crate::MetricConfig, source: impl Into<String>, error: &SourceError) -> Self {
+        Self {
             problem: Some(error.to_string()),
+            ..Self::of(metric, source, Vec::new())
         }
     }
 

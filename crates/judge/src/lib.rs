@@ -10,6 +10,8 @@ mod buckets;
 mod config;
 mod course;
 mod evidence;
+#[cfg(test)]
+mod fixtures;
 mod judging;
 pub mod kayenta;
 mod past;

@@ -241,11 +241,10 @@ mod tests {
                 canary: 1.0,
             })
         };
-        let nothing = crate::SourceError::NoData { what: String::new() };
+        let metric = crate::MetricConfig::error_share("m", "");
         let mut evidence = Evidence {
             block_s: 10.0,
-            blocks: ends.iter().map(block).collect(),
-            ..Evidence::failed(&crate::MetricConfig::error_share("m", ""), "s", &nothing)
+            ..Evidence::of(&metric, "s", ends.iter().map(block).collect())
         };
         let pause = Pause {
             since: at(25),

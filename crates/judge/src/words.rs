@@ -29,7 +29,12 @@ impl Outcome {
 impl Verdict {
     /// The one sentence on the page.
     pub fn sentence(&self) -> String {
-        let outcome = capitalised(self.outcome.word());
+        self.with_outcome(self.outcome.word())
+    }
+
+    /// The sentence with this word for its outcome.
+    fn with_outcome(&self, word: &str) -> String {
+        let outcome = capitalised(word);
         if let Some(pause) = &self.paused {
             return format!("{outcome}: {}", self.paused_sentence(pause));
         }
@@ -379,7 +384,7 @@ fn who_is_silent(silent: Silent) -> &'static str {
     match silent {
         Silent::Baseline => "the baseline receives no requests",
         Silent::Canary => "the canary receives no requests",
-        Silent::Both => "the arms receive no requests at the same time",
+        Silent::Both => "no requests of both arms at the same time were counted",
     }
 }
 

@@ -197,7 +197,7 @@ fn five_minutes_of_silence_end_a_pass() {
     check(
         alive.chain((0..20).map(|_| (0.0, 0.0, 0.0, 0.0))),
         Outcome::Inconclusive,
-        &["the arms receive no requests"],
+        &["no requests of both arms at the same time"],
     );
 }
 

@@ -1,7 +1,7 @@
 //! The world if a step works. The preview folds the planner over it; a simulator adds faults.
 
 use crate::desired::Desired;
-use crate::identity::{LogicalId, Owner, RuleKind, resource_name};
+use crate::identity::{Arm, LogicalId, Owner, Place, RuleKind, resource_name};
 use crate::listener::{GroupId, Priority, Rule, RuleId};
 use crate::observed::{
     BootPhase, Instance, InstanceState, Observed, OurGroup, Status, Target, TargetHealth, TargetState, Upload,
@@ -83,10 +83,8 @@ fn target(world: &mut Observed, step: &Step) {
             place,
             incarnation,
         } => {
+            take_out(world, *arm, *place, *incarnation);
             if let Some(group) = world.groups.get_mut(arm) {
-                group
-                    .targets
-                    .retain(|t| (t.place, t.incarnation) != (*place, *incarnation));
                 let health = TargetHealth {
                     state: TargetState::Unused,
                     reason: None,
@@ -103,14 +101,16 @@ fn target(world: &mut Observed, step: &Step) {
             arm,
             place,
             incarnation,
-        } => {
-            if let Some(group) = world.groups.get_mut(arm) {
-                group
-                    .targets
-                    .retain(|t| (t.place, t.incarnation) != (*place, *incarnation));
-            }
-        }
+        } => take_out(world, *arm, *place, *incarnation),
         _ => {}
+    }
+}
+
+fn take_out(world: &mut Observed, arm: Arm, place: Place, incarnation: u32) {
+    if let Some(group) = world.groups.get_mut(&arm) {
+        group
+            .targets
+            .retain(|t| (t.place, t.incarnation) != (place, incarnation));
     }
 }
 

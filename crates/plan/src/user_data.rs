@@ -1,12 +1,14 @@
 //! What an instance is told: the user data it boots with, and the settings that its boot script fetches.
 //!
 //! The user data is `provisioning/boot.sh` with a small block of values in front. Everything whose size a spec decides is in
-//! the settings, an object in the bucket pinned by its digest; so no spec makes the user data too large. Values are quoted
+//! the settings, an object in the bucket pinned by its digest, with the rest of the script (`provisioning/boot/`); so no spec
+//! makes the user data too large. URLs that are used again and again are in an object that changes ([`Urls`]). Values are quoted
 //! by construction: a [`Block`] has no way to write one as it is. Nothing here is a secret but the presigned URLs, which are
 //! for a while.
 
 mod block;
 pub mod monitor;
+mod urls;
 
 use std::fmt;
 use std::time::Duration;
@@ -21,8 +23,16 @@ use crate::listener::Protocol;
 use crate::spec::{App, Digest, Version};
 use block::Block;
 pub use block::NulByte;
+pub use urls::{Urls, urls_key};
 
 const SCRIPT: &str = include_str!("../../../provisioning/boot.sh");
+/// The rest of it, which comes with the settings: user data has not much room.
+const PARTS: [&str; 4] = [
+    include_str!("../../../provisioning/boot/environment.sh"),
+    include_str!("../../../provisioning/boot/app.sh"),
+    include_str!("../../../provisioning/boot/monitor.sh"),
+    include_str!("../../../provisioning/boot/watch.sh"),
+];
 
 /// An instance outlives its deployment's end by this long at most, whoever else is gone by then.
 pub const OUTLIVES_BY: Duration = Duration::from_secs(24 * 3600);
@@ -60,6 +70,25 @@ impl fmt::Debug for PresignedUrl {
 pub struct Object {
     pub url: PresignedUrl,
     pub digest: Digest,
+}
+
+/// An image archive, as it lies in the bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// Of the whole.
+    pub digest: Digest,
+    /// One after the other they are the archive. What versions share is a piece of its own, which lies there once.
+    pub pieces: Vec<Object>,
+}
+
+impl From<Object> for Archive {
+    /// One that lies there whole.
+    fn from(whole: Object) -> Self {
+        Self {
+            digest: whole.digest.clone(),
+            pieces: vec![whole],
+        }
+    }
 }
 
 /// An object that one instance alone fetches, once: the configuration of an app may be a secret.
@@ -115,7 +144,7 @@ pub struct Settings {
     pub app: App,
     pub patience: Patience,
     /// The archive for `docker load`; the monitor needs none where it reaches a registry.
-    pub image: Option<Object>,
+    pub image: Option<Archive>,
     /// `None` where it is among [`Settings::written`].
     pub compose: Option<Object>,
     /// Files of ours, by path beside the compose file, which stand in the settings themselves.
@@ -133,16 +162,10 @@ pub struct Settings {
     pub files: Vec<(String, Once)>,
     /// Services that are started once it is ready, each by itself, and waited for by nobody.
     pub later: Vec<String>,
-    /// Where the monitor reads whom it watches, again and again.
-    pub targets: Option<PresignedUrl>,
-    /// Where the containers' logs go.
-    pub logs: PresignedUrl,
+    /// Where its [`Urls`] are read first.
+    pub urls: PresignedUrl,
     /// An archive of Referee, which is fetched once the monitor is ready.
     pub referee: Option<Object>,
-    /// Where a monitor puts what it recorded.
-    pub export: Option<PresignedUrl>,
-    /// Where a monitor that nothing reaches learns where to put what it scrapes.
-    pub evidence: Option<PresignedUrl>,
 }
 
 /// Which services of its compose file an instance starts.
@@ -182,20 +205,19 @@ pub fn user_data(birth: &Birth, patience: &Patience) -> Result<Vec<u8>, NulByte>
     block.object("SETTINGS", Some(&birth.settings))?;
     block.text("HTTP_PROXY", birth.http_proxy.as_deref().unwrap_or_default())?;
     block.number("PACKAGES_WITHIN_S", patience.packages.as_secs());
-    // Without comments and empty lines, which nobody reads on the machine: a quarter of the room that EC2 gives.
-    let told = rest
+    Ok(format!("{first}\n{block}{}", said(rest)).into_bytes())
+}
+
+/// Without comments and empty lines, which nobody reads on the machine: a quarter of the room that EC2 gives.
+fn said(script: &str) -> String {
+    let told = script
         .lines()
         .filter(|line| !line.trim_start().starts_with('#') && !line.is_empty());
-    let mut script = format!("{first}\n{block}");
-    for line in told {
-        script.push_str(line);
-        script.push('\n');
-    }
-    Ok(script.into_bytes())
+    told.flat_map(|line| [line, "\n"]).collect()
 }
 
 impl Settings {
-    /// The second block, as it is put into the bucket.
+    /// The second block and the rest of the script, as they are put into the bucket.
     ///
     /// # Errors
     /// A value has a NUL byte, which no shell can hold.
@@ -218,7 +240,13 @@ impl Settings {
         block.number("FETCH_WITHIN_S", self.patience.fetch.as_secs());
         block.number("UP_WITHIN_S", self.patience.up.as_secs());
         block.number("WARM_WITHIN_S", self.patience.warm.as_secs());
-        block.object("IMAGE", self.image.as_ref())?;
+        let image = self.image.as_ref();
+        block.text("IMAGE_SHA256", image.map_or("", |image| image.digest.hex()))?;
+        let pieces = image.into_iter().flat_map(|image| &image.pieces);
+        block.list(
+            "IMAGE_PIECES",
+            pieces.flat_map(|piece| [piece.url.0.as_str(), piece.digest.hex()]),
+        )?;
         block.object("COMPOSE", self.compose.as_ref())?;
         let written = self.written.iter();
         block.list(
@@ -228,7 +256,6 @@ impl Settings {
         block.text("APP_SERVICE", &self.app_service)?;
         block.list("SERVICES", self.services.iter().map(String::as_str))?;
         block.list("LATER", self.later.iter().map(String::as_str))?;
-        block.text("TARGETS_URL", self.targets.as_ref().map_or("", |url| &url.0))?;
         block.object("REFEREE", self.referee.as_ref())?;
         let secret = self.env_file.as_ref();
         block.object("ENV_FILE", secret.map(|once| &once.object))?;
@@ -240,10 +267,8 @@ impl Settings {
             .iter()
             .flat_map(|(path, Once { object, remove })| [path.as_str(), &object.url.0, object.digest.hex(), &remove.0]);
         block.list("FILES", files)?;
-        block.text("LOGS_URL", &self.logs.0)?;
-        block.text("EXPORT_URL", self.export.as_ref().map_or("", |url| &url.0))?;
-        block.text("EVIDENCE_URL", self.evidence.as_ref().map_or("", |url| &url.0))?;
-        Ok(block.to_string().into_bytes())
+        block.text("URLS_URL", &self.urls.0)?;
+        Ok((block.to_string() + &PARTS.map(said).concat()).into_bytes())
     }
 }
 

@@ -19,6 +19,7 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::api::documents::ArtifactDocument;
+use crate::api::text::limit;
 use crate::patience::UPLOAD_QUIET_AT_MOST;
 
 /// The largest file that is taken, in bytes: an image of a model server is about 10 GiB, and the disk is the user's.
@@ -49,11 +50,11 @@ pub(crate) enum Meant {
 /// Why a file is not there.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArtifactError {
-    #[error("The file is larger than {SIZE_LIMIT} bytes. Nothing of it was kept.")]
+    #[error("The file is larger than {}. Nothing of it was kept.", limit(SIZE_LIMIT))]
     TooLarge,
     #[error(
-        "A file of an app's configuration has at most {} bytes. Nothing of this one was kept.",
-        limits::CONFIGURATION_BYTES
+        "A file of an app's configuration has at most {}. Nothing of this one was kept.",
+        limit(limits::CONFIGURATION_BYTES)
     )]
     NotForALaunch,
     #[error(

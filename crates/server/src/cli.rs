@@ -75,7 +75,9 @@ enum Command {
     Watch(Watch),
     /// Sets the share of matching traffic for each of canary and baseline
     Weight {
+        /// Its id, or the name of a live one
         id: String,
+        /// Percent of the traffic that matches, for each of the two
         #[arg(value_parser = percent)]
         percent: f64,
     },
@@ -102,11 +104,16 @@ enum Command {
         soft_fail: bool,
     },
     /// Prints the report as one HTML file, or as JSON
-    Report { id: String },
+    Report {
+        /// Its id, or the name of a live one
+        id: String,
+    },
     /// Overrules a harmful verdict, with a reason that is kept
     Override {
+        /// Its id, or the name of a live one
         id: String,
-        #[arg(long)]
+        /// Why, in a person's words; the feed and the report keep it
+        #[arg(long, value_name = "TEXT")]
         reason: String,
     },
     /// Judges data from files, without a server; or past deployments again, with one
@@ -137,6 +144,7 @@ struct Serve {
     /// A YAML file with `listen`, `data_dir` and `connections` (docs/aws.md)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Where the pages and the API are; anything but loopback needs a proxy with TLS in front of it [default: 127.0.0.1:7070]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     /// Where the monitors' Grafana, Prometheus, Kayenta and Referee are shown to who is logged in; without it nowhere
@@ -145,6 +153,7 @@ struct Serve {
     /// How browsers reach that, where a proxy stands in front of it: https://tools.example.com
     #[arg(long, value_name = "URL")]
     tools_url: Option<crate::tools::ToolsUrl>,
+    /// Where everything is kept [default: arya/serve in the user's state directory]
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<PathBuf>,
 }
@@ -200,6 +209,7 @@ struct Apply {
 struct Watch {
     /// Its id, or the name of a live one
     id: String,
+    /// What to wait for
     #[arg(long, value_enum, default_value_t = Until::Destroyed)]
     until: Until,
     #[command(flatten)]

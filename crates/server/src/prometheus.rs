@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use arya_judge::source::answer::{Series, label_sets, series};
 use arya_judge::source::pack::{CHOOSE_FROM_S, Exposed, Signal, choose};
-use arya_judge::source::{Origin, Watched, Whose, block_s, blocks, everything_of, look_back_s, production, samples_of};
+use arya_judge::source::{Watched, Whose, blocks, everything_of, look_back_s, production, samples_of};
 use arya_judge::{Beside, Block, Evidence, MetricConfig, SourceError, Timestamp};
 
 pub(crate) use asking::Monitored;
@@ -70,10 +70,7 @@ impl Prometheus {
         metric: &MetricConfig,
         window: RangeInclusive<Timestamp>,
     ) -> Result<Evidence, SourceError> {
-        let Origin::Series(watched) = &metric.from else {
-            let what = format!("the metric `{}` is not made of series", metric.name);
-            return Err(SourceError::NoData { what });
-        };
+        let watched = metric.watched()?;
         let span_s = window.end().duration_since(*window.start()).as_secs_f64();
         let (found, beside) = if span_s <= self.piece_s {
             let series = self.with_others(deployment, watched, &window).await?;
@@ -81,18 +78,10 @@ impl Prometheus {
         } else {
             self.in_pieces(deployment, metric, watched, window).await?
         };
+        let samples = samples_of(deployment, self.monitor.whose(), &names(watched), self.piece_s as u64);
         Ok(Evidence {
-            metric: metric.name.clone(),
-            source: self.monitor.to_string(),
-            query: format!(
-                "{}, from the raw samples of {}",
-                metric.query,
-                samples_of(deployment, self.monitor.whose(), &names(watched), self.piece_s as u64)
-            ),
-            block_s: block_s(self.scrape_s),
-            blocks: found,
             production: beside,
-            problem: None,
+            ..Evidence::of_samples(metric, self.monitor.to_string(), &samples, self.scrape_s, found)
         })
     }
 

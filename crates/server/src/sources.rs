@@ -5,24 +5,13 @@ use std::ops::RangeInclusive;
 
 use arya_judge::source::Origin;
 use arya_judge::source::pack::{Signal, error_share_of_clients, latency_of_targets};
-use arya_judge::{Evidence, MetricConfig, MetricKind, MetricSource, SourceError, Timestamp};
+use arya_judge::{Evidence, MetricConfig, MetricSource, SourceError, Timestamp};
 use arya_local::live::LiveCloud;
 
 use crate::prometheus::Prometheus;
 
 /// The load balancer counts every answer to a user, so that failures are never judged by the service's own count too.
 pub(crate) const COUNTED_BY_THE_BALANCER: [Signal; 1] = [Signal::Errors];
-
-/// How much more than independent requests times scatter here. All instances share one machine's processors, and one of
-/// them is kept waiting for a while now and then: two of one version, 42 spans of 15 s each on two processors that 10 to
-/// 20 others wanted too, differed with a variance of 1.6 to 3.7 times what chance would give, and once in 60 spans with 34
-/// times. A service ten times as slow is still seen within seconds.
-const ONE_MACHINES_DISPERSION: f64 = 8.0;
-
-/// The same of failures, which on one machine are as independent as they come: two of one version, 458 failures beside
-/// builds, differed with a variance of 0.4 to 1.2 times what chance would give. Without it a wander would be assumed as of a
-/// service that nobody knows, and a plainly broken canary found 10 s later.
-const ONE_MACHINES_FAILURES: f64 = 1.25;
 
 /// Both places.
 #[derive(Debug)]
@@ -46,7 +35,7 @@ impl MetricSource for Sources {
 
     async fn metrics(&self, deployment: &str, now: Timestamp) -> Result<Option<Vec<MetricConfig>>, SourceError> {
         let shown = self.monitor.choose(deployment, &COUNTED_BY_THE_BALANCER, now).await?;
-        Ok(shown.map(|shown| with_the_balancers(shown).map(on_one_machine).collect()))
+        Ok(shown.map(|shown| with_the_balancers(shown).map(MetricConfig::on_one_machine).collect()))
     }
 }
 
@@ -55,16 +44,4 @@ fn with_the_balancers(shown: Vec<MetricConfig>) -> impl Iterator<Item = MetricCo
     let told = shown.iter().any(|metric| metric.name == Signal::Latency.name());
     let latency = (!told).then(latency_of_targets);
     std::iter::once(error_share_of_clients()).chain(latency).chain(shown)
-}
-
-fn on_one_machine(metric: MetricConfig) -> MetricConfig {
-    let known_dispersion = match metric.kind {
-        MetricKind::ErrorShare => Some(ONE_MACHINES_FAILURES),
-        MetricKind::Histogram => Some(ONE_MACHINES_DISPERSION),
-        MetricKind::EventRate | MetricKind::Gauge | MetricKind::Leak => metric.known_dispersion,
-    };
-    MetricConfig {
-        known_dispersion,
-        ..metric
-    }
 }

@@ -45,6 +45,10 @@ pub(crate) fn prepare() -> Result<()> {
     with_docker(|docker| {
         run(Command::new("shellcheck").args([
             "provisioning/boot.sh",
+            "provisioning/boot/environment.sh",
+            "provisioning/boot/app.sh",
+            "provisioning/boot/monitor.sh",
+            "provisioning/boot/watch.sh",
             "provisioning/monitor/evidence.sh",
             "provisioning/monitor/export.sh",
         ]))?;

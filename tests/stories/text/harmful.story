@@ -81,7 +81,7 @@ wait until emr-next is destroyed
    826.0 s  Arya created the main rule at priority 50000.
    828.0 s  Our main rule stands on the listener: canary and baseline get 20 % each.
    828.0 s  Judging goes on after a pause of 10 min.
-   828.0 s  Verdict: Not enough evidence yet: the arms receive no requests at the same time, so there is nothing to compare.
+   828.0 s  Verdict: Not enough evidence yet: no requests of both arms at the same time were counted, so there is nothing to compare.
    828.0 s  Users reach baseline and canary now.
    856.0 s  > the canary begins to fail three requests where the baseline fails one
    868.0 s  The judge removed the canary's traffic (before: 20 %). Harmful: the canary fails 1.6 % of requests (1,100 of 70,000), the baseline 1 % (700 of 70,000); sure of at least 1.33x.

@@ -66,7 +66,7 @@ impl<'s> Signing<'s> {
         text(request.presigned(self.valid.clone()).await)
     }
 
-    pub(super) async fn object(&self, key: &str, digest: &Digest) -> Result<Object, CloudError> {
+    pub(crate) async fn object(&self, key: &str, digest: &Digest) -> Result<Object, CloudError> {
         let digest = digest.clone();
         Ok(Object {
             url: self.get(key).await?,

@@ -7,10 +7,11 @@ use std::time::Duration;
 use arya_plan::cloud::{CloudError, ErrorKind};
 use arya_plan::desired::Desired;
 use arya_plan::identity::{Arm, Place, Role};
-use arya_plan::left::{export_key, log_key};
 use arya_plan::spec::{self, Digest, ProductionTargets, Reach, Version, limits, short};
-use arya_plan::user_data::monitor::{EVIDENCE_URLS, Monitor, Scraped};
-use arya_plan::user_data::{Birth, NulByte, OUTLIVES_BY, Once, Patience, PresignedUrl, Settings, started, user_data};
+use arya_plan::user_data::monitor::{Monitor, Scraped};
+use arya_plan::user_data::{
+    Birth, NulByte, OUTLIVES_BY, Once, Patience, PresignedUrl, Settings, started, urls_key, user_data,
+};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tracing::warn;
 
@@ -22,11 +23,11 @@ use crate::tags::of_deployment;
 use crate::uploads::{file_key, status_key};
 
 /// Whom the monitor watches, as it reads again and again.
-const TARGETS: &str = "targets.json";
+pub(super) const TARGETS: &str = "targets.json";
 /// A target's registration has 15 s, and this is only for panels.
 const PRODUCTION_WITHIN: Duration = Duration::from_secs(4);
 /// A launch has 15 s and up to 64 files, of four megabytes at most each: together 32 MiB are in memory.
-const PUTS_AT_ONCE: usize = 8;
+pub(super) const PUTS_AT_ONCE: usize = 8;
 /// The word for nothing, in the spec.
 const NONE: &str = "none";
 
@@ -34,7 +35,8 @@ impl Inner {
     /// Puts the settings of an instance and its own files into the bucket, and makes its user data.
     pub(super) async fn told(&self, desired: &Desired, place: Place, incarnation: u32) -> Result<Vec<u8>, CloudError> {
         let signing = Signing::of(self, desired);
-        let logs = signing.put(&log_key(place, incarnation)).await?;
+        self.write_urls(desired, place, incarnation).await?;
+        let urls = signing.get(&urls_key(place, incarnation)).await?;
         let version = match place.role {
             Role::Baseline => Some(&desired.spec.baseline),
             Role::Canary => Some(&desired.spec.canary),
@@ -48,23 +50,23 @@ impl Inner {
                     signing: &signing,
                     folder: key_of("once", place, incarnation),
                 };
-                own.app(version, logs).await?
+                own.app(version, urls).await?
             }
             None => {
-                let targets = signing.get(TARGETS).await?;
-                let export = signing.put(&export_key(place, incarnation)).await?;
                 let referee = match desired.spec.monitor.referee_image.archive() {
                     Some(archive) => Some(signing.object(&file_key(archive), archive).await?),
                     None => None,
                 };
-                Settings {
+                let settings = Settings {
                     referee,
-                    export: Some(export),
-                    ..self.monitor(desired).settings(Patience::AWS, None, targets, logs)
+                    ..self.monitor(desired).settings(Patience::AWS, None, urls)
+                };
+                match desired.spec.monitor.reach {
+                    Reach::Vpc | Reach::Public => settings,
+                    Reach::Bucket => settings.posting(desired.id, &desired.spec.analysis.metrics),
                 }
             }
         };
-        let settings = self.posting(desired, place.role, settings, &signing).await?;
         let settings = settings.bytes().map_err(unheld)?;
         let key = key_of("settings", place, incarnation);
         let digest = Digest::of(&settings);
@@ -79,24 +81,6 @@ impl Inner {
             http_proxy: named(&desired.spec.instances.http_proxy),
         };
         user_data(&birth, &Patience::AWS).map_err(unheld)
-    }
-
-    /// A monitor that nothing reaches is told what to send, and where to.
-    async fn posting(
-        &self,
-        desired: &Desired,
-        role: Role,
-        settings: Settings,
-        signing: &Signing<'_>,
-    ) -> Result<Settings, CloudError> {
-        match desired.spec.monitor.reach {
-            Reach::Bucket if role == Role::Monitor => {
-                self.tell_evidence_urls(desired).await?;
-                let urls = signing.get(EVIDENCE_URLS).await?;
-                Ok(settings.posting(desired.id, &desired.spec.analysis.metrics, urls))
-            }
-            Reach::Vpc | Reach::Public | Reach::Bucket => Ok(settings),
-        }
     }
 
     fn monitor(&self, desired: &Desired) -> Monitor {
@@ -179,7 +163,7 @@ struct Own<'o> {
 }
 
 impl Own<'_> {
-    async fn app(&self, version: &Version, logs: PresignedUrl) -> Result<Settings, CloudError> {
+    async fn app(&self, version: &Version, urls: PresignedUrl) -> Result<Settings, CloudError> {
         let app = &self.desired.spec.app;
         let compose = self.inner.read(&version.compose, "compose file").await?;
         let started = started(version, app.port, &compose).map_err(|error| unready(&error.to_string()))?;
@@ -192,12 +176,11 @@ impl Own<'_> {
             Ok::<_, CloudError>((path, once))
         });
         let files: Vec<_> = files.buffered(PUTS_AT_ONCE).try_collect().await?;
-        let image = file_key(&version.image);
         let compose = file_key(&version.compose);
         Ok(Settings {
             app: app.clone(),
             patience: Patience::AWS,
-            image: Some(self.signing.object(&image, &version.image).await?),
+            image: Some(self.inner.archive(self.signing, &version.image).await?),
             compose: Some(self.signing.object(&compose, &version.compose).await?),
             written: vec![],
             app_service: started.app,
@@ -207,11 +190,8 @@ impl Own<'_> {
             aws_endpoint: self.inner.settings.connection.endpoint.clone(),
             files,
             later: vec![],
-            targets: None,
-            logs,
+            urls,
             referee: None,
-            export: None,
-            evidence: None,
         })
     }
 

@@ -1,3 +1,6 @@
+use aws_sdk_ec2::operation::describe_instances::DescribeInstancesError;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+
 use super::*;
 
 fn check(call: Call, code: &str, status: u16, kind: ErrorKind, words: &[&str]) {
@@ -111,4 +114,28 @@ fn gone_is_done_for_a_delete_only() {
     let gone = || Failure::answered(Call::DeleteRule, Some("RuleNotFound"), 400, "");
     assert_eq!(Err::<(), _>(gone()).or_gone(), Ok(()));
     assert_eq!(CloudError::from(gone()).kind, ErrorKind::NotYet);
+}
+
+/// Says what an error of the connection comes to.
+fn unconnected(error: ConnectorError) -> String {
+    let error: SdkError<DescribeInstancesError, HttpResponse> = SdkError::dispatch_failure(error);
+    sorted(Call::DescribeInstances, &error).to_string()
+}
+
+/// A layer between the connection and the SDK.
+#[derive(Debug, thiserror::Error)]
+#[error("client error (Connect)")]
+struct Layer(#[source] io::Error);
+
+#[test]
+fn what_lies_between_the_connection_and_the_loop_is_not_told() {
+    let refused = Layer(io::Error::from_raw_os_error(111));
+    assert_eq!(
+        unconnected(ConnectorError::io(refused.into())),
+        "AWS gave no clear answer when asked to list the instances (Connection refused). Nothing was changed; it is asked again."
+    );
+    let unknown = Layer(io::Error::other("failed to lookup address information"));
+    assert!(unconnected(ConnectorError::io(unknown.into())).contains("(failed to lookup address information)"));
+    let late = ConnectorError::timeout("HTTP connect timeout occurred after 3.1s".into());
+    assert!(unconnected(late).contains("(HTTP connect timeout occurred after 3.1s)"));
 }

@@ -8,7 +8,8 @@ use arya_plan::cloud::CloudError;
 use arya_plan::spec::Digest;
 use tokio_util::sync::CancellationToken;
 
-use super::{file_key, sending};
+use super::file_key;
+use super::sending::{self, Section};
 use crate::boot::Signing;
 use crate::connect::{Clients, ConnectionSettings};
 
@@ -42,7 +43,8 @@ impl BareBucket {
         let about = tokio::fs::metadata(path).await;
         let size = about.map_err(|error| error.to_string())?.len();
         let stop = CancellationToken::new();
-        sending::send(&self.clients, &self.name, digest, path, size, &stop, |_| ()).await
+        let whole = Section::whole(path, size, digest);
+        sending::send(&self.clients, &self.name, &file_key(digest), whole, &stop, |_| ()).await
     }
 
     /// URLs that read and write an object, for so long.

@@ -1,6 +1,7 @@
-//! One file, part by part: read once, hashed on the way, a few parts in the air at a time, and never complete unless its
-//! bytes are those of its digest.
+//! One file, or a section of one, part by part: read once, hashed on the way, a few parts in the air at a time, and never
+//! complete unless its bytes are those of its digest.
 
+use std::io::SeekFrom;
 use std::path::Path;
 
 use arya_plan::cloud::CloudError;
@@ -10,11 +11,10 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, Take};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::file_key;
 use crate::calls::Call;
 use crate::connect::Clients;
 use crate::error::ask;
@@ -26,22 +26,42 @@ const PARTS_MAX: u64 = 9_000;
 /// In the air at a time: together 32 MiB.
 const PARTS_AT_ONCE: usize = 4;
 
-/// Sends a file; the sentence says why it is not there. `note` hears how many bytes have arrived.
+/// What of a file becomes an object.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Section<'p> {
+    pub(super) path: &'p Path,
+    /// Bytes of the file before it.
+    pub(super) from: u64,
+    /// Its own bytes.
+    pub(super) size: u64,
+    pub(super) digest: &'p Digest,
+}
+
+impl<'p> Section<'p> {
+    pub(super) const fn whole(path: &'p Path, size: u64, digest: &'p Digest) -> Self {
+        Self {
+            path,
+            from: 0,
+            size,
+            digest,
+        }
+    }
+}
+
+/// Sends what becomes an object; the sentence says why it is not there. `note` hears how many bytes have arrived.
 pub(super) async fn send(
     clients: &Clients,
     bucket: &str,
-    digest: &Digest,
-    path: &Path,
-    size: u64,
+    key: &str,
+    of: Section<'_>,
     stop: &CancellationToken,
     note: impl Fn(u64) + Send,
 ) -> Result<(), String> {
-    let mut source = Source::open(path).await?;
-    let part = usize::try_from(size.div_ceil(PARTS_MAX)).map_or(PART, |least| least.max(PART));
+    let mut source = Source::open(of).await?;
+    let part = usize::try_from(of.size.div_ceil(PARTS_MAX)).map_or(PART, |least| least.max(PART));
     let first = source.next(part).await?;
-    let key = file_key(digest);
     if first.len() < part {
-        source.matches(digest)?;
+        source.matches(of.digest)?;
         let bytes = first.len() as u64;
         let request = clients.sending.s3.put_object().bucket(bucket).key(key);
         let sent = ask(Call::PutObject, request.body(ByteStream::from(first)).send());
@@ -49,7 +69,7 @@ pub(super) async fn send(
             .await
             .map(|_| note(bytes));
     }
-    let request = clients.sending.s3.create_multipart_upload().bucket(bucket).key(&key);
+    let request = clients.sending.s3.create_multipart_upload().bucket(bucket).key(key);
     let begun = ask(Call::CreateMultipartUpload, request.send()).await.map_err(said)?;
     let upload = Parts {
         clients,
@@ -58,7 +78,7 @@ pub(super) async fn send(
         id: begun.upload_id.unwrap_or_default(),
     };
     let sent = upload.send(first, part, &mut source, stop, note).await;
-    let finished = match sent.and_then(|parts| source.matches(digest).map(|()| parts)) {
+    let finished = match sent.and_then(|parts| source.matches(of.digest).map(|()| parts)) {
         Ok(parts) => upload.finish(parts).await,
         Err(why) => Err(why),
     };
@@ -68,29 +88,34 @@ pub(super) async fn send(
     finished
 }
 
-fn said(error: impl Into<CloudError>) -> String {
+pub(super) fn said(error: impl Into<CloudError>) -> String {
     error.into().to_string()
 }
 
 /// The work, unless somebody stops it first.
-async fn or_stop<T>(stop: &CancellationToken, work: impl Future<Output = Result<T, CloudError>>) -> Result<T, String> {
+pub(super) async fn or_stop<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, CloudError>>,
+) -> Result<T, String> {
     tokio::select! {
         () = stop.cancelled() => Err("The upload was stopped.".into()),
         answer = work => answer.map_err(said),
     }
 }
 
-/// A file that is read once from its start.
+/// A section of a file, read once from its start.
 struct Source {
-    file: File,
+    file: Take<File>,
     hasher: Sha256,
 }
 
 impl Source {
-    async fn open(path: &Path) -> Result<Self, String> {
-        let file = File::open(path).await.map_err(|error| unreadable(&error))?;
+    async fn open(section: Section<'_>) -> Result<Self, String> {
+        let mut file = File::open(section.path).await.map_err(|error| unreadable(&error))?;
+        let seek = file.seek(SeekFrom::Start(section.from)).await;
+        seek.map_err(|error| unreadable(&error))?;
         Ok(Self {
-            file,
+            file: file.take(section.size),
             hasher: Sha256::new(),
         })
     }
@@ -121,11 +146,14 @@ impl Source {
         if hex == digest.hex() {
             return Ok(());
         }
-        Err("The stored file is not the one that was uploaded: its bytes have another digest. Upload it again.".into())
+        Err(OTHER_BYTES.into())
     }
 }
 
-fn unreadable(error: &std::io::Error) -> String {
+pub(super) const OTHER_BYTES: &str =
+    "The stored file is not the one that was uploaded: its bytes have another digest. Upload it again.";
+
+pub(super) fn unreadable(error: &dyn std::error::Error) -> String {
     format!("The stored file could not be read: {error}. Upload it again.")
 }
 
@@ -140,7 +168,7 @@ fn broken<T>(error: JoinError) -> Result<T, CloudError> {
 struct Parts<'u> {
     clients: &'u Clients,
     bucket: &'u str,
-    key: String,
+    key: &'u str,
     id: String,
 }
 
@@ -191,7 +219,7 @@ impl Parts<'_> {
         bytes: Bytes,
     ) -> impl Future<Output = Result<(CompletedPart, u64), CloudError>> + Send + 'static {
         let length = bytes.len() as u64;
-        let request = self.clients.sending.s3.upload_part().bucket(self.bucket).key(&self.key);
+        let request = self.clients.sending.s3.upload_part().bucket(self.bucket).key(self.key);
         let request = request
             .upload_id(&self.id)
             .part_number(number)
@@ -211,7 +239,7 @@ impl Parts<'_> {
     async fn finish(&self, parts: Vec<CompletedPart>) -> Result<(), String> {
         let all = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let request = self.clients.sending.s3.complete_multipart_upload().bucket(self.bucket);
-        let request = request.key(&self.key).upload_id(&self.id).multipart_upload(all);
+        let request = request.key(self.key).upload_id(&self.id).multipart_upload(all);
         ask(Call::CompleteMultipartUpload, request.send())
             .await
             .map(|_| ())
@@ -221,7 +249,7 @@ impl Parts<'_> {
     /// As well as it goes: what stays is removed by the bucket's own rule, and with the bucket.
     async fn abort(&self) {
         let request = self.clients.changing.s3.abort_multipart_upload().bucket(self.bucket);
-        let request = request.key(&self.key).upload_id(&self.id);
+        let request = request.key(self.key).upload_id(&self.id);
         if let Err(failure) = ask(Call::AbortMultipartUpload, request.send()).await {
             tracing::warn!(%failure, "an unfinished upload stays until the bucket goes");
         }

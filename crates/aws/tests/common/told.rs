@@ -21,6 +21,18 @@ pub(crate) fn value<'t>(block: &'t str, name: &str) -> &'t str {
         .trim_end_matches('\'')
 }
 
+/// Where the pieces of the image archive are fetched, in their order, each before its digest.
+pub(crate) fn pieces(block: &str) -> Vec<&str> {
+    let list = block
+        .lines()
+        .find_map(|said| said.strip_prefix("readonly -a ARYA_IMAGE_PIECES=("));
+    let words = list.expect("the image is told").trim_end_matches(')').split(' ');
+    let words = words
+        .filter(|word| !word.is_empty())
+        .map(|word| word.trim_matches('\''));
+    words.step_by(2).collect()
+}
+
 /// Where an object of that name is fetched; `None` = there is none to fetch.
 pub(crate) fn url<'t>(block: &'t str, name: &str) -> Option<&'t str> {
     Some(value(block, &format!("{name}_URL"))).filter(|url| !url.is_empty())

@@ -176,6 +176,16 @@ impl Admin {
         dump
     }
 
+    /// Thing by thing and field by field, what AWS lists is as it was.
+    pub(crate) async fn is_as(&self, before: &BTreeMap<String, String>) {
+        let after = self.dump().await;
+        for (id, fields) in before {
+            assert_eq!(after.get(id), Some(fields), "{id}");
+        }
+        let new: Vec<_> = after.keys().filter(|id| !before.contains_key(*id)).collect();
+        assert!(new.is_empty(), "left behind: {new:?}");
+    }
+
     /// Without network interfaces: moto keeps those of instances that ended, AWS does not.
     async fn compute(&self) -> BTreeMap<String, String> {
         let mut dump = BTreeMap::new();

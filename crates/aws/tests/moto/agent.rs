@@ -68,9 +68,8 @@ pub(crate) async fn user_data(admin: &Admin, id: &str) -> Option<String> {
 fn boot(user_data: &str) -> bool {
     let settings = fetched(user_data, "SETTINGS").expect("they are there before the launch");
     let settings = String::from_utf8(settings).unwrap();
-    let named = ["COMPOSE", "IMAGE"].into_iter();
-    let mut named = named.filter(|name| told::url(&settings, name).is_some());
-    let ready = named.all(|name| fetched(&settings, name).is_some());
+    let has_compose = told::url(&settings, "COMPOSE").is_none() || fetched(&settings, "COMPOSE").is_some();
+    let ready = has_compose && has_image(&settings);
     if let Some(secret) = fetched(&settings, "ENV_FILE") {
         assert!(!secret.is_empty());
         let removed = ureq::delete(told::value(&settings, "ENV_FILE_REMOVE_URL")).call();
@@ -87,10 +86,25 @@ fn boot(user_data: &str) -> bool {
     ready
 }
 
+/// Whether all pieces of the image are there, which make up the archive.
+fn has_image(settings: &str) -> bool {
+    let pieces: Option<Vec<Vec<u8>>> = told::pieces(settings).into_iter().map(got).collect();
+    let Some(pieces) = pieces.filter(|pieces| !pieces.is_empty()) else {
+        return told::pieces(settings).is_empty();
+    };
+    let digest = told::value(settings, "IMAGE_SHA256");
+    assert_eq!(Digest::of(&pieces.concat()).hex(), digest, "they are the archive");
+    true
+}
+
+fn got(url: &str) -> Option<Vec<u8>> {
+    let mut answer = ureq::get(url).call().ok()?;
+    Some(answer.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap())
+}
+
 /// An object that a block names, if it is there by now.
 fn fetched(block: &str, name: &str) -> Option<Vec<u8>> {
-    let mut answer = ureq::get(told::url(block, name)?).call().ok()?;
-    let bytes = answer.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
+    let bytes = got(told::url(block, name)?)?;
     let digest = told::value(block, &format!("{name}_SHA256"));
     assert_eq!(Digest::of(&bytes).hex(), digest, "the bytes are those of the digest");
     Some(bytes)

@@ -1,6 +1,5 @@
 //! A whole life with the engine's own reconciler: serving, other weights, destroyed, and the account as it was before.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -87,16 +86,6 @@ impl Story {
         panic!("not {what}; the feed:\n{}", feed.join("\n"));
     }
 
-    /// Thing by thing and field by field, what AWS lists.
-    pub(crate) async fn is_as_before(&self, before: &BTreeMap<String, String>) {
-        let after = self.stage.account.admin.dump().await;
-        for (id, fields) in before {
-            assert_eq!(after.get(id), Some(fields), "{id}");
-        }
-        let new: Vec<_> = after.keys().filter(|id| !before.contains_key(*id)).collect();
-        assert!(new.is_empty(), "left behind: {new:?}");
-    }
-
     pub(crate) fn submit(&self, change: &Change) {
         let at = self.stage.desired.created_at;
         self.store
@@ -140,5 +129,5 @@ async fn a_deployment_serves_changes_weights_and_leaves_the_account_as_it_was() 
     let proof = destroyed.restore_proof.unwrap();
     assert!(proof.holds() && proof.differences.is_empty(), "{proof:?}");
     assert_eq!(story.stage.cloud.list().await.unwrap(), vec![]);
-    story.is_as_before(&before).await;
+    story.stage.account.admin.is_as(&before).await;
 }

@@ -10,7 +10,7 @@ use arya_judge::Timestamp;
 use arya_plan::spec::Digest;
 use serde_json::json;
 
-use crate::common::told::{unpacked, url, value};
+use crate::common::told::{pieces, unpacked, url, value};
 use crate::metrics::{Served, Withheld};
 use crate::tree::Tree;
 
@@ -325,11 +325,13 @@ impl Account {
             let settings = &bucket.objects[&place(value(&user_data, "SETTINGS_URL")).1].1;
             assert_eq!(Digest::of(settings).hex(), value(&user_data, "SETTINGS_SHA256"));
             let settings = String::from_utf8(settings.clone()).unwrap();
-            let mut files = ["IMAGE", "COMPOSE", "ENV_FILE"]
-                .map(|name| url(&settings, name))
+            let named = ["COMPOSE", "ENV_FILE"]
                 .into_iter()
-                .flatten();
-            if files.all(|url| bucket.objects.contains_key(&place(url).1)) {
+                .filter_map(|name| url(&settings, name));
+            if named
+                .chain(pieces(&settings))
+                .all(|url| bucket.objects.contains_key(&place(url).1))
+            {
                 let status = json!({"phase": "ready", "at": "2026-01-01T00:00:00Z"})
                     .to_string()
                     .into_bytes();

@@ -19,9 +19,9 @@ const CHANGES: &[(&str, usize)] = &[
     ("ModifyTargetGroupAttributes", 2),
     ("PutBucketLifecycleConfiguration", 1),
     ("PutBucketTagging", 1),
-    // Two images and one compose file, which both versions share; settings and user data of three instances; whom the
+    // Two images and one compose file, which both versions share; URLs, settings and user data of three instances; whom the
     // monitor watches, with each registration.
-    ("PutObject", 3 + 6 + 2),
+    ("PutObject", 3 + 9 + 2),
     ("RegisterTargets", 2),
     ("RunInstances", 3),
 ];

@@ -18,6 +18,7 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 use tracing::error;
 
+pub use self::choosing::CHOSEN_WITHIN;
 use self::choosing::Chosen;
 pub(crate) use self::choosing::of_its_protocol;
 use self::following::Following;
@@ -394,7 +395,7 @@ fn unread(config: &JudgeConfig, problem: &StoreError) -> Verdict {
     let what = format!("what was measured cannot be read from the store: {problem}");
     let failed = |metric: &MetricConfig| Evidence {
         problem: Some(what.clone()),
-        ..Evidence::failed(metric, "", &SourceError::NoData { what: String::new() })
+        ..Evidence::of(metric, "", Vec::new())
     };
     let evidence: Vec<Evidence> = config.metrics.iter().map(failed).collect();
     judge(config, &evidence)

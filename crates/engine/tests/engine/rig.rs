@@ -94,7 +94,11 @@ impl Rig {
         let desired = desired_with(&store, 7, "emr", keys);
         let hand = Hand(Arc::default());
         store.create(&desired, &site(), &ana(), hand.now()).unwrap();
-        let world = World::new();
+        Self::started(World::new(), store, desired, hand, dir)
+    }
+
+    /// The process starts.
+    fn started(world: World, store: Arc<Store>, desired: Desired, hand: Hand, dir: Option<tempfile::TempDir>) -> Self {
         let reconciler = reconciler_of(&store, &world, &hand);
         Self {
             world,
@@ -121,15 +125,7 @@ impl Rig {
             drop(store);
             store = Arc::new(Store::open(dir.path()).unwrap());
         }
-        let reconciler = reconciler_of(&store, &world, &hand);
-        Self {
-            world,
-            store,
-            desired,
-            hand,
-            reconciler,
-            dir,
-        }
+        Self::started(world, store, desired, hand, dir)
     }
 
     /// One look; the clock then moves on to the next one.

@@ -13,12 +13,9 @@ use crate::world::{BLOCK_S, Script};
 type Window = RangeInclusive<Timestamp>;
 
 fn evidence(metric: &MetricConfig, blocks: Vec<Block>) -> Result<Evidence, SourceError> {
-    let none = SourceError::NoData { what: String::new() };
     Ok(Evidence {
         block_s: BLOCK_S as f64,
-        blocks,
-        problem: None,
-        ..Evidence::failed(metric, "nonsense", &none)
+        ..Evidence::of(metric, "nonsense", blocks)
     })
 }
 

@@ -450,13 +450,10 @@ impl MetricSource for World {
             })
         });
         Ok(Evidence {
-            metric: metric.name.clone(),
-            source: "the world".into(),
             query: "errors".into(),
             block_s: BLOCK_S as f64,
-            blocks: blocks.collect(),
             production: production.collect(),
-            problem: None,
+            ..Evidence::of(metric, "the world", blocks.collect())
         })
     }
 

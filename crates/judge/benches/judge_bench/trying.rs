@@ -26,9 +26,6 @@ const HOUR: usize = 720;
 /// Thirty seconds, less one until the first block begins, two in which answers of a block are waited for, and three until
 /// the judge has looked again.
 const BAD_BY_MINUTE: f64 = 24.0 / 60.0;
-/// As `try` has them: see `crates/server/src/sources.rs`.
-const ERRORS_DISPERSION: f64 = 1.25;
-const TIMES_DISPERSION: f64 = 8.0;
 
 const EDGES: [f64; 6] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25];
 /// Shares of a healthy release's requests by bucket; of requests that had to wait for a processor; of the bad release's.
@@ -163,14 +160,8 @@ fn memory(chance: &mut Chance, offsets: [f64; 2], index: usize) -> (Block, Optio
 /// As the monitor's pack chooses them of the sample service, and as `try` tunes them for one machine.
 fn metrics() -> [MetricConfig; 3] {
     [
-        MetricConfig {
-            known_dispersion: Some(ERRORS_DISPERSION),
-            ..error_share_of_clients()
-        },
-        MetricConfig {
-            known_dispersion: Some(TIMES_DISPERSION),
-            ..MetricConfig::latency(Signal::Latency.name(), "")
-        },
+        error_share_of_clients().on_one_machine(),
+        MetricConfig::latency(Signal::Latency.name(), "").on_one_machine(),
         MetricConfig {
             critical: false,
             allowed_ratio: 1.25,

@@ -111,30 +111,11 @@ fn minute(block: &Block) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures;
     use crate::kayenta::judge;
-    use crate::{CountBlock, SourceError, Timestamp};
 
-    fn errors(per_block: impl Fn(i64) -> f64, blocks: i64) -> (JudgeConfig, Vec<Evidence>) {
-        let block = |n: i64| {
-            Block::Counts(CountBlock {
-                ends_at: Timestamp::from_second(1_700_000_040 + 15 * n).unwrap(),
-                baseline_events: 1.0 + (n % 3) as f64,
-                canary_events: per_block(n),
-                baseline_exposure: 100.0,
-                canary_exposure: 100.0,
-            })
-        };
-        let config = JudgeConfig {
-            metrics: vec![MetricConfig::error_share("errors", "")],
-            ..JudgeConfig::default()
-        };
-        let nothing = SourceError::NoData { what: String::new() };
-        let evidence = Evidence {
-            blocks: (1..=blocks).map(block).collect(),
-            problem: None,
-            ..Evidence::failed(&config.metrics[0], "test", &nothing)
-        };
-        (config, vec![evidence])
+    fn errors(of_canary: impl Fn(i64) -> f64, blocks: i64) -> (JudgeConfig, Vec<Evidence>) {
+        fixtures::errors(blocks, |n| (1.0 + (n % 3) as f64, of_canary(n)))
     }
 
     fn score(ours: &JudgeConfig, evidence: &[Evidence]) -> (usize, f64) {

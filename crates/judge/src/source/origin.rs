@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::selector::Selector;
-use crate::MetricKind;
+use crate::{MetricConfig, MetricKind, SourceError};
 
 /// Where a metric is measured: one place, never two mixed.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -32,6 +32,21 @@ impl Origin {
         match self {
             Self::ClientsSaw | Self::TargetsSaid => String::new(),
             Self::Series(watched) => watched.promql(),
+        }
+    }
+}
+
+impl MetricConfig {
+    /// The series that it is made of.
+    ///
+    /// # Errors
+    /// It is measured elsewhere, so that a monitor has nothing of it.
+    pub fn watched(&self) -> Result<&Watched, SourceError> {
+        match &self.from {
+            Origin::Series(watched) => Ok(watched),
+            Origin::ClientsSaw | Origin::TargetsSaid => Err(SourceError::NoData {
+                what: format!("the metric `{}` is not made of series", self.name),
+            }),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! `table.rs` here, and docs/metrics.md for where each name comes from.
 
 mod edit;
+mod machine;
 mod names;
 mod table;
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::blocks::block_s;
 use super::production::PRODUCTION;
 use super::scrapes::{ARM, Side, UP};
 use super::selector::Quoted;
+use crate::{Block, Evidence, MetricConfig};
 
 /// Whose series are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,24 @@ pub fn series_of(deployment: &str, whose: Whose, names: &BTreeSet<String>) -> St
     let alternatives = names.into_iter().collect::<Vec<_>>().join("|");
     let condition = format!("__name__=~{},", Quoted(&alternatives));
     format!("{{{condition}{}}}", of(deployment, whose))
+}
+
+impl Evidence {
+    /// Blocks that were made of a monitor's raw samples, which it scrapes so many seconds apart; `samples` is the selector
+    /// that brings them.
+    pub fn of_samples(
+        metric: &MetricConfig,
+        source: impl Into<String>,
+        samples: &str,
+        scrape_s: f64,
+        blocks: Vec<Block>,
+    ) -> Self {
+        Self {
+            query: format!("{}, from the raw samples of {samples}", metric.query),
+            block_s: block_s(scrape_s),
+            ..Self::of(metric, source, blocks)
+        }
+    }
 }
 
 /// The selector of every series of both arms.

@@ -20,7 +20,8 @@ impl Verdict {
         if self.outcome != Outcome::Inconclusive {
             return self.sentence();
         }
-        let outcome = capitalised(self.outcome.last_word());
+        let word = self.outcome.last_word();
+        let outcome = capitalised(word);
         if let Some(pause) = &self.paused {
             let last = self
                 .as_of
@@ -34,7 +35,7 @@ impl Verdict {
         }
         let missing = |metric: &MetricVerdict| metric.missing().unwrap_or_else(|| metric.why());
         match (&self.twins_unfit, self.deciding_metric()) {
-            (Some(_), _) | (None, None) => self.sentence().replacen(" yet", "", 1),
+            (Some(_), _) | (None, None) => self.with_outcome(word),
             (None, Some(metric)) => {
                 let name = (self.metrics.len() > 1).then(|| format!(" ({})", metric.name));
                 let numbers = metric.numbers().map(|numbers| format!("{numbers}; "));
@@ -61,6 +62,11 @@ impl MetricVerdict {
         let range = self.range().map(|range| format!("; {range}")).unwrap_or_default();
         let basis = self.rests_on().map(|basis| format!(" {basis}")).unwrap_or_default();
         format!("{}: {numbers}{missing}{range}.{basis}", self.name)
+    }
+
+    /// [`MetricVerdict::interval_in_words`] of a deployment that has ended.
+    pub fn last_interval_in_words(&self) -> String {
+        self.bounds_in_words().unwrap_or_else(|| "not bounded".to_owned())
     }
 
     /// What kept a metric that had said nothing from saying it, as a clause; `None` once it had said something.
@@ -106,59 +112,53 @@ impl MetricVerdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Block, CountBlock, Evidence, JudgeConfig, MetricConfig, SourceError, Timestamp, judge};
+    use crate::{fixtures, judge};
 
     fn verdict(blocks: i64) -> Verdict {
-        let block = |n: i64| {
-            Block::Counts(CountBlock {
-                ends_at: Timestamp::from_second(1_700_000_040 + 15 * n).unwrap(),
-                baseline_events: 2.0,
-                canary_events: 2.0,
-                baseline_exposure: 500.0,
-                canary_exposure: 500.0,
-            })
-        };
-        let config = JudgeConfig {
-            metrics: vec![MetricConfig::error_share("errors", "")],
-            ..JudgeConfig::default()
-        };
-        let nothing = SourceError::NoData { what: String::new() };
-        let evidence = Evidence {
-            blocks: (1..=blocks).map(block).collect(),
-            problem: None,
-            ..Evidence::failed(&config.metrics[0], "test", &nothing)
-        };
-        judge(&config, &[evidence])
+        let (config, evidence) = fixtures::errors(blocks, |_| (2.0, 2.0));
+        judge(&config, &evidence)
     }
 
-    fn check(said: &str, starts: &str, ends: &str) {
-        assert!(said.starts_with(starts) && said.ends_with(ends), "{said}");
-        assert!(!said.contains(" yet") && !said.contains("would show"), "{said}");
+    fn check(said: &str, expected: &str) {
+        assert_eq!(said, expected);
     }
 
     #[test]
     fn what_ended_says_what_was_missing() {
         let verdict = verdict(20);
-        let (starts, ends) = (
-            "the canary fails 0.4 % of requests",
-            " more at this traffic were missing.",
-        );
         check(
             &verdict.last_sentence(),
-            &format!("Not enough evidence: {starts}"),
-            ends,
+            "Not enough evidence: the canary fails 0.4 % of requests (40 of 10,000), the baseline 0.4 % (40 of 10,000); about 20 min more at this traffic were missing.",
         );
         check(
             &verdict.metrics[0].last_sentence(),
-            &format!("errors: {starts}"),
-            &verdict.metrics[0].rests_on().unwrap_or_else(|| "baseline's.".into()),
+            "errors: the canary fails 0.4 % of requests (40 of 10,000), the baseline 0.4 % (40 of 10,000); about 20 min more \
+             at this traffic were missing; the canary's rate is between 0.36x and 2.8x the baseline's. No history of this \
+             service: assuming an instance's error rate may wander by 25 %.",
         );
-        assert_eq!(verdict.outcome.last_word(), "not enough evidence");
+        check(verdict.outcome.last_word(), "not enough evidence");
+    }
+
+    #[test]
+    fn what_ended_has_no_bounds_still_to_come() {
+        check(&verdict(1).metrics[0].last_interval_in_words(), "not bounded");
     }
 
     #[test]
     fn too_little_is_said_as_too_little() {
-        check(&verdict(1).last_sentence(), "Not enough evidence: ", ".");
+        check(
+            &verdict(1).last_sentence(),
+            "Not enough evidence: the canary fails 0.4 % of requests (2 of 500), the baseline 0.4 % (2 of 500); 4 failures in both arms together, at least 5 were needed to compare.",
+        );
+    }
+
+    #[test]
+    fn what_says_nothing_of_time_is_said_as_before_without_yet() {
+        let nothing = judge(&crate::JudgeConfig::default(), &[]);
+        check(
+            &nothing.last_sentence(),
+            "Not enough evidence: no metric is configured.",
+        );
     }
 
     #[test]

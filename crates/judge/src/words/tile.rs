@@ -29,7 +29,8 @@ impl MetricVerdict {
                 (requests(quantiles.requests.0), requests(quantiles.requests.1))
             }
             Measured::Means(means) => {
-                let mean = || format!("mean of {} samples", whole(means.samples as f64));
+                let plural = if means.samples == 1 { "" } else { "s" };
+                let mean = || format!("mean of {} sample{plural}", whole(means.samples as f64));
                 (mean(), mean())
             }
         };
@@ -65,10 +66,15 @@ impl MetricVerdict {
 
     /// The interval that holds at any time, never narrower than it is.
     pub fn interval_in_words(&self) -> String {
+        self.bounds_in_words().unwrap_or_else(|| "not bounded yet".to_owned())
+    }
+
+    /// `None` while neither side has a bound.
+    pub(super) fn bounds_in_words(&self) -> Option<String> {
         match self.interval {
-            (lower, Some(upper)) => format!("between {} and {}", factor_down(lower), factor_up(upper)),
-            (lower, None) if lower > 0.0 => format!("at least {}", factor_down(lower)),
-            (_, None) => "not bounded yet".to_owned(),
+            (lower, Some(upper)) => Some(format!("between {} and {}", factor_down(lower), factor_up(upper))),
+            (lower, None) if lower > 0.0 => Some(format!("at least {}", factor_down(lower))),
+            (_, None) => None,
         }
     }
 
@@ -125,29 +131,11 @@ fn in_time(arm: &ArmCount) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Block, CountBlock, Evidence, JudgeConfig, MetricConfig, SourceError, Timestamp, judge};
+    use crate::{fixtures, judge};
 
     fn tile(canary_events: f64) -> MetricVerdict {
-        let block = |n: i64| {
-            Block::Counts(CountBlock {
-                ends_at: Timestamp::from_second(1_700_000_040 + 15 * n).unwrap(),
-                baseline_events: 2.0,
-                canary_events,
-                baseline_exposure: 500.0,
-                canary_exposure: 500.0,
-            })
-        };
-        let config = JudgeConfig {
-            metrics: vec![MetricConfig::error_share("errors", "")],
-            ..JudgeConfig::default()
-        };
-        let nothing = SourceError::NoData { what: String::new() };
-        let evidence = Evidence {
-            blocks: (1..=20).map(block).collect(),
-            problem: None,
-            ..Evidence::failed(&config.metrics[0], "test", &nothing)
-        };
-        judge(&config, &[evidence]).metrics.remove(0)
+        let (config, evidence) = fixtures::errors(20, |_| (2.0, canary_events));
+        judge(&config, &evidence).metrics.remove(0)
     }
 
     #[test]

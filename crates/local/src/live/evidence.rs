@@ -104,8 +104,6 @@ impl Counted {
             }
         }
         Ok(Evidence {
-            metric: metric.name.clone(),
-            source: "the local load balancer's counters".into(),
             query: format!(
                 "{} that reached each arm's target group through the main rule of deployment {deployment} (group total \
                  less the probe rule's), and beside them that reached production through it (rule's total less the arms'), in \
@@ -114,9 +112,8 @@ impl Counted {
                 self.words()
             ),
             block_s: BLOCK_S as f64,
-            blocks,
             production,
-            problem: None,
+            ..Evidence::of(metric, "the local load balancer's counters", blocks)
         })
     }
 

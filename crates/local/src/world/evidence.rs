@@ -94,13 +94,10 @@ impl State {
         };
         let blocks = self.blocks(&id, window);
         Told::Answer(Ok(Evidence {
-            metric: metric.name.clone(),
-            source: "the simulated load balancer's counters".into(),
             query: "answers with status 500 to 599, of all requests through the main rule".into(),
             block_s: BLOCK_S as f64,
             production: self.beside(&blocks),
-            blocks,
-            problem: None,
+            ..Evidence::of(metric, "the simulated load balancer's counters", blocks)
         }))
     }
 

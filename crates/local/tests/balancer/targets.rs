@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use arya_local::balancer::alb::HealthCheckSettings;
-use arya_local::balancer::{BalancerError, BalancerSettings, GroupSettings, Target};
+use arya_local::balancer::{Balancer, BalancerError, BalancerSettings, GroupSettings, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::world::*;
@@ -224,21 +224,21 @@ async fn closes_after_one(wait_for_next: bool) -> std::net::SocketAddr {
     address
 }
 
+/// Such a target is in the group `a`, and well.
+async fn has_one_that_closes(balancer: &Balancer, wait_for_next: bool) {
+    let target = Target {
+        id: "t1".to_owned(),
+        address: closes_after_one(wait_for_next).await,
+    };
+    balancer.register(&id("a"), target).unwrap();
+    becomes_state(balancer, "a", "healthy").await;
+}
+
 #[tokio::test]
 async fn connections_that_targets_close_while_idle_cost_no_request() {
     for wait_for_next in [false, true] {
         let (balancer, _origins) = world(&["a"], everything_to(&[("a", 1)])).await;
-        let address = closes_after_one(wait_for_next).await;
-        balancer
-            .register(
-                &id("a"),
-                Target {
-                    id: "t1".to_owned(),
-                    address,
-                },
-            )
-            .unwrap();
-        becomes_state(&balancer, "a", "healthy").await;
+        has_one_that_closes(&balancer, wait_for_next).await;
         let mut caller = Caller::connect(&balancer).await;
         for _ in 0..200 {
             assert_eq!(caller.get("/").await.body, "ok");
@@ -249,17 +249,7 @@ async fn connections_that_targets_close_while_idle_cost_no_request() {
 #[tokio::test]
 async fn a_request_that_may_have_had_effects_is_not_sent_twice() {
     let (balancer, _origins) = world(&["a"], everything_to(&[("a", 1)])).await;
-    let address = closes_after_one(true).await;
-    balancer
-        .register(
-            &id("a"),
-            Target {
-                id: "t1".to_owned(),
-                address,
-            },
-        )
-        .unwrap();
-    becomes_state(&balancer, "a", "healthy").await;
+    has_one_that_closes(&balancer, true).await;
     let mut caller = Caller::connect(&balancer).await;
     assert_eq!(caller.get("/").await.status, 200);
     assert_eq!(

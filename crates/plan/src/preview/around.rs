@@ -73,7 +73,7 @@ fn credentials(request: &PreviewRequest<'_>, problems: &mut Vec<Problem>) {
     let lifetime = jiff::SignedDuration::from_secs_f64(request.spec.lifetime_h.clamp(0.0, 1e4) * 3600.0);
     let over = request.now.checked_add(lifetime).ok();
     match request.surroundings.tenure {
-        Tenure::Lasting => urls(request, over, problems),
+        Tenure::Lasting => urls(request, problems),
         Tenure::Session => problems.push(Problem::note(
             "credentials_session",
             "The credentials are a session's and do not say when it ends. Once it has, nothing can be changed, not even \
@@ -108,8 +108,9 @@ fn credentials(request: &PreviewRequest<'_>, problems: &mut Vec<Problem>) {
     }
 }
 
-/// What instances fetch and report by dies with the session that signed it, also where the next one follows by itself.
-fn urls(request: &PreviewRequest<'_>, over: Option<arya_judge::Timestamp>, problems: &mut Vec<Problem>) {
+/// What instances fetch by dies with the session that signed it, also where the next one follows by itself. What they send by
+/// later is signed anew.
+fn urls(request: &PreviewRequest<'_>, problems: &mut Vec<Problem>) {
     let Some(end) = request.surroundings.urls_end else {
         return;
     };
@@ -132,19 +133,6 @@ fn urls(request: &PreviewRequest<'_>, over: Option<arya_judge::Timestamp>, probl
             ),
             ..asked
         });
-    } else if over.is_none_or(|over| over > end) {
-        let what_ends = format!(
-            "What instances send by URLs (their containers' logs, last words) ends at {at}, with the role's session that signs \
-             them, although the next session follows by itself."
-        );
-        let what_stays = match request.spec.monitor.reach {
-            Reach::Vpc | Reach::Public => "Users, weights and what is judged do not depend on it.",
-            Reach::Bucket => {
-                "Users and weights do not depend on it. What the monitor shows comes that way too: this server signs its URLs \
-                 anew with each session, and where it does not, its metrics stay at *not enough evidence*."
-            }
-        };
-        problems.push(Problem::note("urls_end", format!("{what_ends} {what_stays}")));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use arya_judge::{
     Block, Buckets, CountBlock, Evidence, GaugeBlock, HistogramBlock, JudgeConfig, Judging, MetricConfig, MetricKind,
-    Outcome, SourceError, Timestamp, capitalised,
+    Outcome, Timestamp, capitalised,
 };
 use serde::{Deserialize, Serialize};
 
@@ -112,12 +112,10 @@ fn seconds_to(wanted: Outcome, kind: MetricKind, size: f64, requests_per_s: f64)
         };
         let mut judging = Judging::without_charts(&config);
         (1..=blocks.count).find_map(|n| {
-            let nothing = SourceError::NoData { what: String::new() };
+            let shown = block(kind, size, requests_per_s, blocks.length_s, n);
             judging.advance(&Evidence {
                 block_s: blocks.length_s as f64,
-                blocks: vec![block(kind, size, requests_per_s, blocks.length_s, n)],
-                problem: None,
-                ..Evidence::failed(&metric, "", &nothing)
+                ..Evidence::of(&metric, "", vec![shown])
             });
             // A verdict costs more than a block, and a time is told in few digits.
             let asked = n <= 12 || n % 6 == 0;

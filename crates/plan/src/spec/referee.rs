@@ -83,10 +83,7 @@ pub(crate) fn is_reference(text: &str) -> bool {
     let Some((name, tag)) = named.rsplit_once(':') else {
         return false;
     };
-    let (host, path) = match name.split_once('/') {
-        Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (Some(host), path),
-        Some(_) | None => (None, name),
-    };
+    let (host, path) = arya_bundle::split_registry(name);
     let edges = |part: &str| {
         let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         edge(part.chars().next()) && edge(part.chars().last())

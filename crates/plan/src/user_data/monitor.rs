@@ -11,11 +11,11 @@ mod rules;
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub use posting::{EVIDENCE_URLS, PART_BYTES_MAX, evidence_key, evidence_urls};
+pub use posting::{PART_BYTES_MAX, evidence_key};
 
 use serde_json::{Value, json};
 
-use super::{Object, Patience, PresignedUrl, Settings};
+use super::{Archive, Patience, PresignedUrl, Settings};
 use crate::identity::{Arm, DeploymentId};
 use crate::listener::Protocol;
 use crate::spec::{App, Exporter, RefereeImage, WarmUp};
@@ -94,13 +94,7 @@ pub struct Scraped {
 
 impl Monitor {
     /// What its instance is told. `image` is an archive for `docker load`, where no registry is reached.
-    pub fn settings(
-        &self,
-        patience: Patience,
-        image: Option<Object>,
-        targets: PresignedUrl,
-        logs: PresignedUrl,
-    ) -> Settings {
+    pub fn settings(&self, patience: Patience, image: Option<Archive>, urls: PresignedUrl) -> Settings {
         let files = self.files().into_iter();
         Settings {
             app: App {
@@ -124,11 +118,8 @@ impl Monitor {
             aws_endpoint: None,
             files: vec![],
             later: self.later().map(str::to_owned).collect(),
-            targets: Some(targets),
-            logs,
+            urls,
             referee: None,
-            export: None,
-            evidence: None,
         }
     }
 

@@ -72,7 +72,7 @@ fn settings() -> Settings {
             version_path: None,
         },
         patience: Patience::AWS,
-        image: Some(object("image")),
+        image: Some(object("image").into()),
         compose: Some(object("compose")),
         written: vec![("conf/it's.json".into(), "{\n}\n".into())],
         app_service: "web".into(),
@@ -81,12 +81,9 @@ fn settings() -> Settings {
         env_from: vec!["ssm:/shop".into()],
         aws_endpoint: None,
         later: vec![],
-        targets: None,
         files: vec![("conf/app's.yml".into(), once("file"))],
-        logs: url("logs/canary-0-1.txt"),
+        urls: url("urls/canary-0-1"),
         referee: None,
-        export: None,
-        evidence: None,
     }
 }
 
@@ -148,8 +145,8 @@ fn the_block_stands_where_the_script_finds_it() {
 #[test]
 fn every_value_that_the_script_reads_is_in_a_block() {
     let blocks = script(&birth()) + &text(&settings());
-    let names = SCRIPT.split("ARYA_").skip(1);
-    let names = names.map(|rest| {
+    let scripts = SCRIPT.to_owned() + &PARTS.concat();
+    let names = scripts.split("ARYA_").skip(1).map(|rest| {
         rest.split(|c: char| !c.is_ascii_uppercase() && c != '_' && !c.is_ascii_digit())
             .next()
             .unwrap()

@@ -147,7 +147,10 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     let collected = Limited::new(body, limit).collect().await;
     collected.map(Collected::to_bytes).map_err(|error| {
         if error.is::<LengthLimitError>() {
-            let detail = format!("The body is larger than {} kB. Nothing was changed.", limit / 1000);
+            let detail = format!(
+                "The body is larger than {}. Nothing was changed.",
+                text::limit(limit as u64)
+            );
             return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
                 .next("Send less; files go to PUT /api/v1/artifacts.");
         }

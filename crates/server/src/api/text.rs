@@ -114,6 +114,17 @@ pub(crate) fn cut(text: &str) -> String {
     arya_bundle::beginning(text, SHOWN)
 }
 
+/// A limit of bytes in words, exactly.
+pub(crate) fn limit(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["bytes", "KiB", "MiB", "GiB"];
+    let mut units = UNITS.into_iter();
+    let (mut count, mut unit) = (bytes, units.next().unwrap_or_default());
+    while let Some(next) = units.next().filter(|_| count >= 1024 && count.is_multiple_of(1024)) {
+        (count, unit) = (count / 1024, next);
+    }
+    format!("{count} {unit}")
+}
+
 /// What a parser said, for people.
 pub(super) fn parsers(said: &str) -> String {
     cut(&arya_bundle::in_plain_words(said))
@@ -329,6 +340,12 @@ mod tests {
         let long = format!("a: &a {text}\nb: [{}]\n", ["*a"; 1000].join(", "));
         bad(yaml, &long, None, "not YAML");
         bad(yaml, "a: &a [*a]\n", None, "not YAML");
+    }
+
+    #[test]
+    fn limits_are_said_exactly() {
+        let said = [1, 1_000, 1 << 20, 4 << 20, 20 << 30, 2048 << 30].map(limit);
+        assert_eq!(said, ["1 bytes", "1000 bytes", "1 MiB", "4 MiB", "20 GiB", "2048 GiB"]);
     }
 
     #[test]

@@ -9,11 +9,11 @@ use arya_aws::{AwsCloud, AwsSettings};
 use arya_engine::Clock;
 use arya_judge::Timestamp;
 use arya_plan::cloud::{Cloud as _, CloudError, ErrorKind};
-use arya_plan::desired::{Desired, Goal};
+use arya_plan::desired::Desired;
 use arya_plan::identity::DeploymentId;
 use arya_plan::listener::Site;
 use arya_plan::observed::Observed;
-use arya_plan::spec::{Instances, Reach, Spec};
+use arya_plan::spec::{Instances, Spec};
 use arya_plan::surroundings::Surroundings;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
@@ -21,15 +21,14 @@ use tokio::time::{Instant, timeout};
 use super::monitors::{Monitors, Watching};
 use super::posts::Ring;
 use super::renewing::Renewing;
-use crate::tools::standing_monitor;
 use crate::world::{Identity, Look, Sighting};
 
 /// A connection that is not there after this long is one that cannot be made now. The SDK's own limits lie below.
 const CONNECT_WITHIN: Duration = Duration::from_secs(12);
 /// After a connection could not be made, the next one that needs it waits no longer than this for another try.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// Once an hour or so, beside a look, which does not wait longer for it.
-const RENEWED_WITHIN: Duration = Duration::from_secs(3);
+/// Once an hour or so, beside the looks.
+const RENEWED_WITHIN: Duration = Duration::from_secs(20);
 /// What a person waits for: one listener, and what stands around it.
 const LOOK_WITHIN: Duration = Duration::from_secs(30);
 /// A look at every load balancer of an account with some hundreds, behind all that somebody waits for.
@@ -58,7 +57,7 @@ pub(super) struct Account {
     seen: watch::Sender<Sighting>,
     asked: Notify,
     monitors: Monitors,
-    renewing: Renewing,
+    renewing: Arc<Renewing>,
     resolved: Mutex<HashMap<String, (Instant, Instances)>>,
 }
 
@@ -88,7 +87,7 @@ impl Account {
             seen: watch::Sender::new(nothing),
             asked: Notify::new(),
             monitors: Monitors::default(),
-            renewing: Renewing::default(),
+            renewing: Arc::default(),
             resolved: Mutex::default(),
         }
     }
@@ -100,32 +99,36 @@ impl Account {
         let authorization = || self.authorization(&desired.id);
         let ring = || Ring::in_bucket(cloud.clone(), desired.clone());
         self.monitors.note(desired, &seen, authorization, ring);
-        self.see_to_evidence_urls(&cloud, desired, &seen).await;
+        self.see_to_urls(&cloud, desired, &seen);
         Ok(seen)
     }
 
-    /// A monitor that nothing reaches has URLs of ours, which end with the session that signed them.
-    async fn see_to_evidence_urls(&self, cloud: &AwsCloud, desired: &Desired, seen: &Observed) {
-        if desired.goal == Goal::Absent {
-            cloud.forget_evidence_urls(&desired.id);
+    /// Instances have URLs of ours, which end with the session that signed them.
+    /// No look waits for new ones.
+    fn see_to_urls(&self, cloud: &AwsCloud, desired: &Desired, seen: &Observed) {
+        // Also while it is destroyed: their last words and recordings are still to come.
+        if seen.instances.iter().all(|one| one.state.is_ending()) {
+            cloud.forget_urls(&desired.id);
             self.renewing.forget(&desired.id);
-            return;
-        }
-        if desired.spec.monitor.reach != Reach::Bucket || standing_monitor(seen).is_none() {
             return;
         }
         if !self.renewing.is_due(&desired.id) {
             return;
         }
-        let renewed = timeout(RENEWED_WITHIN, cloud.renew_evidence_urls(desired)).await;
-        let late = |_| Err(no_answer(&self.name, "sign the monitor's URLs", RENEWED_WITHIN));
-        if let Err(error) = renewed.unwrap_or_else(late) {
-            self.renewing.failed(&desired.id);
-            // A later look tries again, and a monitor whose URLs ended is told as silent where its evidence is missed.
-            tracing::warn!(deployment = %desired.id, %error, "the monitor's URLs were not renewed");
-        } else {
-            self.renewing.forget(&desired.id);
-        }
+        self.renewing.begun(&desired.id);
+        let (renewing, name) = (Arc::clone(&self.renewing), self.name.clone());
+        let (cloud, desired, standing) = (cloud.clone(), desired.clone(), seen.instances.clone());
+        tokio::spawn(async move {
+            let renewed = timeout(RENEWED_WITHIN, cloud.renew_urls(&desired, &standing)).await;
+            let late = |_| Err(no_answer(&name, "sign the instances' URLs", RENEWED_WITHIN));
+            match renewed.unwrap_or_else(late) {
+                Ok(()) => renewing.forget(&desired.id),
+                // A later look tries again, and a monitor whose URLs ended is told as silent where its evidence is missed.
+                Err(error) => {
+                    tracing::warn!(deployment = %desired.id, %error, "the instances' URLs were not renewed");
+                }
+            }
+        });
     }
 
     /// The monitor of a deployment, while it is ready.

@@ -16,7 +16,7 @@ use crate::sources::COUNTED_BY_THE_BALANCER;
 
 /// Monitors boot beside the arms, but fetch more. One that has shown nothing after this long is not waited for: what is
 /// chosen then stays chosen, so that no metric is read in two places. Waiting costs nothing, since the load balancer's
-/// numbers are judged meanwhile. Below the engine's own patience.
+/// numbers are judged meanwhile. Below the engine's own patience, [`arya_engine::CHOSEN_WITHIN`].
 const SHOWN_WITHIN: SignedDuration = SignedDuration::from_secs(150);
 /// What the arms show is chosen from once it has been the same for this long: many series exist only from the first
 /// request on, and exporters are not all scraped at the same moment.
@@ -162,6 +162,11 @@ mod tests {
     use arya_engine::Clock;
     use arya_judge::source::pack::BALANCERS_LATENCY;
     use futures_util::FutureExt as _;
+
+    #[test]
+    fn a_choice_is_made_before_the_engine_does_without() {
+        assert!(SHOWN_WITHIN < arya_engine::CHOSEN_WITHIN);
+    }
 
     #[tokio::test]
     async fn evidence_waits_for_no_connection() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arya_aws::AwsCloud;
 use arya_judge::source::pack::{CHOOSE_FROM_S, Exposed, Signal, choose};
 use arya_judge::source::posted::{PART_S, Part, Posted, UNPACKED_BYTES_MAX, place_of};
-use arya_judge::source::{Origin, Whose, block_s, samples_of};
+use arya_judge::source::{Whose, samples_of};
 use arya_judge::{Evidence, MetricConfig, SourceError, Timestamp};
 use arya_plan::desired::Desired;
 use flate2::read::GzDecoder;
@@ -97,28 +97,15 @@ impl Posts {
         metric: &MetricConfig,
         window: RangeInclusive<Timestamp>,
     ) -> Result<Evidence, SourceError> {
-        let Origin::Series(watched) = &metric.from else {
-            let what = format!("the metric `{}` is not made of series", metric.name);
-            return Err(SourceError::NoData { what });
-        };
+        let watched = metric.watched()?;
         let read = self.read(*window.start(), *window.end()).await;
         let blocks = known(&self.posted).blocks(metric, watched, &window, self.scrape_s);
         let blocks = or_late(blocks, read)?;
         let names = watched.names().into_iter().collect();
-        Ok(Evidence {
-            metric: metric.name.clone(),
-            source: "the deployment's monitor, through the bucket".into(),
-            query: format!(
-                "{}, from the raw samples of {}",
-                metric.query,
-                samples_of(deployment, Whose::Arms, &names, PART_S.unsigned_abs())
-            ),
-            block_s: block_s(self.scrape_s),
-            blocks,
-            // Not comparable: a machine of production counts whatever reaches it.
-            production: Vec::new(),
-            problem: None,
-        })
+        let samples = samples_of(deployment, Whose::Arms, &names, PART_S.unsigned_abs());
+        let source = "the deployment's monitor, through the bucket";
+        // Production's samples would not be comparable: a machine of it counts whatever reaches it.
+        Ok(Evidence::of_samples(metric, source, &samples, self.scrape_s, blocks))
     }
 
     /// Brings what is known up to now, or what of it comes while a look waits.

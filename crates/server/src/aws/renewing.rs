@@ -1,4 +1,5 @@
-//! When a monitor's URLs are signed anew: at every look that finds them too old, but not at every look while that fails.
+//! When instances' URLs are signed anew: at every look that finds them too old, but not at every look while that goes on or
+//! fails.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,21 +8,21 @@ use std::time::Duration;
 use arya_plan::identity::DeploymentId;
 use tokio::time::Instant;
 
-/// A look waits seconds for it, and a session that ends does so half an hour after the next one is there.
+/// A session that ends does so minutes after the next one is there.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// When it failed last. Lost in a crash: it is tried once more.
+/// When it was begun and has not succeeded. Lost in a crash: it is tried once more.
 #[derive(Debug, Default)]
 pub(super) struct Renewing(Mutex<HashMap<DeploymentId, Instant>>);
 
 impl Renewing {
     /// Whether to try now.
     pub(super) fn is_due(&self, deployment: &DeploymentId) -> bool {
-        let failed = self.all().get(deployment).copied();
-        failed.is_none_or(|at| at.elapsed() >= AGAIN_AFTER)
+        let begun = self.all().get(deployment).copied();
+        begun.is_none_or(|at| at.elapsed() >= AGAIN_AFTER)
     }
 
-    pub(super) fn failed(&self, deployment: &DeploymentId) {
+    pub(super) fn begun(&self, deployment: &DeploymentId) {
         self.all().insert(*deployment, Instant::now());
     }
 
@@ -45,12 +46,12 @@ mod tests {
     async fn after_a_failure_looks_go_on_without_it_for_a_minute() {
         let (renewing, id) = (Renewing::default(), DeploymentId::new(Uuid::nil()));
         assert!(renewing.is_due(&id));
-        renewing.failed(&id);
+        renewing.begun(&id);
         tokio::time::advance(Duration::from_secs(59)).await;
         assert!(!renewing.is_due(&id));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(renewing.is_due(&id));
-        renewing.failed(&id);
+        renewing.begun(&id);
         renewing.forget(&id);
         assert!(renewing.is_due(&id), "it succeeded, or is gone");
     }

@@ -16,6 +16,7 @@ use clap::Args;
 pub(super) use self::backtest::backtest;
 use self::faults::{Place, told};
 use self::lines::Answered;
+use crate::api::text;
 use crate::output;
 
 /// The largest document that is read, in bytes: a day of 5 s blocks, or a week of fifty metrics by the minute, is some
@@ -114,7 +115,10 @@ fn read(path: &Path, limit: u64, smaller: &str) -> anyhow::Result<Vec<u8>> {
     let file = std::fs::File::open(path).map_err(unreadable)?;
     file.take(limit + 1).read_to_end(&mut text).map_err(unreadable)?;
     if text.len() as u64 > limit {
-        anyhow::bail!("{name} is larger than {}. Nothing was judged. {smaller}", sized(limit));
+        anyhow::bail!(
+            "{name} is larger than {}. Nothing was judged. {smaller}",
+            text::limit(limit)
+        );
     }
     text.drain(..text.len() - without_mark(&text).len());
     Ok(text)
@@ -123,9 +127,4 @@ fn read(path: &Path, limit: u64, smaller: &str) -> anyhow::Result<Vec<u8>> {
 /// Editors put a mark of the byte order before a text, which is no part of it.
 fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
-}
-
-/// A limit in words; limits are whole mebibytes.
-pub(super) fn sized(limit: u64) -> String {
-    format!("{} MiB", limit / (1024 * 1024))
 }

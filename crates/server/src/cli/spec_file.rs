@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::judge::sized;
 use crate::api::input::{BODY_LIMIT, yaml};
+use crate::api::text;
 use crate::artifacts::Meant;
 use crate::client::Client;
 
@@ -47,7 +47,7 @@ pub(super) fn with_digests(
     let text =
         read(path).with_context(|| format!("The spec {name} cannot be read. Nothing was done. Check the path."))?;
     if text.len() > BODY_LIMIT {
-        let limit = sized(BODY_LIMIT as u64);
+        let limit = text::limit(BODY_LIMIT as u64);
         anyhow::bail!("The spec {name} is larger than {limit}. Nothing was done. Check that the path is a spec's.");
     }
     let mut document = yaml(&text)

@@ -5,7 +5,7 @@ mod beside_prometheus;
 mod production;
 mod together;
 
-use arya_judge::source::Selector;
+use arya_judge::source::{Origin, Selector};
 
 use super::*;
 

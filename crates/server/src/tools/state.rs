@@ -85,22 +85,23 @@ enum Shown {
 
 fn why_off(tool: Tool, shown: Shown, reach: Reach, monitor: Option<&Instance>) -> Option<String> {
     let name = tool.name();
-    match shown {
-        Shown::NotInTry => {
+    match (shown, reach) {
+        (Shown::NotInTry, _) => {
             let why = format!("{name} is not part of `arya try`; its embedded monitor answers the same queries.");
             return Some(why);
         }
-        Shown::Nowhere => {
+        // However the server is started.
+        (Shown::Nowhere | Shown::Listening, Reach::Bucket) => {
+            return Some(format!(
+                "{name} cannot be shown: with `monitor.reach: bucket` nothing reaches the monitor."
+            ));
+        }
+        (Shown::Nowhere, Reach::Vpc | Reach::Public) => {
             return Some(format!(
                 "{name} is not shown: this server was started without --tools-listen."
             ));
         }
-        Shown::Listening => {}
-    }
-    if reach == Reach::Bucket {
-        return Some(format!(
-            "{name} cannot be shown: with `monitor.reach: bucket` nothing reaches the monitor."
-        ));
+        (Shown::Listening, Reach::Vpc | Reach::Public) => {}
     }
     match monitor.map(|monitor| (monitor.phase(), monitor)) {
         Some((Some(BootPhase::Ready), monitor)) => runs(tool, monitor),
@@ -199,13 +200,9 @@ mod tests {
         listening(Tool::Grafana, Some(&booting), Some("being set up"));
         listening(Tool::Grafana, Some(&failed), Some("failed to start"));
         listening(Tool::Grafana, None, Some("no monitor stands"));
-        check(
-            Tool::Kayenta,
-            Shown::Listening,
-            Reach::Bucket,
-            Some(&ready),
-            Some("reach: bucket"),
-        );
+        for shown in [Shown::Listening, Shown::Nowhere] {
+            check(Tool::Kayenta, shown, Reach::Bucket, Some(&ready), Some("reach: bucket"));
+        }
         check(
             Tool::Kayenta,
             Shown::Nowhere,

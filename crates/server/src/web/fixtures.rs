@@ -193,7 +193,10 @@ pub(crate) fn harmful(name: &str) -> DeploymentDocument {
     let sentence = "Harmful: the canary fails 10.2 % of requests (131 of 1,284), the baseline 0.23 % (3 of 1,301); sure of \
                     at least 8.4 times.";
     let mut document = deployment(name, Phase::Held);
-    document.headline = format!("{sentence} Its traffic was removed; production answers everything.");
+    document.headline = Headline {
+        verdict: Some(sentence.into()),
+        state: Some(TAKEN_AWAY.into()),
+    };
     document.harmful = Some(Harmful {
         at: at(-20),
         sentence: sentence.into(),

@@ -6,7 +6,7 @@ use arya_judge::kayenta::minutes::{pairs, usual_config};
 use arya_judge::kayenta::{self, Thresholds};
 use arya_judge::{
     Block, Buckets, CountBlock, Evidence, GaugeBlock, HistogramBlock, JudgeConfig, Judging, MetricConfig, MetricKind,
-    SourceError, Unit, above_edges, course,
+    Unit, above_edges, course,
 };
 
 use super::fixtures::at;
@@ -133,15 +133,9 @@ pub(crate) fn run(metrics: &[Worse], minutes: i64) -> Run {
         .enumerate()
         .map(|(place, one)| metric(*one, place))
         .collect();
-    let evidence = metrics.iter().zip(&metrics_of).map(|(one, config)| Evidence {
-        blocks: (1..=4 * minutes).map(|n| block(*one, n)).collect(),
-        problem: None,
-        query: config.query.clone(),
-        ..Evidence::failed(
-            config,
-            "the monitor's samples",
-            &SourceError::NoData { what: String::new() },
-        )
+    let evidence = metrics.iter().zip(&metrics_of).map(|(one, config)| {
+        let blocks = (1..=4 * minutes).map(|n| block(*one, n)).collect();
+        Evidence::of(config, "the monitor's samples", blocks)
     });
     Run {
         evidence: evidence.collect(),

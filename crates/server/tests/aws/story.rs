@@ -106,6 +106,8 @@ async fn listeners(server: &Server) -> Value {
         let of = |name: &str| connections.iter().find(|one| one["name"] == name).unwrap();
         if of("shop")["as_of"].is_string() && of("away")["error"].is_string() {
             assert!(of("shop")["error"].is_null(), "{listeners}");
+            let why = of("away")["error"].to_string();
+            assert!(why.contains("(Connection refused)"), "{why}");
             return listeners;
         }
         tokio::time::sleep(LOOK_EVERY).await;

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::fleet::{Circumstance, Ours};
 use crate::machine::Image;
 use crate::network::HERE;
 use crate::sample;
 use crate::served::Server;
-use crate::story::{SOON, begun, is, shares};
+use crate::story::{SOON, begun, destroyed, is, shares};
 use crate::world::World;
 
 /// Three machines at once on two cores that others use too.
@@ -29,7 +29,7 @@ async fn fault_a_truncated_archive_and_a_compose_file_that_docker_refuses_are_ex
     let mut spec = world.spec(&server, &[]).await;
     let refused = sample::compose_file("1.1").replace("restart: unless-stopped", "restart: 7.5");
     spec["canary"]["compose"] = uploaded(&world, &server, "refused.yaml", &refused).await;
-    let image = hex(&spec["baseline"]["image"]);
+    let piece = own_piece(&world);
     // Until its archive is as it shall be.
     let cut_off = format!("iptables --insert OUTPUT --destination {HERE} --jump REJECT");
     let circumstance = Circumstance {
@@ -41,7 +41,7 @@ async fn fault_a_truncated_archive_and_a_compose_file_that_docker_refuses_are_ex
     let baseline = life.stands("baseline").await;
     life.until("uploaded", |document| document["phase"] != "uploading")
         .await;
-    life.truncate(&format!("files/{image}")).await;
+    life.truncate(&piece).await;
     baseline.machine.run("iptables --delete OUTPUT 1");
     life.until("failed twice", |document| failed(document) == 2).await;
     life.explains(&[
@@ -93,8 +93,7 @@ async fn fault_an_expired_url_and_an_app_that_ends_are_explained() {
     let once = sample::compose_file("1.1").replace("restart: unless-stopped", "environment: {PORT: none}");
     spec["canary"]["compose"] = uploaded(&world, &server, "once.yaml", &once).await;
     let bucket: SocketAddr = world.moto.endpoint().trim_start_matches("http://").parse().unwrap();
-    let image = hex(&spec["baseline"]["image"]);
-    let gate = expired::gate(bucket, format!("/files/{image}"));
+    let gate = expired::gate(bucket, format!("/{}", own_piece(&world)));
     let redirected = format!(
         "iptables --table nat --insert OUTPUT --protocol tcp --destination {HERE} --dport {} --jump DNAT --to {gate}",
         bucket.port()
@@ -222,17 +221,8 @@ impl Life {
         s3.put_object().bucket(bucket).key(key).body(half).send().await.unwrap();
     }
 
-    /// Destroyed, the account is as it was, and no machine runs.
     async fn goes(self) {
-        let (world, server) = (&self.world, &self.server);
-        let path = format!("/api/v1/deployments/{}/destroy", self.id);
-        let (status, answer) = server.post(&path, &json!({})).await;
-        assert_eq!(status, 202, "{answer}");
-        let destroyed = world.until(server, &self.id, "destroyed", REMOVED_WITHIN, is("destroyed"));
-        assert_eq!(destroyed.await["restore_proof"]["differences"], json!([]));
-        let gone = || world.fleet.ours().is_empty();
-        world.until_so("its machines are gone", SOON, gone).await;
-        world.is_as_before().await;
+        destroyed(&self.world, &self.server, &self.id, REMOVED_WITHIN).await;
     }
 }
 
@@ -256,8 +246,12 @@ async fn uploaded(world: &World, server: &Server, name: &str, text: &str) -> Val
     server.upload(&file).await
 }
 
-fn hex(digest: &Value) -> String {
-    digest.as_str().unwrap().trim_start_matches("sha256:").to_owned()
+/// Where a piece of the baseline's image lies that the canary's has not.
+fn own_piece(world: &World) -> String {
+    let image = std::fs::File::open(world.home.folder.join("1.0.tar")).unwrap();
+    let pieces = arya_bundle::Pieces::of(std::io::BufReader::new(image)).unwrap().pieces;
+    assert!(pieces.len() > 1, "its layer is a piece of its own: {pieces:?}");
+    format!("pieces/{}", pieces[pieces.len() - 1].digest.hex())
 }
 
 fn instance<'d>(document: &'d Value, role: &str) -> &'d Value {

@@ -30,3 +30,4 @@ mod world;
 
 mod faults;
 mod story;
+mod unreached;

@@ -8,13 +8,11 @@ use serde_json::{Value, json};
 
 use crate::secrets::Secrets;
 use crate::served::Server;
-use crate::world::World;
+use crate::world::{SERVING_WITHIN, World};
 
-/// Three machines at once on two cores, packages of the monitor included.
-const SERVING_WITHIN: Duration = Duration::from_secs(120);
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// Of a canary whose every answer takes 150 ms longer.
-const JUDGED_WITHIN: Duration = Duration::from_secs(150);
+pub(crate) const JUDGED_WITHIN: Duration = Duration::from_secs(150);
 /// Of the time of an instance, outside of packages, download and the app's own start.
 const OWN_AT_MOST_S: f64 = 3.0;
 /// Percent for each arm: an answer in four seconds at 5 % would take a quarter of an hour to judge.
@@ -29,11 +27,7 @@ pub(crate) fn is(phase: &'static str) -> impl Fn(&Value) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn story_an_account_whose_instances_are_machines() {
     let world = World::build().await;
-    let users = Load::start(LoadSettings {
-        rate: RATE,
-        ..LoadSettings::to(world.balanced.balancer.address())
-    })
-    .unwrap();
+    let users = users(&world);
     let server = Server::start(&world.home).await;
     let spec = world.spec(&server, &["SAMPLE_EXTRA_LATENCY_MS=150"]).await;
     let id = begun(&server, spec).await;
@@ -46,21 +40,10 @@ async fn story_an_account_whose_instances_are_machines() {
     everything_is_scraped(&world);
     let secrets = Secrets::of(&world, &server, &id).await;
     secrets.are_told_to_nobody(&world, &server, &id).await;
-    let booted = |document: &Value| instances(document).all(|one| one["report"]["phase"] == "ready");
     let serving = world.until(&server, &id, "ready", SOON, booted).await;
     the_page_tells_the_boot(&server, &id, &serving).await;
 
-    let path = format!("/api/v1/deployments/{id}");
-    let (status, answer) = server
-        .post(&format!("{path}/weight"), &json!({"canary_percent": CANARY_PERCENT}))
-        .await;
-    assert_eq!(status, 200, "{answer}");
-    let at_forty = |document: &Value| document["weights"]["applied"]["canary"] == CANARY_PERCENT;
-    world.until(&server, &id, "at the new weights", SOON, at_forty).await;
-    let divided = || shares(&world).first() == Some(&vec![20.0, 40.0, 40.0]);
-    world
-        .until_so("the load balancer divides as asked", SOON, divided)
-        .await;
+    divided(&world, &server, &id).await;
     let judged = world.until(&server, &id, "judged", JUDGED_WITHIN, |document| {
         document["verdict"]["outcome"] == "harmful"
     });
@@ -74,19 +57,43 @@ async fn story_an_account_whose_instances_are_machines() {
     world
         .until_so("nobody is sent to the canary", SOON, || shares(&world).is_empty())
         .await;
-    let (status, answer) = server.post(&format!("{path}/destroy"), &json!({})).await;
-    assert_eq!(status, 202, "{answer}");
-    let destroyed = world.until(&server, &id, "destroyed", SOON, is("destroyed")).await;
-    assert_eq!(destroyed["restore_proof"]["differences"], json!([]));
-    world
-        .until_so("its machines are gone", SOON, || world.fleet.ours().is_empty())
-        .await;
-    world.is_as_before().await;
+    destroyed(&world, &server, &id, SOON).await;
     secrets.stay_with_the_server(&world, &server, &id).await;
     let counts = users.counts();
     eprintln!("{counts:?}");
     let lost = [counts.status_5xx, counts.failed, counts.reset, counts.timed_out];
     assert_eq!(lost, [0; 4], "{counts:?}");
+}
+
+/// Bounded by the test's own time.
+pub(crate) fn users(world: &World) -> Load {
+    let to = LoadSettings::to(world.balanced.balancer.address());
+    Load::start(LoadSettings { rate: RATE, ..to }).unwrap()
+}
+
+/// Raises the canary's share, and waits until the load balancer divides so.
+pub(crate) async fn divided(world: &World, server: &Server, id: &str) {
+    let path = format!("/api/v1/deployments/{id}/weight");
+    let (status, answer) = server.post(&path, &json!({"canary_percent": CANARY_PERCENT})).await;
+    assert_eq!(status, 200, "{answer}");
+    let at_forty = |document: &Value| document["weights"]["applied"]["canary"] == CANARY_PERCENT;
+    world.until(server, id, "at the new weights", SOON, at_forty).await;
+    let divided = || shares(world).first() == Some(&vec![20.0, 40.0, 40.0]);
+    world
+        .until_so("the load balancer divides as asked", SOON, divided)
+        .await;
+}
+
+/// Destroyed, the account is as it was, and no machine runs.
+pub(crate) async fn destroyed(world: &World, server: &Server, id: &str, within: Duration) {
+    let path = format!("/api/v1/deployments/{id}/destroy");
+    let (status, answer) = server.post(&path, &json!({})).await;
+    assert_eq!(status, 202, "{answer}");
+    let destroyed = world.until(server, id, "destroyed", within, is("destroyed")).await;
+    assert_eq!(destroyed["restore_proof"]["differences"], json!([]));
+    let gone = || world.fleet.ours().is_empty();
+    world.until_so("its machines are gone", SOON, gone).await;
+    world.is_as_before().await;
 }
 
 /// Percent for each group, the least first, of the rule that divides users between production and both arms.
@@ -104,6 +111,11 @@ pub(crate) fn shares(world: &World) -> Vec<Vec<f64>> {
     };
     let divided = forwards.filter(|forward| forward.groups.len() > 2);
     divided.map(|forward| of(&forward.groups)).collect()
+}
+
+/// Arms and monitor, of which the users need not wait for the last.
+pub(crate) fn booted(document: &Value) -> bool {
+    instances(document).all(|one| one["report"]["phase"] == "ready")
 }
 
 fn instances(document: &Value) -> impl Iterator<Item = &Value> {

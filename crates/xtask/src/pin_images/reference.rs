@@ -60,7 +60,7 @@ impl fmt::Display for Reference {
 }
 
 /// SHA-256 in lower case, which every registry gives.
-pub(super) fn is_digest(text: &str) -> bool {
+fn is_digest(text: &str) -> bool {
     let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     text.strip_prefix("sha256:")
         .is_some_and(|digits| digits.len() == 64 && digits.chars().all(hex))

@@ -19,7 +19,7 @@ use crate::store::{StoredDeployment, epoch};
 
 /// A source that could not say within this time what the arms show will not be waited for: the deployment is then judged
 /// by what is always there, as it is all the while before. After a restart it is asked again.
-const CHOSEN_WITHIN: SignedDuration = SignedDuration::from_secs(180);
+pub const CHOSEN_WITHIN: SignedDuration = SignedDuration::from_secs(180);
 
 /// What is known of the choice.
 #[derive(Debug, Clone, Default)]

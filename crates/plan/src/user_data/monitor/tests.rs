@@ -90,7 +90,7 @@ fn an_exporter_that_is_the_machines_own_is_scraped_once() {
 #[test]
 fn the_instance_is_told_every_file_and_waits_for_prometheus_alone() {
     let url = |text: &str| PresignedUrl::parse(format!("https://bucket/{text}")).unwrap();
-    let settings = monitor().settings(Patience::AWS, None, url("targets"), url("logs"));
+    let settings = monitor().settings(Patience::AWS, None, url("urls"));
     assert_eq!(settings.written.len(), monitor().files().len());
     assert!(settings.written.iter().any(|(path, _)| path == "compose.yaml"));
     let compose = ComposeFile::parse(file(&monitor(), "compose.yaml").as_bytes()).unwrap();
@@ -146,7 +146,7 @@ fn referee_comes_from_where_the_spec_says() {
     );
     assert_eq!(chosen(&Digest::of(b"").to_string()), (REFEREE_LOADED.into(), true));
     assert!(!chosen("none").1);
-    let script = include_str!("../../../../../provisioning/boot.sh");
+    let script = include_str!("../../../../../provisioning/boot/monitor.sh");
     assert!(script.contains(REFEREE_LOADED));
 }
 

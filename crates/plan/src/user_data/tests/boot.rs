@@ -22,15 +22,28 @@ fn containers_get_a_range_that_nobody_has() {
     check_range("default via 192.168.240.1 dev eth0\n", first);
 }
 
+/// Runs the script's functions on a machine of its own, with the bucket played by a function; what `program` says.
+#[track_caller]
+fn on_a_machine(folder: &std::path::Path, program: &str) -> String {
+    let state = format!("readonly STATE={}", folder.display());
+    let script = std::fs::read_to_string(SCRIPT).unwrap();
+    let script = script.replace("readonly STATE=/var/lib/arya", &state);
+    let script = script.replace(
+        "readonly SAID=/run/arya",
+        &format!("readonly SAID={}", folder.display()),
+    );
+    let file = folder.join("program.sh");
+    std::fs::write(&file, format!("{script}\n{}\n{program}", PARTS.concat())).unwrap();
+    // Its own command reads standard input, where nothing is, and says one line.
+    let said = bash(&[file.to_str().unwrap(), "range"], "");
+    said.lines().skip(1).collect::<Vec<_>>().join("\n")
+}
+
 /// What `load_referee` says when the bucket answers so, its code, and what it had Docker do.
 fn loads_referee(status: u16, answer: &str, loaded: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let state = format!("readonly STATE={}", folder.path().display());
-    let script = std::fs::read_to_string(SCRIPT).unwrap();
-    let script = script.replace("readonly STATE=/var/lib/arya", &state);
     let program = format!(
-        "{script}
-docker() {{
+        "docker() {{
     case \"$1 $2\" in
     'image inspect') return 1 ;;
     'load --input') printf '%s' '{loaded}' ;;
@@ -47,11 +60,7 @@ load_referee || echo \"code $?\"
 ",
         Digest::of(b"archive").hex()
     );
-    let file = folder.path().join("program.sh");
-    std::fs::write(&file, program).unwrap();
-    // Its command reads standard input, where nothing is.
-    let said = bash(&[file.to_str().unwrap(), "range"], "");
-    said.lines().skip(1).collect::<Vec<_>>().join("\n")
+    on_a_machine(folder.path(), &program)
 }
 
 #[test]
@@ -84,4 +93,36 @@ fn a_url_of_referee_that_ended_is_not_asked_for_again() {
     );
     let other = loads_referee(200, "something else", "");
     assert!(other.contains("another digest") && other.ends_with("code 1"), "{other}");
+}
+
+#[test]
+fn urls_are_read_by_the_last_ones_and_half_of_them_is_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = on_a_machine(
+        folder.path(),
+        r#"
+at_url() {
+    printf 'asked %s\n' "$1"
+    printf "$answer" >"$URLS.new"
+}
+put() { printf 'put to %s\n' "$1"; }
+ARYA_URLS_URL=https://first ARYA_STATUS_URL=https://status/1
+put_status
+answer='these https://second\nstatus https://status/2\nend\n' && renew_urls
+put_status
+answer='these https://third\nstatus https://status/3\n' && renew_urls
+put_status
+answer='these https://third\nthese output = "/x\nstatus https://status/3\nend\n' && renew_urls
+put_status
+[[ -z $(url_of export) ]] && echo 'no export'
+answer='these https://fourth\nend\n' && renew_urls
+renew_urls
+"#,
+    );
+    assert_eq!(
+        said,
+        "put to https://status/1\nasked https://first\nput to https://status/2\nasked https://second\n\
+         put to https://status/2\nasked https://second\nput to https://status/2\nno export\nasked https://second\n\
+         asked https://fourth"
+    );
 }

@@ -12,6 +12,7 @@ use arya_plan::proof::{Difference, RestoreProof, Whose};
 use arya_plan::spec::Spec;
 use serde::Serialize;
 
+use super::headline::Headline;
 use super::progress::{CheckDocument, RailDocument, checklist, phase_word, rail};
 use super::side::{InstanceDocument, TrafficDocument, instances};
 use super::verdict::{Told, VerdictLine};
@@ -41,7 +42,7 @@ pub(crate) struct DeploymentDocument {
     pub(crate) phase: Phase,
     pub(crate) phase_word: &'static str,
     /// The one sentence in large type.
-    pub(crate) headline: String,
+    pub(crate) headline: Headline,
     /// `serve` or `absent`.
     pub(crate) goal: &'static str,
     pub(crate) generation: u64,
@@ -195,17 +196,20 @@ fn users_of(look: &Look<'_>) -> Users {
     }
 }
 
-fn headline(look: &Look<'_>, proof: Option<&ProofDocument>) -> String {
+/// What the verdict *harmful* has led to.
+pub(crate) const TAKEN_AWAY: &str = "Its traffic was removed; production answers everything.";
+
+fn headline(look: &Look<'_>, proof: Option<&ProofDocument>) -> Headline {
     let desired = look.desired;
     let first_wait = || look.waiting.first().map(|waiting| waiting.reason.to_string());
-    match look.phase {
+    let state = match look.phase {
         Phase::Uploading => first_wait().unwrap_or_else(|| "The files are on their way.".into()),
         Phase::Provisioning => first_wait().unwrap_or_else(|| "Baseline and canary are being started.".into()),
         Phase::WarmingUp => {
             first_wait().unwrap_or_else(|| "Baseline and canary warm up; no user reaches them yet.".into())
         }
         Phase::Serving => match look.verdict {
-            Some(verdict) => verdict.sentence(),
+            Some(verdict) => return Headline::judged(verdict.sentence()),
             None => format!(
                 "The canary gets {} of the matching traffic; nothing is judged yet.",
                 desired.share()
@@ -213,8 +217,10 @@ fn headline(look: &Look<'_>, proof: Option<&ProofDocument>) -> String {
         },
         Phase::Held => match &desired.hold {
             Some(_) if desired.harmful.as_ref().is_some_and(|h| h.overruled.is_none()) => {
-                let sentence = desired.harmful.as_ref().map_or("", |harmful| harmful.sentence.as_str());
-                format!("{sentence} Its traffic was removed; production answers everything.")
+                return Headline {
+                    verdict: desired.harmful.as_ref().map(|harmful| harmful.sentence.clone()),
+                    state: Some(TAKEN_AWAY.into()),
+                };
             }
             Some(hold) => hold.reason.to_string(),
             None => "The share is 0: production answers everything, the instances stand.".into(),
@@ -229,7 +235,8 @@ fn headline(look: &Look<'_>, proof: Option<&ProofDocument>) -> String {
             let why = desired.failed.as_deref().unwrap_or("It cannot go on.");
             format!("{why} Production answers everything; what stands stays until it is destroyed.")
         }
-    }
+    };
+    state.into()
 }
 
 impl WaitingDocument {

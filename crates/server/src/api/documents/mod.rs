@@ -7,6 +7,7 @@ mod artifact;
 mod backtest;
 mod deployment;
 mod event;
+mod headline;
 mod kayenta;
 mod listeners;
 mod logs;
@@ -36,7 +37,8 @@ pub(crate) use weights::Shares;
 /// Parts that only the pages' fixtures build by themselves.
 #[cfg(test)]
 pub(crate) use {
-    deployment::{CostDocument, ProbeDocument, WaitingDocument},
+    deployment::{CostDocument, ProbeDocument, TAKEN_AWAY, WaitingDocument},
+    headline::Headline,
     listeners::ListenerDocument,
     progress::RailDocument,
     rule::RuleGroupDocument,

@@ -36,7 +36,7 @@ impl TileDocument {
             compared: metric.compared(),
             interval: match told {
                 Told::SoFar => metric.interval_in_words(),
-                Told::AtTheEnd => metric.interval_in_words().trim_end_matches(" yet").to_owned(),
+                Told::AtTheEnd => metric.last_interval_in_words(),
             },
             evidence: metric.evidence_in_words(),
             outlook: match told {

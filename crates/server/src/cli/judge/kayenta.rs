@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use super::faults::{Place, told};
 use super::lines::{Answered, answer_each, numbered};
-use super::{DOCUMENT_LIMIT, Form, read, sized, table};
+use super::{DOCUMENT_LIMIT, Form, read, table};
+use crate::api::text;
 use crate::cli::TOOL_ERROR;
 use crate::output;
 
@@ -115,7 +116,10 @@ fn own_config(text: &[u8], place: Place) -> anyhow::Result<Option<CanaryConfig>>
         return Ok(None);
     };
     if raw.len() as u64 > CONFIG_LIMIT {
-        bail!("`canaryConfig` is longer than {}. {LARGE_CONFIG}", sized(CONFIG_LIMIT));
+        bail!(
+            "`canaryConfig` is longer than {}. {LARGE_CONFIG}",
+            text::limit(CONFIG_LIMIT)
+        );
     }
     serde_json::from_str(raw).map(Some).map_err(|error| {
         let fault = told(&error, place);

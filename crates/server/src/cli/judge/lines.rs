@@ -6,7 +6,8 @@ use std::io::{self, BufRead, Read as _};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{DOCUMENT_LIMIT, sized, without_mark};
+use super::{DOCUMENT_LIMIT, without_mark};
+use crate::api::text;
 use crate::cli::TOOL_ERROR;
 use crate::output;
 
@@ -48,7 +49,7 @@ pub(super) fn answer_each(
             Length::Whole => judged(number, lines.document()),
             Length::TooLong => Err(anyhow::anyhow!(
                 "the line is longer than {}; put fewer metrics or a shorter time on it",
-                sized(DOCUMENT_LIMIT)
+                text::limit(DOCUMENT_LIMIT)
             )),
         };
         let answer = match answered {

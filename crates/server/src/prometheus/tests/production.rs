@@ -25,9 +25,7 @@ fn counted(name: &str, arm: &str) -> Series {
 #[test]
 fn production_is_compared_with_in_the_local_world_alone() {
     let metric = share("requests_total");
-    let Origin::Series(watched) = &metric.from else {
-        panic!("it is made of series");
-    };
+    let watched = metric.watched().unwrap();
     let series = ["baseline", "canary", "production"].map(|arm| counted("requests_total", arm));
     let read = |monitor| {
         let source = Prometheus::new(monitor, Duration::from_secs(15));

@@ -120,7 +120,7 @@ impl DestroyPage {
 /// Until a look has seen that it goes, what was said before is no news of that.
 fn headline(document: &DeploymentDocument) -> String {
     match document.phase {
-        Phase::Draining | Phase::Destroying | Phase::Destroyed => document.headline.clone(),
+        Phase::Draining | Phase::Destroying | Phase::Destroyed => document.headline.to_string(),
         Phase::Uploading | Phase::Provisioning | Phase::WarmingUp | Phase::Serving | Phase::Held | Phase::Failed => {
             "It will be removed. The next look at the cloud tells how far that is.".into()
         }

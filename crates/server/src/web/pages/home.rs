@@ -184,7 +184,7 @@ impl Run {
             tone,
             phase: Chip::plain(document.phase_word),
             verdict: verdict::chip(tone),
-            sentence: document.headline.clone(),
+            sentence: document.headline.to_string(),
             asked: SharesView::of(&document.weights.asked),
             applied: SharesView::of(&document.weights.applied),
             measured: document.weights.measured.as_ref().map(SharesView::of),

@@ -33,13 +33,14 @@ pub(crate) fn says(document: &DeploymentDocument, verdict: &VerdictDocument) -> 
         Tone::Plain => phase_icon(document.phase),
         Tone::Harmful | Tone::NoWorse | Tone::Unknown => tone.icon(),
     };
+    let sentence = document.headline.to_string();
     let word = word(document, tone);
-    let word = (!document.headline.starts_with(&word)).then_some(word);
+    let word = (!sentence.starts_with(&word)).then_some(word);
     Says {
         tone,
         icon,
         word,
-        sentence: document.headline.clone(),
+        sentence,
         under: under(document, verdict),
     }
 }
@@ -56,18 +57,12 @@ pub(crate) fn last(document: &DeploymentDocument, verdict: &VerdictDocument) -> 
     let tone = Tone::of(outcome);
     let word = Chip::outcome(outcome, document.told()).word;
     let word = Some(word).filter(|word| !sentence.starts_with(word.as_str()));
-    // What stands now may begin with the verdict itself.
-    let rest = now
-        .sentence
-        .strip_prefix(sentence.as_str())
-        .unwrap_or(&now.sentence)
-        .trim();
     Says {
         tone,
         icon: tone.icon(),
         word,
         sentence: sentence.clone(),
-        under: Vec::from_iter((!rest.is_empty()).then(|| rest.to_owned())),
+        under: Vec::from_iter(document.headline.beside(sentence)),
     }
 }
 
@@ -150,7 +145,8 @@ fn under(document: &DeploymentDocument, verdict: &VerdictDocument) -> Vec<String
 
 pub(crate) fn waiting(document: &DeploymentDocument) -> Vec<WaitLine> {
     // The headline already says what the first one says.
-    let others = document.waiting.iter().filter(|wait| wait.why != document.headline);
+    let headline = document.headline.to_string();
+    let others = document.waiting.iter().filter(|wait| wait.why != headline);
     others
         .map(|wait| WaitLine {
             sentence: wait.why.clone(),
