@@ -57,20 +57,25 @@ impl Scale {
 }
 
 impl Lines {
-    /// Both arms over time; `None` with fewer than two points.
+    /// Both arms over time; `None` without a point. A single one, as when a canary is caught by its first span, is a
+    /// level across the picture.
     pub(crate) fn over_time(points: &[CoursePoint], scale: Scale) -> Option<Self> {
-        let [first, .., last] = points else { return None };
+        let (first, last) = (points.first()?, points.last()?);
+        let single = points.len() == 1;
         let span = words::seconds_between(first.at, last.at).max(1.0);
         let values = || points.iter().flat_map(|point| [point.baseline, point.canary]).flatten();
         let (low, high) = range(values(), scale.kind)?;
         let x = |point: &CoursePoint| LEFT + (RIGHT - LEFT) * words::seconds_between(first.at, point.at) / span;
         let y = |value: f64| BOTTOM - (BOTTOM - TOP) * ((value - low) / (high - low)).clamp(0.0, 1.0);
         let line = |of: fn(&CoursePoint) -> Option<f64>| {
-            pieces(
-                points
-                    .iter()
-                    .map(|p| of(p).filter(|v| v.is_finite()).map(|v| (x(p), y(v)))),
-            )
+            let drawn = points
+                .iter()
+                .map(|p| of(p).filter(|v| v.is_finite()).map(|v| (x(p), y(v))));
+            let across = drawn
+                .clone()
+                .filter(|_| single)
+                .map(|point| point.map(|(_, y)| (RIGHT, y)));
+            pieces(drawn.chain(across))
         };
         let row = |part: f64| Tick::row(y(low + part * (high - low)), scale.word(low + part * (high - low)));
         let column = |(part, anchor): (f64, &'static str)| Tick {
@@ -83,15 +88,23 @@ impl Lines {
             anchor,
         };
         let now = |value: Option<f64>| value.map_or_else(|| "nothing".to_owned(), |value| scale.word(value));
+        let over = if single {
+            "in a single span".to_owned()
+        } else {
+            format!("over {}", words::duration(span))
+        };
         Some(Self {
             summary: format!(
-                "Both arms over {}; last the canary measured {} and the baseline {}.",
-                words::duration(span),
+                "Both arms {over}; last the canary measured {} and the baseline {}.",
                 now(last.canary),
                 now(last.baseline)
             ),
             rows: [0.0, 0.5, 1.0].map(row).to_vec(),
-            columns: [(0.0, "start"), (1.0, "end")].map(column).to_vec(),
+            columns: [(0.0, "start"), (1.0, "end")][usize::from(single)..]
+                .iter()
+                .copied()
+                .map(column)
+                .collect(),
             baseline: line(|point| point.baseline),
             canary: line(|point| point.canary),
         })
@@ -226,8 +239,18 @@ mod tests {
     }
 
     #[test]
-    fn one_point_is_no_line_and_silence_no_axis() {
-        assert_eq!(Lines::over_time(&points(&[(Some(0.1), Some(0.1))]), TIME), None);
+    fn a_single_span_is_a_level_across() {
+        let lines = Lines::over_time(&points(&[(Some(0.1), Some(0.2))]), TIME).unwrap();
+        assert_eq!(
+            (lines.baseline, lines.columns.len()),
+            (vec!["84.0,93.6 700.0,93.6".to_owned()], 1)
+        );
+        assert!(lines.summary.contains("in a single span"), "{}", lines.summary);
+    }
+
+    #[test]
+    fn no_point_is_no_line_and_silence_no_axis() {
+        assert_eq!(Lines::over_time(&[], TIME), None);
         assert_eq!(Lines::over_time(&points(&[(None, None), (None, None)]), TIME), None);
         assert_eq!(Lines::above_edges(&[], TIME), None);
     }
