@@ -13,6 +13,7 @@ mod metrics;
 mod pauses;
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -81,7 +82,10 @@ impl Store {
             dir: dir.to_owned(),
             source,
         };
-        std::fs::create_dir_all(dir).map_err(|error| not_writable(Some(error)))?;
+        std::fs::create_dir_all(dir).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => StoreError::NotADirectory { dir: dir.to_owned() },
+            _ => not_writable(Some(error)),
+        })?;
         let metadata = std::fs::metadata(dir).map_err(|error| not_writable(Some(error)))?;
         // Asked outright, because the superuser may write where everybody is asked not to.
         if metadata.permissions().readonly() {

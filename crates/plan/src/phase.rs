@@ -28,6 +28,19 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every one, in the order of a life.
+    pub const ALL: [Self; 9] = [
+        Self::Uploading,
+        Self::Provisioning,
+        Self::WarmingUp,
+        Self::Serving,
+        Self::Held,
+        Self::Draining,
+        Self::Destroying,
+        Self::Destroyed,
+        Self::Failed,
+    ];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Uploading => "uploading",

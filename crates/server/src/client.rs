@@ -63,6 +63,12 @@ pub(crate) enum ClientError {
         "No server answers at {server}: {what}. Nothing is known of what it did. Start one with `arya try`, or say where it is with --server."
     )]
     Unreachable { server: String, what: String },
+    #[error("{server} is no address of a server, e.g. http://127.0.0.1:7070. Nothing was asked. Correct --server.")]
+    Address { server: String },
+    #[error(
+        "The server does not know this token. Nothing was changed. Give the one that it printed at its start: --token, or ARYA_TOKEN."
+    )]
+    Token,
     #[error("{}", in_words(.0))]
     Refused(Refusal),
     #[error("The server answered {status} with something that is not Arya's. Check --server.")]
@@ -191,15 +197,21 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> ClientError {
-        ClientError::Unreachable {
-            server: self.connection.server.clone(),
-            what: error.to_string(),
-        }
+        let server = self.connection.server.clone();
+        let what = match error {
+            ureq::Error::Http(_) | ureq::Error::BadUri(_) => return ClientError::Address { server },
+            // Its own words without the library's name for them.
+            ureq::Error::Io(error) => error.to_string(),
+            error => error.to_string(),
+        };
+        ClientError::Unreachable { server, what }
     }
 }
 
 fn refused(status: u16, body: Value) -> ClientError {
     match serde_json::from_value::<Refusal>(body) {
+        // What the API answers speaks of headers.
+        Ok(_) if status == 401 => ClientError::Token,
         Ok(problem) => ClientError::Refused(problem),
         Err(_) => ClientError::Foreign { status },
     }

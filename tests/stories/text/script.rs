@@ -258,19 +258,9 @@ fn check(claim: &str) -> Option<Check> {
 }
 
 fn phase(word: &str) -> Option<Phase> {
-    [
-        Phase::Uploading,
-        Phase::Provisioning,
-        Phase::WarmingUp,
-        Phase::Serving,
-        Phase::Held,
-        Phase::Draining,
-        Phase::Destroying,
-        Phase::Destroyed,
-        Phase::Failed,
-    ]
-    .into_iter()
-    .find(|phase| phase.as_str().replace('_', " ") == word)
+    Phase::ALL
+        .into_iter()
+        .find(|phase| phase.as_str().replace('_', " ") == word)
 }
 
 fn duration(text: &str) -> Option<Duration> {

@@ -26,6 +26,12 @@ pub enum StoreError {
         source: Option<std::io::Error>,
     },
     #[error(
+        "There is a file where the data directory {} should be. Nothing was started and nothing was changed. Choose \
+         another directory with --data-dir.",
+        dir.display()
+    )]
+    NotADirectory { dir: PathBuf },
+    #[error(
         "The disk of the data directory is full. What was stored before is intact, this edit was not stored, and nothing \
          in the cloud was changed for it. Free some space; Arya goes on by itself."
     )]

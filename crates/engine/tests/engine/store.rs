@@ -41,7 +41,7 @@ fn a_read_only_directory_is_a_sentence() {
 fn a_file_in_the_directorys_place_is_a_sentence() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let refused = Store::open(file.path()).unwrap_err();
-    assert!(matches!(refused, StoreError::NotWritable { .. }), "{refused}");
+    assert!(matches!(refused, StoreError::NotADirectory { .. }), "{refused}");
 }
 
 #[test]

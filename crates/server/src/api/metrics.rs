@@ -25,21 +25,9 @@ pub(crate) async fn healthz(State(app): State<App>) -> Result<Json<Value>, Probl
     }
 }
 
-const PHASES: [Phase; 9] = [
-    Phase::Uploading,
-    Phase::Provisioning,
-    Phase::WarmingUp,
-    Phase::Serving,
-    Phase::Held,
-    Phase::Draining,
-    Phase::Destroying,
-    Phase::Destroyed,
-    Phase::Failed,
-];
-
 pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
     let deployments = app.deployments()?;
-    let mut by_phase: BTreeMap<Phase, usize> = PHASES.into_iter().map(|phase| (phase, 0)).collect();
+    let mut by_phase: BTreeMap<Phase, usize> = Phase::ALL.into_iter().map(|phase| (phase, 0)).collect();
     let (mut stuck, mut harmful) = (0, 0);
     for deployment in &deployments {
         *by_phase.entry(deployment.phase).or_default() += 1;

@@ -66,7 +66,7 @@ impl App {
 
     pub(crate) fn verdict(&self, id: &DeploymentId) -> Result<VerdictDocument, Problem> {
         let report = self.report(id)?;
-        let told = Told::of(report.desired.goal);
+        let told = Told::of(&report.desired);
         let Some(verdict) = &report.verdict else {
             return Ok(VerdictDocument::nothing(told));
         };

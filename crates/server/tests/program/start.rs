@@ -38,7 +38,25 @@ fn without_a_server_commands_say_so() {
     check(
         &["weight", "x", "5", "--server", "http://127.0.0.1:9", "--token", "t"],
         3,
-        "No server answers",
+        "No server answers at http://127.0.0.1:9: Connection refused",
+    );
+    check(
+        &["check", "x", "--server", "nonsense", "--token", "t"],
+        3,
+        "nonsense is no address",
+    );
+    let running = Running::start_with(&["--load", "0"]);
+    check(
+        &[
+            "check",
+            "x",
+            "--server",
+            running.said["ui"].as_str().unwrap(),
+            "--token",
+            "t",
+        ],
+        3,
+        "does not know this token",
     );
 }
 
@@ -82,7 +100,7 @@ fn a_directory_that_cannot_be_written_is_named() {
     check(
         &["try", "--listen", "127.0.0.1:0", "--data-dir", file.to_str().unwrap()],
         3,
-        "data directory",
+        "There is a file where the data directory",
     );
     let read_only = dir.path().join("read-only");
     std::fs::create_dir(&read_only).unwrap();

@@ -150,7 +150,7 @@ impl DeploymentDocument {
             links: LinksDocument::default(),
             verdict: look.verdict.map(|v| VerdictLine {
                 outcome: v.outcome,
-                sentence: Told::of(desired.goal).sentence(v),
+                sentence: Told::of(desired).sentence(v),
             }),
             waiting: look.waiting.iter().map(WaitingDocument::of).collect(),
             hold: desired.hold.clone(),
@@ -177,6 +177,8 @@ impl DeploymentDocument {
     pub(crate) fn told(&self) -> Told {
         if self.goal == "absent" {
             Told::AtTheEnd
+        } else if self.hold.is_some() {
+            Told::OnHold
         } else {
             Told::SoFar
         }

@@ -35,13 +35,13 @@ impl TileDocument {
             difference: metric.difference_in_words(),
             compared: metric.compared(),
             interval: match told {
-                Told::SoFar => metric.interval_in_words(),
+                Told::SoFar | Told::OnHold => metric.interval_in_words(),
                 Told::AtTheEnd => metric.last_interval_in_words(),
             },
             evidence: metric.evidence_in_words(),
             outlook: match told {
                 Told::SoFar => metric.outlook(),
-                Told::AtTheEnd => metric
+                Told::OnHold | Told::AtTheEnd => metric
                     .missing()
                     .map(|missing| format!("{}: {missing}", metric.outcome.last_word())),
             },

@@ -2,7 +2,7 @@
 
 use arya_engine::{Pauses, Track};
 use arya_judge::{ArmCount, MetricVerdict, Outcome, Pause, Timestamp, TrackPoint, TwinsUnfit, Verdict};
-use arya_plan::desired::Goal;
+use arya_plan::desired::{Desired, Goal};
 use serde::{Deserialize, Serialize};
 
 use super::KayentaDocument;
@@ -12,13 +12,16 @@ use super::tile::TileDocument;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
     SoFar,
+    /// Users reach production only, and more comes only if a person lets it go on.
+    OnHold,
     /// It is being removed, or gone.
     AtTheEnd,
 }
 
 impl Told {
-    pub(crate) const fn of(goal: Goal) -> Self {
-        match goal {
+    pub(crate) const fn of(desired: &Desired) -> Self {
+        match desired.goal {
+            Goal::Serve { .. } if desired.hold.is_some() => Self::OnHold,
             Goal::Serve { .. } => Self::SoFar,
             Goal::Absent => Self::AtTheEnd,
         }
@@ -26,21 +29,21 @@ impl Told {
 
     pub(crate) fn word(self, outcome: Outcome) -> &'static str {
         match self {
-            Self::SoFar => outcome.word(),
+            Self::SoFar | Self::OnHold => outcome.word(),
             Self::AtTheEnd => outcome.last_word(),
         }
     }
 
     pub(crate) fn sentence(self, verdict: &Verdict) -> String {
         match self {
-            Self::SoFar => verdict.sentence(),
+            Self::SoFar | Self::OnHold => verdict.sentence(),
             Self::AtTheEnd => verdict.last_sentence(),
         }
     }
 
     fn metric(self, metric: &MetricVerdict) -> String {
         match self {
-            Self::SoFar => metric.sentence(),
+            Self::SoFar | Self::OnHold => metric.sentence(),
             Self::AtTheEnd => metric.last_sentence(),
         }
     }
@@ -168,7 +171,9 @@ impl VerdictDocument {
             outcome: Outcome::Inconclusive,
             word: told.word(Outcome::Inconclusive).to_owned(),
             sentence: match told {
-                Told::SoFar => "Not enough evidence: nothing is judged while the canary gets no traffic.",
+                Told::SoFar | Told::OnHold => {
+                    "Not enough evidence: nothing is judged while the canary gets no traffic."
+                }
                 Told::AtTheEnd => {
                     "Not enough evidence: nothing was judged, because nothing was measured under traffic."
                 }

@@ -338,7 +338,7 @@ impl DeploymentPage {
             links: facts::links(document, around.local),
             curl: document.probe.as_ref().and_then(|probe| probe.curl.clone()),
             controls: around.local,
-            asks_override: document.harmful_stands() && document.told() == Told::SoFar,
+            asks_override: document.harmful_stands() && document.told() != Told::AtTheEnd,
             leaving: document.told() == Told::AtTheEnd,
             destroyed,
             proof: document.restore_proof.as_ref().map(ProofView::of),

@@ -116,3 +116,24 @@ fn course_of(closer: &Closer) -> &'static str {
         MetricKind::Gauge | MetricKind::Leak => "The level of each span.",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::judged::{self, USUAL};
+
+    #[test]
+    fn minutes_are_promised_only_while_evidence_comes() {
+        let promised = |told| {
+            let verdict = judged::told(&judged::run(&USUAL, 3), told);
+            let tiles = MetricTile::all(&verdict.metrics, "/deployments/x", told);
+            let outlooks: Vec<String> = tiles.into_iter().filter_map(|tile| tile.outlook).collect();
+            assert!(!outlooks.is_empty(), "{told:?}");
+            outlooks.join("\n").contains("if nothing is wrong")
+        };
+        assert_eq!(
+            [Told::SoFar, Told::OnHold, Told::AtTheEnd].map(promised),
+            [true, false, false]
+        );
+    }
+}

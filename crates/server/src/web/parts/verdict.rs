@@ -68,7 +68,7 @@ pub(crate) fn last(document: &DeploymentDocument, verdict: &VerdictDocument) -> 
 
 /// Only a verdict has a colour, and only while users reach the canary or the harm stands.
 pub(crate) fn tone(document: &DeploymentDocument) -> Tone {
-    if document.harmful_stands() && document.told() == Told::SoFar {
+    if document.harmful_stands() && document.told() != Told::AtTheEnd {
         return Tone::Harmful;
     }
     match (document.phase, &document.verdict) {
