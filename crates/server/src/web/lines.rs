@@ -68,14 +68,12 @@ impl Lines {
         let x = |point: &CoursePoint| LEFT + (RIGHT - LEFT) * words::seconds_between(first.at, point.at) / span;
         let y = |value: f64| BOTTOM - (BOTTOM - TOP) * ((value - low) / (high - low)).clamp(0.0, 1.0);
         let line = |of: fn(&CoursePoint) -> Option<f64>| {
-            let drawn = points
-                .iter()
-                .map(|p| of(p).filter(|v| v.is_finite()).map(|v| (x(p), y(v))));
-            let across = drawn
-                .clone()
-                .filter(|_| single)
-                .map(|point| point.map(|(_, y)| (RIGHT, y)));
-            pieces(drawn.chain(across))
+            let drawn = |p, x| of(p).filter(|v| v.is_finite()).map(|v| (x, y(v)));
+            if single {
+                pieces([LEFT, RIGHT].into_iter().map(|x| drawn(first, x)))
+            } else {
+                pieces(points.iter().map(|p| drawn(p, x(p))))
+            }
         };
         let row = |part: f64| Tick::row(y(low + part * (high - low)), scale.word(low + part * (high - low)));
         let column = |(part, anchor): (f64, &'static str)| Tick {
@@ -100,9 +98,9 @@ impl Lines {
                 now(last.baseline)
             ),
             rows: [0.0, 0.5, 1.0].map(row).to_vec(),
-            columns: [(0.0, "start"), (1.0, "end")][usize::from(single)..]
-                .iter()
-                .copied()
+            columns: [(0.0, "start"), (1.0, "end")]
+                .into_iter()
+                .skip(usize::from(single))
                 .map(column)
                 .collect(),
             baseline: line(|point| point.baseline),
